@@ -1,0 +1,27 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// packer-plugin-ethminer bakes, proves and distributes GPU mining images.
+package main
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/hashicorp/packer-plugin-sdk/plugin"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/command"
+	"github.com/eth-mining/packer-plugin-ethminer/version"
+)
+
+func main() {
+	if command.Handles(os.Args[1:]) {
+		os.Exit(command.Main(os.Args[1:]))
+	}
+	set := plugin.NewSet()
+	set.SetVersion(version.PluginVersion)
+	if err := set.Run(); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+}
