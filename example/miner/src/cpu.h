@@ -1,0 +1,13 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Devices that are cores of the CPU.
+#pragma once
+
+#include <memory>
+#include <vector>
+
+#include "device.h"
+
+// One device for each core that this process may use, or as many as wanted (0: all of them).
+std::vector<std::unique_ptr<Device>> cpu_devices(unsigned wanted);

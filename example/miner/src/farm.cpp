@@ -1,0 +1,191 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+#include "farm.h"
+
+#include <cinttypes>
+#include <cstring>
+#include <random>
+
+#include "log.h"
+
+using logging::kNote;
+using logging::kWarning;
+
+namespace {
+
+constexpr int kSegmentBits = 40;  // nonces that a device may try before it meets its neighbour's
+
+double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
+
+std::string abridged(const ethash::Hash256& hash) {
+    return logging::text("%02x%02x%02x%02x...", hash.bytes[0], hash.bytes[1], hash.bytes[2], hash.bytes[3]);
+}
+
+}  // namespace
+
+Farm::Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings) : settings_(settings) {
+    std::random_device random;
+    for (uint8_t& byte : job_.header.bytes) byte = static_cast<uint8_t>(random());
+    const uint64_t first_nonce = uint64_t{random()} << 32 | random();
+
+    // As if each device found its solutions alone, so that the farm finds one every few seconds, however many it has.
+    uint64_t difficulty = 0;
+    for (auto& device : devices) {
+        difficulty += device->difficulty();
+        slots_.push_back(std::make_unique<Slot>());
+        slots_.back()->first_nonce = first_nonce + (uint64_t{slots_.size() - 1} << kSegmentBits);
+        slots_.back()->device = std::move(device);
+    }
+    difficulty_ = difficulty < 1 ? 1 : difficulty > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(difficulty);
+    job_.boundary = ethash::boundary(difficulty_);
+}
+
+void Farm::start() {
+    started_ = Clock::now();
+    logging::line(kNote, "Epoch : %u Difficulty : %s", settings_.epoch, logging::rate(difficulty_, 2).c_str());
+    logging::line(kNote, "Job: %s localhost:0", abridged(job_.header).c_str());
+    for (size_t i = 0; i < slots_.size(); i++) slots_[i]->thread = std::thread(&Farm::work, this, i);
+}
+
+void Farm::stop() {
+    stop_ = true;
+    for (auto& slot : slots_)
+        if (slot->thread.joinable()) slot->thread.join();
+}
+
+void Farm::work(size_t number) {
+    Slot& slot = *slots_[number];
+    const DeviceInfo& info = slot.device->info();
+    logging::name_thread(info.thread);
+    try {
+        logging::line(info.channel.c_str(), "Using %s : %s Memory : %s", info.id.c_str(), info.name.c_str(),
+                      logging::size(info.memory).c_str());
+        mine(number);
+    } catch (const std::exception& error) {
+        logging::line(kWarning, "%s", error.what());
+        logging::line(kWarning, "Mining suspended ...");
+        {
+            std::lock_guard lock(mutex_);
+            slot.suspended = error.what();
+        }
+        if (settings_.on_failure) settings_.on_failure();
+    }
+}
+
+// The first thread to ask makes it, the others wait.
+const ethash::Light& Farm::light() {
+    std::lock_guard lock(light_mutex_);
+    if (!light_) {
+        logging::line(kNote, "Generating Light cache : %s (of the DAG's %s, each item is computed when it is needed)",
+                      logging::size(ethash::cache_bytes(settings_.epoch)).c_str(),
+                      logging::size(ethash::dataset_bytes(settings_.epoch)).c_str());
+        const auto begin = Clock::now();
+        light_ = std::make_unique<ethash::Light>(settings_.epoch, stop_);
+        if (!stop_) logging::line(kNote, "Generated Light cache in %.0f ms.", 1000 * seconds(Clock::now() - begin));
+    }
+    return *light_;
+}
+
+void Farm::mine(size_t number) {
+    Slot& slot = *slots_[number];
+    slot.device->prepare(light());
+    {
+        std::lock_guard lock(mutex_);
+        if (mining_since_.hashes.empty()) {
+            mining_since_ = count();
+            samples_ = {mining_since_};
+        }
+    }
+    uint64_t nonce = slot.first_nonce;
+    std::vector<Solution> found;
+    while (!stop_) {
+        if (slot.paused) {
+            std::this_thread::sleep_for(std::chrono::milliseconds(50));
+            continue;
+        }
+        found.clear();
+        const uint64_t tried = slot.device->search(job_, nonce, found);
+        nonce += tried;
+        slot.hashes += tried;
+        for (const Solution& solution : found) submit(number, solution);
+    }
+}
+
+// Plays the pool: a solution counts only if the straight evaluation, which the search does not use, comes to the same.
+void Farm::submit(size_t number, const Solution& solution) {
+    Slot& slot = *slots_[number];
+    const DeviceInfo& info = slot.device->info();
+    logging::line(info.channel.c_str(), "Job: %s Sol: 0x%016" PRIx64, abridged(job_.header).c_str(), solution.nonce);
+    const auto begin = Clock::now();
+    const ethash::Evaluation truth = ethash::evaluate(*light_, job_.header, solution.nonce);
+    const bool right = memcmp(truth.mix.bytes, solution.mix.bytes, sizeof truth.mix.bytes) == 0 &&
+                       ethash::at_or_below(truth.result, job_.boundary);
+    if (right)
+        logging::line(kNote, "**Accepted %3.0f ms. localhost:0", 1000 * seconds(Clock::now() - begin));
+    else
+        logging::line(kWarning, "GPU %zu gave incorrect result. Lower overclocking values if it happens frequently.", number);
+    std::lock_guard lock(mutex_);
+    if (!right) {
+        slot.shares.failed++;
+        return;
+    }
+    slot.shares.accepted++;
+    slot.shares.last = Clock::now();
+}
+
+Farm::Sample Farm::count() const {
+    Sample sample{Clock::now(), {}};
+    for (const auto& slot : slots_) sample.hashes.push_back(slot->hashes);
+    return sample;
+}
+
+void Farm::sample() {
+    std::lock_guard lock(mutex_);
+    if (mining_since_.hashes.empty()) return;
+    samples_.push_back(count());
+    // Half a second's tolerance, since no two samples are exactly a second apart.
+    const auto oldest = samples_.back().time - settings_.window - std::chrono::milliseconds(500);
+    while (samples_.size() > 2 && samples_.front().time < oldest) samples_.pop_front();
+    double total = 0;
+    for (size_t i = 0; i < slots_.size(); i++)
+        total += static_cast<double>(samples_.back().hashes[i] - samples_.front().hashes[i]);
+    const double time = seconds(samples_.back().time - samples_.front().time);
+    if (time > 0.5) best_ = std::max(best_, total / time);
+}
+
+Status Farm::status() {
+    std::lock_guard lock(mutex_);
+    Status status{};
+    status.running = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_);
+    status.epoch = settings_.epoch;
+    status.difficulty = difficulty_;
+    const double time = samples_.empty() ? 0 : seconds(samples_.back().time - samples_.front().time);
+    for (size_t i = 0; i < slots_.size(); i++) {
+        Slot& slot = *slots_[i];
+        double rate = 0;
+        if (time > 0) rate = static_cast<double>(samples_.back().hashes[i] - samples_.front().hashes[i]) / time;
+        status.rate += rate;
+        status.accepted += slot.shares.accepted;
+        status.failed += slot.shares.failed;
+        status.last = std::max(status.last, slot.shares.last);
+        status.devices.push_back({&slot.device->info(), rate, slot.paused, slot.suspended, slot.device->sensors(), slot.shares,
+                                  slot.first_nonce, slot.first_nonce + (uint64_t{1} << kSegmentBits)});
+    }
+    return status;
+}
+
+bool Farm::pause(size_t device, bool paused) {
+    if (device >= slots_.size()) return false;
+    slots_[device]->paused = paused;
+    return true;
+}
+
+double Farm::mean() {
+    std::lock_guard lock(mutex_);
+    if (mining_since_.hashes.empty()) return 0;
+    uint64_t hashes = 0;
+    for (const auto& slot : slots_) hashes += slot->hashes;
+    const double time = seconds(Clock::now() - mining_since_.time);
+    return time > 0 ? static_cast<double>(hashes) / time : 0;
+}

@@ -1,0 +1,106 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// The farm: a thread for each device, the job they share, and the book of what they did.
+#pragma once
+
+#include <atomic>
+#include <chrono>
+#include <deque>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <thread>
+#include <vector>
+
+#include "device.h"
+
+using Clock = std::chrono::steady_clock;
+
+struct Shares {
+    uint64_t accepted = 0;
+    uint64_t failed = 0;           // did not verify
+    Clock::time_point last = {};   // the last one that was accepted
+};
+
+struct DeviceStatus {
+    const DeviceInfo* info;
+    double rate;  // hashes a second
+    bool paused;
+    std::string suspended;  // why it does not mine; empty if it does
+    Sensors sensors;
+    Shares shares;
+    uint64_t first_nonce, last_nonce;
+};
+
+struct Status {
+    double rate;  // hashes a second
+    std::chrono::seconds running;
+    uint64_t accepted, failed;
+    Clock::time_point last;
+    uint32_t epoch, difficulty;
+    std::vector<DeviceStatus> devices;
+};
+
+class Farm {
+public:
+    struct Settings {
+        uint32_t epoch = 0;
+        std::chrono::seconds window{5};  // that rates are taken over
+        void (*on_failure)() = nullptr;  // called when a device fails
+    };
+
+    Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings);
+    ~Farm() { stop(); }
+
+    void start();
+    void stop();
+
+    // Reads the counters; rates change only here. To be called once a second.
+    void sample();
+
+    Status status();
+
+    // False if there is no such device.
+    bool pause(size_t device, bool paused);
+
+    // Over the whole run, in hashes a second: the best sample; all hashes by the time since the first device began.
+    double best() const { return best_; }
+    double mean();
+
+private:
+    struct Slot {
+        std::unique_ptr<Device> device;
+        std::thread thread;
+        std::atomic<uint64_t> hashes{0};
+        std::atomic<bool> paused{false};
+        uint64_t first_nonce = 0;
+        Shares shares;          // under mutex_
+        std::string suspended;  // under mutex_
+    };
+    struct Sample {
+        Clock::time_point time;
+        std::vector<uint64_t> hashes;
+    };
+
+    void work(size_t number);
+    void mine(size_t number);
+    void submit(size_t number, const Solution& solution);
+    const ethash::Light& light();
+    Sample count() const;
+
+    const Settings settings_;
+    std::vector<std::unique_ptr<Slot>> slots_;
+    Job job_;
+    uint32_t difficulty_ = 0;
+    Clock::time_point started_;
+    std::atomic<bool> stop_{false};
+
+    std::mutex light_mutex_;
+    std::unique_ptr<ethash::Light> light_;
+
+    std::mutex mutex_;
+    std::deque<Sample> samples_;   // the first one is as old as the window
+    Sample mining_since_;          // when the first device began
+    double best_ = 0;
+};

@@ -1,0 +1,146 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// A reference miner that stands in for ethminer: see README.md.
+#include <signal.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <cinttypes>
+#include <cstdio>
+#include <new>
+
+#include "api.h"
+#include "cpu.h"
+#include "farm.h"
+#include "log.h"
+#include "options.h"
+#include "version.h"
+
+using logging::kNote;
+using logging::text;
+
+namespace {
+
+void print_version() {
+    printf("\nethminer " MINER_VERSION "\n"
+           "Build: linux/release/gnu\n"
+           "Reference miner of packer-plugin-ethminer: a stand-in that computes real Ethash, not ethminer itself.\n\n");
+    fflush(stdout);
+}
+
+std::vector<std::unique_ptr<Device>> find_devices(const Options& options, bool every_kind) {
+    std::vector<std::unique_ptr<Device>> devices;
+#ifdef ETHASHCPU
+    if (options.cpu || every_kind) devices = cpu_devices(options.cpu_threads);
+#endif
+    (void)options, (void)every_kind;
+    return devices;
+}
+
+void list_devices(const Options& options) {
+    printf("%4s %-10s%-5s%-40s%14s\n", "Id", "Pci Id", "Type", "Name", "Total Memory");
+    printf("%4s %-10s%-5s%-40s%14s\n", "---", "---------", "----", "---------------------------------------", "------------");
+    size_t id = 0;
+    for (const auto& device : find_devices(options, !options.cpu && !options.cuda)) {
+        const DeviceInfo& info = device->info();
+        printf("%4zu %-10s%-5s%-40.39s%14s\n", id++, info.id.c_str(), info.type.c_str(), info.name.c_str(),
+               logging::size(info.memory).c_str());
+    }
+}
+
+// As in "0:07 A12:F1 1.63 Kh - cp0 0.81, cp1 0.82": every rate in the farm's unit.
+std::string status_line(const Status& status, unsigned hwmon) {
+    const auto minutes = status.running.count() / 60;
+    const logging::Scale scale = logging::scale_of(status.rate);
+    std::string out = text("%lld:%02lld A%" PRIu64, static_cast<long long>(minutes / 60), static_cast<long long>(minutes % 60),
+                           status.accepted);
+    if (status.failed) out += text(":F%" PRIu64, status.failed);
+    out += text(" %.2f %s", status.rate / scale.divisor, scale.unit);
+    for (size_t i = 0; i < status.devices.size(); i++) {
+        const DeviceStatus& device = status.devices[i];
+        out += text("%s %s%zu %.2f", i ? "," : " -", device.info->channel.c_str(), i, device.rate / scale.divisor);
+        if (hwmon >= 1) out += text(" %uC %u%%", device.sensors.celsius, device.sensors.fan_percent);
+        if (hwmon >= 2) out += text(" %.2fW", device.sensors.watts);
+    }
+    return out;
+}
+
+// Until an interrupt: the counters are read once a second, a status line is printed once an interval.
+void mine(const Options& options, const sigset_t& ending) {
+    auto devices = find_devices(options, false);
+    if (devices.empty()) throw std::runtime_error("No usable mining devices found");
+
+    Farm::Settings settings;
+    settings.epoch = static_cast<uint32_t>(options.block / ethash::kEpochLength);
+    settings.window = std::chrono::seconds(options.display_interval);
+    if (options.exit_on_error) settings.on_failure = [] { kill(getpid(), SIGTERM); };
+    Farm farm(std::move(devices), settings);
+#ifdef APICORE
+    std::unique_ptr<Api> api;
+    if (options.api) api = std::make_unique<Api>(options.api_address, options.api_port, options.api_read_only, farm);
+#endif
+    farm.start();
+
+    auto next = Clock::now();
+    for (unsigned second = 1;; second++) {
+        next += std::chrono::seconds(1);
+        int signal;
+        do {
+            auto left = std::chrono::duration_cast<std::chrono::nanoseconds>(next - Clock::now()).count();
+            if (left < 0) left = 0;
+            const timespec wait{static_cast<time_t>(left / 1000000000), static_cast<long>(left % 1000000000)};
+            signal = sigtimedwait(&ending, nullptr, &wait);
+        } while (signal < 0 && errno == EINTR);
+        if (signal > 0) break;
+        farm.sample();
+        if (second % options.display_interval == 0)
+            logging::line(logging::kStatus, "%s", status_line(farm.status(), options.hwmon).c_str());
+    }
+    logging::name_thread("main");
+    logging::line(kNote, "Got interrupt ...");
+    farm.stop();
+    const double mean = farm.mean();
+    logging::line(kNote, "Simulation results : Max %s Mean %s", logging::rate(std::max(farm.best(), mean), 6).c_str(),
+                  logging::rate(mean, 6).c_str());
+    logging::line(kNote, "Terminated!");
+}
+
+int run(int argc, char** argv) {
+    const Options options = parse_options(argc, argv);
+    if (options.help) return fputs(kHelp, stdout), 0;
+    print_version();
+    if (options.version) return 0;
+    if (options.list_devices) return list_devices(options), 0;
+
+    // Blocked here, so in every thread, and taken one at a time by mine().
+    sigset_t ending;
+    sigemptyset(&ending);
+    sigaddset(&ending, SIGINT);
+    sigaddset(&ending, SIGTERM);
+    pthread_sigmask(SIG_BLOCK, &ending, nullptr);
+    // A closed log is no reason to die: the exit code is part of the interface.
+    signal(SIGPIPE, SIG_IGN);
+
+    logging::configure({options.to_stdout, options.colour && !options.syslog, !options.syslog});
+    logging::name_thread("ethminer");
+    mine(options, ending);
+    return 0;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+    try {
+        return run(argc, argv);
+    } catch (const BadOption& error) {
+        fprintf(stderr, "Error: %s\nTry ethminer --help for the arguments.\n", error.what());
+        return 1;
+    } catch (const std::runtime_error& error) {
+        fprintf(stderr, "Error: %s\n", error.what());
+        return 2;
+    } catch (const std::exception& error) {
+        fprintf(stderr, "Error: %s\n", error.what());
+        return 3;
+    }
+}
