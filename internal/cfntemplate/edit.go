@@ -1,0 +1,364 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cfntemplate
+
+import (
+	"fmt"
+	"sort"
+	"strings"
+)
+
+// Edit is one change of a map. With Value it sets a cell, and adds the cell and
+// its row where they are missing. With Remove it removes the row; Attribute and
+// Value are then empty.
+type Edit struct {
+	Region, Attribute, Value string
+	Remove                   bool
+}
+
+// Change is what an edit did to one cell.
+type Change struct {
+	Region, Attribute string
+	Old               string // empty if the cell was not there or was no text
+	New               string // empty if the cell was removed
+}
+
+// String is `us-east-1.AMI: ami-old -> ami-new`.
+func (c Change) String() string {
+	or := func(s, none string) string {
+		if s == "" {
+			return none
+		}
+		return s
+	}
+	return fmt.Sprintf("%s.%s: %s -> %s", c.Region, c.Attribute, or(c.Old, "(none)"), or(c.New, "(removed)"))
+}
+
+// splice replaces src[start:end] by text.
+type splice struct {
+	start, end int
+	text       string
+}
+
+// Apply makes edits in the map called mapping and returns the template's new
+// bytes, proven, and the cells that changed, in the order of the edits. Where
+// nothing changes it returns the original bytes and no changes. On error it
+// returns no bytes.
+func (t *Template) Apply(mapping string, edits ...Edit) ([]byte, []Change, error) {
+	m, err := t.locate(mapping)
+	if err != nil {
+		return nil, nil, err
+	}
+	rows, err := t.group(mapping, edits)
+	if err != nil {
+		return nil, nil, err
+	}
+	p := &plan{t: t, name: mapping, m: m}
+	var added []rowEdit
+	for _, r := range rows {
+		i := m.val.find(r.region)
+		switch {
+		case i < 0 && r.remove:
+			return nil, nil, t.errorf(m.key.start, "%s has no row %s to remove", mapping, r.region)
+		case i < 0:
+			added = append(added, r)
+			for _, c := range r.cells {
+				p.changes = append(p.changes, Change{r.region, c.Attribute, "", c.Value})
+			}
+		case r.remove:
+			err = p.remove(i)
+		default:
+			err = p.row(m.val.entry[i], r)
+		}
+		if err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(added) > 0 {
+		if err := p.addRows(added); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(p.splices) == 0 {
+		return t.src, nil, nil
+	}
+	out, err := p.splice()
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := t.checkLimits(m, rows, len(out)); err != nil {
+		return nil, nil, err
+	}
+	if err := t.prove(out, p.splices, mapping, rows); err != nil {
+		return nil, nil, err
+	}
+	return out, p.changes, nil
+}
+
+// rowEdit is what happens to one row.
+type rowEdit struct {
+	region string
+	remove bool
+	cells  []Edit
+}
+
+// group checks the edits and puts those of one row together.
+func (t *Template) group(mapping string, edits []Edit) ([]rowEdit, error) {
+	var rows []rowEdit
+	at := make(map[string]int)
+	for _, e := range edits {
+		if err := checkEdit(mapping, e); err != nil {
+			return nil, &Error{File: t.name, Msg: err.Error()}
+		}
+		i, seen := at[e.Region]
+		if !seen {
+			i = len(rows)
+			at[e.Region] = i
+			rows = append(rows, rowEdit{region: e.Region, remove: e.Remove})
+		}
+		r := &rows[i]
+		if seen && (r.remove || e.Remove) {
+			return nil, &Error{File: t.name, Msg: fmt.Sprintf("row %s is to be removed and edited at once", e.Region)}
+		}
+		twice := false
+		for _, c := range r.cells {
+			if c.Attribute != e.Attribute {
+				continue
+			}
+			if c.Value != e.Value {
+				return nil, &Error{File: t.name, Msg: fmt.Sprintf("two values for %s.%s: %s and %s; expected one image for a region and attribute", e.Region, e.Attribute, c.Value, e.Value)}
+			}
+			twice = true
+		}
+		if !e.Remove && !twice {
+			r.cells = append(r.cells, e)
+		}
+	}
+	return rows, nil
+}
+
+// plan collects the splices of one Apply.
+type plan struct {
+	t       *Template
+	name    string
+	m       entry
+	splices []splice
+	changes []Change
+}
+
+func (p *plan) put(start, end int, text string) {
+	p.splices = append(p.splices, splice{start, end, text})
+}
+
+// row edits a row that is there.
+func (p *plan) row(row entry, edit rowEdit) error {
+	t, name := p.t, p.name+"."+edit.region
+	if row.val.kind == alias {
+		return t.errorf(row.val.start, "row %s is an alias (*%s): an edit would change another row too; write the row out", name, row.val.text)
+	}
+	for _, n := range []*node{t.mappings.val, p.m.val, row.val} {
+		if err := t.unshared(n, false); err != nil {
+			return err
+		}
+	}
+	if row.val.kind != object || len(row.val.entry) == 0 || row.val.intrinsic() {
+		if !placeholder(row.val) {
+			return t.errorf(row.val.start, "row %s is %s; expected a map such as {%s: ami-...}: write the row out", name, describe(row.val), edit.cells[0].Attribute)
+		}
+		for _, c := range edit.cells {
+			p.changes = append(p.changes, Change{edit.region, c.Attribute, "", c.Value})
+		}
+		return p.fill(row, func(block bool, indent string) string {
+			return p.cells(row.key, edit.cells, block, indent)
+		}, p.modelRow(row.key))
+	}
+	var added []Edit
+	for _, c := range edit.cells {
+		i := row.val.find(c.Attribute)
+		if i < 0 {
+			added = append(added, c)
+			p.changes = append(p.changes, Change{edit.region, c.Attribute, "", c.Value})
+			continue
+		}
+		if err := p.cell(name+"."+c.Attribute, row, row.val.entry[i], c); err != nil {
+			return err
+		}
+	}
+	if len(added) == 0 {
+		return nil
+	}
+	return p.addEntries(row.val, func(at style) []string {
+		var texts []string
+		for _, c := range added {
+			texts = append(texts, at.entry(c.Attribute, p.value(row.val, c.Value)))
+		}
+		return texts
+	})
+}
+
+// cell replaces a value.
+func (p *plan) cell(name string, row, cell entry, edit Edit) error {
+	t, v := p.t, cell.val
+	old := ""
+	if v.kind == scalar && !v.null && !v.intrinsic() {
+		old = v.text
+		if holds(v, edit.Value) {
+			return nil
+		}
+	}
+	if err := t.unshared(v, true); err != nil {
+		return err
+	}
+	quote := v.quote
+	switch {
+	case v.kind == alias:
+		return t.errorf(v.start, "%s is an alias (*%s); write the value itself", name, v.text)
+	case v.kind == scalar && v.quote == '|':
+		return t.errorf(v.start, "%s is a block of lines; write the value on the line of its name", name)
+	case v.end < 0:
+		return t.errorf(v.start, "%s spans several lines; write it on one", name)
+	case v.kind != scalar && !v.intrinsic():
+		return t.errorf(v.start, "%s is %s; expected one value", name, describe(v))
+	case v.kind != scalar || v.null:
+		quote = p.quoteOf(row.val)
+	}
+	p.changes = append(p.changes, Change{edit.Region, edit.Attribute, old, edit.Value})
+	text := quoted(edit.Value, quote)
+	if v.start == v.end {
+		if t.src[v.end-1] == ':' {
+			text = " " + text
+		} else if v.end == cell.key.end {
+			text = ": " + text
+		} else {
+			return t.errorf(v.start, "%s has no value, and something stands between its name and its end; write \"\" there", name)
+		}
+		p.put(v.end, v.end, text)
+		return nil
+	}
+	from := v.body
+	if v.tag != "" {
+		from = v.start // the tag was part of the old value
+	}
+	if v.start != v.end && from == v.end { // an anchor and nothing else
+		text = " " + text
+	}
+	p.put(from, v.end, text)
+	return nil
+}
+
+// holds says whether a cell has the value already.
+func holds(v *node, value string) bool {
+	return v.kind == scalar && v.str && v.text == value && !v.intrinsic()
+}
+
+func describe(n *node) string {
+	switch {
+	case n.kind == list:
+		return "a list"
+	case n.kind == object:
+		return "a map"
+	case n.null:
+		return "null"
+	}
+	return fmt.Sprintf("%q", n.text)
+}
+
+// remove takes a row out, with its own lines in block style and with its comma
+// in flow style.
+func (p *plan) remove(i int) error {
+	t, rows := p.t, p.m.val.entry
+	row := rows[i]
+	name := p.name + "." + row.key.text
+	if err := t.unshared(p.m.val, false); err != nil {
+		return err
+	}
+	if err := t.unshared(t.mappings.val, false); err != nil {
+		return err
+	}
+	for _, n := range []*node{row.key, row.val} {
+		if err := t.unshared(n, true); err != nil {
+			return err
+		}
+	}
+	for _, c := range row.val.entry {
+		if c.val.kind == scalar && !row.val.intrinsic() {
+			p.changes = append(p.changes, Change{row.key.text, c.key.text, c.val.text, ""})
+		}
+	}
+	if !p.m.val.flow {
+		start := max(t.bom, t.lineStart(row.key.start))
+		if strings.TrimLeft(string(t.src[start:row.key.start]), " ") != "" {
+			return t.errorf(row.key.start, "row %s does not begin its line; remove it by hand", name)
+		}
+		end := row.val.end
+		switch {
+		case i+1 < len(rows):
+			// Up to the next row less the comment lines above it, which stay.
+			end = t.contentEnd(row)
+		case end < 0:
+			return t.errorf(row.key.start, "row %s ends in a value of several lines; remove it by hand", name)
+		}
+		if end < 0 {
+			return t.errorf(row.key.start, "row %s ends in a value of several lines; remove it by hand", name)
+		}
+		stop := t.lineEnd(end)
+		if stop < len(t.src) {
+			stop += lineBreak(t.src, stop, true)
+		} else if start > t.bom {
+			// The last line of a file that ends without a line break: take the
+			// one before it, so that the file still ends without.
+			stop, start = len(t.src), t.lineEnd(start-1)
+		}
+		p.put(start, stop, "")
+		return nil
+	}
+	if row.val.end < 0 {
+		return t.errorf(row.key.start, "row %s ends in a value of several lines; remove it by hand", name)
+	}
+	switch {
+	case i > 0:
+		return p.cut(rows[i-1].val.end, row.val.end, name, row.key.start)
+	case len(rows) > 1:
+		return p.cut(row.key.start, rows[1].key.start, name, row.key.start)
+	}
+	p.put(row.key.start, row.val.end, "")
+	return nil
+}
+
+// cut removes a row of flow style and the comma between it and its neighbour.
+func (p *plan) cut(from, to int, name string, at int) error {
+	if from < 0 || p.t.yaml != nil && strings.Contains(string(p.t.src[from:to]), "#") {
+		return p.t.errorf(at, "a comment stands beside row %s; remove the row by hand", name)
+	}
+	p.put(from, to, "")
+	return nil
+}
+
+// contentEnd is where the row's last value ends.
+func (t *Template) contentEnd(row entry) int {
+	if row.val.end < row.key.end {
+		return row.key.end
+	}
+	return row.val.end
+}
+
+// splice applies the plan.
+func (p *plan) splice() ([]byte, error) {
+	sort.SliceStable(p.splices, func(i, j int) bool { return p.splices[i].start < p.splices[j].start })
+	src := p.t.src
+	size := len(src)
+	for _, s := range p.splices {
+		size += len(s.text)
+	}
+	out := make([]byte, 0, size)
+	at := 0
+	for _, s := range p.splices {
+		if s.start < at {
+			return nil, p.t.errorf(s.start, "two edits meet here; make them one after the other")
+		}
+		out = append(append(out, src[at:s.start]...), s.text...)
+		at = s.end
+	}
+	return append(out, src[at:]...), nil
+}

@@ -1,0 +1,134 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cfntemplate
+
+import (
+	"bytes"
+	"errors"
+	"io"
+
+	"github.com/go-json-experiment/json/jsontext"
+)
+
+// jsonReader builds nodes from JSON text; base is added to every offset.
+type jsonReader struct {
+	dec  *jsontext.Decoder
+	base int
+}
+
+func newJSONReader(src []byte, base int) *jsonReader {
+	// Duplicates are looked for where they matter, with a message that says
+	// where the first one is.
+	return &jsonReader{jsontext.NewDecoder(bytes.NewBuffer(src), jsontext.AllowDuplicateNames(true)), base}
+}
+
+// parseJSON reads t.src[t.bom:]: every byte is checked, nodes are made for the
+// section Mappings only.
+func (t *Template) parseJSON() error {
+	r := newJSONReader(t.src[t.bom:], t.bom)
+	if r.dec.PeekKind() != '{' {
+		if _, err := r.dec.ReadValue(); err != nil {
+			return t.jsonError(r, err)
+		}
+		return t.errorf(t.bom, "the template is not an object; expected {\"Mappings\": {...}, ...}")
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return t.jsonError(r, err)
+	}
+	for r.dec.PeekKind() == '"' {
+		key, err := r.read()
+		if err != nil {
+			return t.jsonError(r, err)
+		}
+		if key.text != "Mappings" {
+			if err := r.dec.SkipValue(); err != nil {
+				return t.jsonError(r, err)
+			}
+			continue
+		}
+		if t.mappings.key != nil {
+			return t.errorf(key.start, "the section Mappings is here a second time, after line %d: a reader may take either; keep one of them",
+				t.pos(t.mappings.key.start).Line)
+		}
+		val, err := r.read()
+		if err != nil {
+			return t.jsonError(r, err)
+		}
+		t.mappings = entry{key, val}
+	}
+	if _, err := r.dec.ReadToken(); err != nil {
+		return t.jsonError(r, err)
+	}
+	if _, err := r.dec.ReadToken(); err != io.EOF {
+		return t.errorf(t.bom+int(r.dec.InputOffset()), "there is text after the template's closing brace; remove it")
+	}
+	return nil
+}
+
+func (t *Template) jsonError(r *jsonReader, err error) error {
+	at := r.base + int(r.dec.InputOffset())
+	msg := err.Error()
+	var s *jsontext.SyntacticError
+	if errors.As(err, &s) {
+		at = r.base + int(s.ByteOffset)
+		if s.Err != nil {
+			msg = s.Err.Error()
+		}
+	}
+	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
+		at, msg = len(t.src), "the text ends in the middle of a value"
+	}
+	return t.errorf(min(at, len(t.src)), "not valid JSON: %s", msg)
+}
+
+// read makes a node of the next value or object key.
+func (r *jsonReader) read() (*node, error) {
+	n := &node{flow: true}
+	switch k := r.dec.PeekKind(); k {
+	case '{', '[':
+		if _, err := r.dec.ReadToken(); err != nil {
+			return nil, err
+		}
+		n.start = r.base + int(r.dec.InputOffset()) - 1
+		n.kind = list
+		if k == '{' {
+			n.kind = object
+		}
+		for c := r.dec.PeekKind(); c != '}' && c != ']'; c = r.dec.PeekKind() {
+			v, err := r.read()
+			if err != nil {
+				return nil, err
+			}
+			if k == '[' {
+				n.item = append(n.item, v)
+				continue
+			}
+			val, err := r.read()
+			if err != nil {
+				return nil, err
+			}
+			n.entry = append(n.entry, entry{v, val})
+		}
+		if _, err := r.dec.ReadToken(); err != nil {
+			return nil, err
+		}
+	default:
+		raw, err := r.dec.ReadValue()
+		if err != nil {
+			return nil, err
+		}
+		n.start = r.base + int(r.dec.InputOffset()) - len(raw)
+		n.text, n.null, n.flow = string(raw), k == 'n', false
+		if k == '"' {
+			n.quote, n.str = '"', true
+			text, err := jsontext.AppendUnquote(nil, raw)
+			if err != nil {
+				return nil, err
+			}
+			n.text = string(text)
+		}
+	}
+	n.body, n.end = n.start, r.base+int(r.dec.InputOffset())
+	return n, nil
+}

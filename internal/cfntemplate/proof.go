@@ -1,0 +1,286 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cfntemplate
+
+import (
+	"bytes"
+	"errors"
+	"sort"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// section notes the bytes of the section Mappings, entry i of root, if a parse
+// of these bytes alone says what a parse of the whole file would.
+//
+// That is so when the root is a block map and this key and the next stand at
+// the very beginning of their lines. YAML's parser is at such a place in the
+// same state whatever came before: block style, indentation 0, between two
+// entries of the root. So the file reads as what is before, the section, and
+// what is after, each read alone, provided that the section read alone is one
+// document with one key and ends at a line end: an unclosed quote, bracket or
+// second document would show there. Two things carry over such a border,
+// anchors and %TAG directives; with them the whole file is parsed again. JSON
+// needs no such care: a value in place of a value is JSON.
+func (t *Template) section(root *yaml.Node, i int) {
+	start := t.mappings.key.start
+	if root.Style&yaml.FlowStyle != 0 || root.Content[i].Column != 1 || t.mappings.key.body != start {
+		return
+	}
+	end := len(t.src)
+	if i+2 < len(root.Content) {
+		next := root.Content[i+2]
+		if next.Column != 1 {
+			return
+		}
+		end = t.offsetOf(next)
+	}
+	for _, line := range t.lines {
+		if line >= start {
+			break
+		}
+		if line = max(line, t.bom); line < len(t.src) && t.src[line] == '%' {
+			return
+		}
+	}
+	if shares(root.Content[i+1]) {
+		return
+	}
+	t.from, t.to = start, end
+}
+
+// shares says whether there is an anchor or alias in n.
+func shares(n *yaml.Node) bool {
+	if n.Anchor != "" || n.Kind == yaml.AliasNode {
+		return true
+	}
+	for _, c := range n.Content {
+		if shares(c) {
+			return true
+		}
+	}
+	return false
+}
+
+// unshared refuses a node that an alias elsewhere repeats; with deep set also
+// one that has such a node in it.
+func (t *Template) unshared(n *node, deep bool) error {
+	if n.anchor != "" && n.kind != alias && t.yaml != nil {
+		if at := findAlias(t.yaml, n.anchor); at != nil {
+			return t.errorf(n.start, "what is written here (&%s) is used again on line %d (*%s): an edit would change both; write the other one out",
+				n.anchor, at.Line, n.anchor)
+		}
+	}
+	if !deep {
+		return nil
+	}
+	for _, e := range n.entry {
+		if err := errors.Join(t.unshared(e.key, true), t.unshared(e.val, true)); err != nil {
+			return err
+		}
+	}
+	for _, c := range n.item {
+		if err := t.unshared(c, true); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func findAlias(n *yaml.Node, anchor string) *yaml.Node {
+	if n.Kind == yaml.AliasNode && n.Value == anchor {
+		return n
+	}
+	for _, c := range n.Content {
+		if at := findAlias(c, anchor); at != nil {
+			return at
+		}
+	}
+	return nil
+}
+
+// prove shows that out is the template with the edits made and nothing else:
+// it compares the bytes outside the splices, parses the result, and compares
+// the section Mappings node by node with what it should now be.
+func (t *Template) prove(out []byte, splices []splice, mapping string, rows []rowEdit) error {
+	fail := func(what string) error {
+		return t.errorf(t.mappings.key.start, "the edit of %s could not be proven (%s), so nothing was written; please report this template", mapping, what)
+	}
+	at, shift := 0, 0
+	for _, s := range splices {
+		if !bytes.Equal(t.src[at:s.start], out[at+shift:s.start+shift]) {
+			return fail("bytes outside the edit changed")
+		}
+		shift += len(s.text) - (s.end - s.start)
+		at = s.end
+	}
+	if !bytes.Equal(t.src[at:], out[at+shift:]) {
+		return fail("bytes outside the edit changed")
+	}
+	if t.to > 0 && (splices[0].start < t.from || splices[len(splices)-1].end > t.to) {
+		return fail("an edit left the section")
+	}
+
+	after, err := t.reparse(out, shift)
+	if err != nil {
+		return fail("the result does not parse: " + err.Error())
+	}
+	if after.mappings.key == nil || !same(t.mappings.key, after.mappings.key) {
+		return fail("the section Mappings is gone")
+	}
+	want := expect(t.mappings.val, mapping, rows)
+	if !sameEdited(want, after.mappings.val) {
+		return fail("the map does not read as it should")
+	}
+	removes := false
+	for _, r := range rows {
+		removes = removes || r.remove
+	}
+	if !sameComments(t.comments, after.comments, removes) {
+		return fail("a comment changed")
+	}
+	return nil
+}
+
+// reparse reads as much of out as the proof needs.
+func (t *Template) reparse(out []byte, shift int) (*Template, error) {
+	after := &Template{name: t.name, src: out, bom: t.bom}
+	switch {
+	case t.yaml == nil:
+		from, to := t.mappings.val.start, t.mappings.val.end+shift
+		r := newJSONReader(out[from:to], from)
+		val, err := r.read()
+		if err != nil {
+			return nil, err
+		}
+		if val.end != to {
+			return nil, errors.New("text follows the map")
+		}
+		after.mappings = entry{t.mappings.key, val}
+		return after, nil
+	case t.to > 0:
+		after.src, after.bom = out[t.from:t.to+shift], 0
+		if end := len(after.src); t.to < len(t.src) && (end == 0 || !endsLine(after.src)) {
+			return nil, errors.New("the section does not end its line")
+		}
+	}
+	after.lines = lineStarts(after.src, true)
+	if err := after.parseYAML(); err != nil {
+		return nil, err
+	}
+	if t.to > 0 && len(after.yaml.Content[0].Content) != 2 {
+		return nil, errors.New("the section has grown a second key")
+	}
+	return after, nil
+}
+
+func endsLine(s []byte) bool {
+	for n := 1; n <= 3 && n <= len(s); n++ {
+		if lineBreak(s, len(s)-n, true) == n {
+			return true
+		}
+	}
+	return false
+}
+
+// edited marks a value that the proof compares by its text alone.
+const edited = 1
+
+// expect is the section as it should be after the edits. Values that were set
+// have the quote `edited`, since the edit chose how to write them.
+func expect(top *node, mapping string, rows []rowEdit) *node {
+	want := *top
+	want.entry = append([]entry(nil), top.entry...)
+	i := want.find(mapping)
+	m := *want.entry[i].val
+	if m.kind != object || m.intrinsic() || len(m.entry) == 0 {
+		m = node{kind: object, quote: edited}
+	}
+	m.entry = append([]entry(nil), m.entry...)
+	for _, r := range rows {
+		k := m.find(r.region)
+		switch {
+		case r.remove:
+			m.entry = append(m.entry[:k:k], m.entry[k+1:]...)
+			continue
+		case k < 0:
+			k = len(m.entry)
+			m.entry = append(m.entry, entry{newText(r.region), &node{kind: object, quote: edited}})
+		}
+		row := *m.entry[k].val
+		if row.kind != object || row.intrinsic() || len(row.entry) == 0 {
+			row = node{kind: object, quote: edited}
+		}
+		row.entry = append([]entry(nil), row.entry...)
+		for _, c := range r.cells {
+			j := row.find(c.Attribute)
+			if j < 0 {
+				row.entry = append(row.entry, entry{newText(c.Attribute), newText(c.Value)})
+				continue
+			}
+			old := row.entry[j]
+			if holds(old.val, c.Value) {
+				continue
+			}
+			set := newText(c.Value)
+			if old.val.tag == "" {
+				set.anchor = old.val.anchor
+			}
+			row.entry[j] = entry{old.key, set}
+		}
+		m.entry[k] = entry{m.entry[k].key, &row}
+	}
+	want.entry[i] = entry{want.entry[i].key, &m}
+	return &want
+}
+
+func newText(s string) *node { return &node{text: s, str: true, quote: edited} }
+
+// sameEdited is same, except that a node marked as edited may be written in any
+// way.
+func sameEdited(want, got *node) bool {
+	if want.kind != got.kind || len(want.entry) != len(got.entry) {
+		return false
+	}
+	if want.quote == edited {
+		if got.tag != "" || got.anchor != want.anchor || got.text != want.text || got.str != want.str || len(got.item) > 0 {
+			return false
+		}
+	} else if want.kind != object {
+		return same(want, got)
+	} else if want.tag != got.tag || want.anchor != got.anchor || want.flow != got.flow {
+		return false
+	}
+	for i := range want.entry {
+		if !sameEdited(want.entry[i].key, got.entry[i].key) || !sameEdited(want.entry[i].val, got.entry[i].val) {
+			return false
+		}
+	}
+	return true
+}
+
+// sameComments compares comment lines as sets: a new row may move a comment
+// from one node of the parser's tree to another. Removed rows take those on
+// their own lines with them.
+func sameComments(before, after []string, fewer bool) bool {
+	if len(after) > len(before) || len(after) < len(before) && !fewer {
+		return false
+	}
+	a, b := append([]string(nil), before...), append([]string(nil), after...)
+	sort.Strings(a)
+	sort.Strings(b)
+	i := 0
+	for _, c := range b {
+		for i < len(a) && a[i] != c {
+			if !fewer {
+				return false
+			}
+			i++
+		}
+		if i++; i > len(a) {
+			return false
+		}
+	}
+	return true
+}
