@@ -18,7 +18,7 @@ public:
     const DeviceInfo& info() const override { return info_; }
 
     // A core makes one to three thousand light hashes a second.
-    uint32_t difficulty() const override { return 8192; }
+    uint32_t difficulty() const override { return 4096; }
 
     void prepare(const ethash::Light& light) override { light_ = &light; }
 

@@ -16,6 +16,8 @@ namespace {
 
 constexpr int kSegmentBits = 40;  // nonces that a device may try before it meets its neighbour's
 
+constexpr double kShortest = 0.5;  // seconds; over less, a rate says little
+
 double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
 std::string abridged(const ethash::Hash256& hash) {
@@ -151,7 +153,7 @@ void Farm::sample() {
     for (size_t i = 0; i < slots_.size(); i++)
         total += static_cast<double>(samples_.back().hashes[i] - samples_.front().hashes[i]);
     const double time = seconds(samples_.back().time - samples_.front().time);
-    if (time > 0.5) best_ = std::max(best_, total / time);
+    if (time >= kShortest) best_ = std::max(best_, total / time);
 }
 
 Status Farm::status() {
@@ -164,7 +166,7 @@ Status Farm::status() {
     for (size_t i = 0; i < slots_.size(); i++) {
         Slot& slot = *slots_[i];
         double rate = 0;
-        if (time > 0) rate = static_cast<double>(samples_.back().hashes[i] - samples_.front().hashes[i]) / time;
+        if (time >= kShortest) rate = static_cast<double>(samples_.back().hashes[i] - samples_.front().hashes[i]) / time;
         status.rate += rate;
         status.accepted += slot.shares.accepted;
         status.failed += slot.shares.failed;

@@ -1,0 +1,136 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package judge
+
+import (
+	"bufio"
+	"encoding/binary"
+	"encoding/hex"
+	"fmt"
+	"io"
+	"math/rand"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/crypto/sha3"
+)
+
+// program is the path that the environment gives for one of our binaries. test/run sets both: without them nothing would
+// be compared, so that is a failure and not a skip.
+func program(t *testing.T, variable string) string {
+	t.Helper()
+	path := os.Getenv(variable)
+	if path == "" {
+		t.Fatalf("%s is not set: run example/miner/test/run", variable)
+	}
+	return path
+}
+
+// asker returns a function that puts one line to ethash_cli and returns its answer.
+func asker(t *testing.T) func(format string, args ...any) string {
+	t.Helper()
+	cmd := exec.Command(program(t, "ETHASH_CLI"))
+	cmd.Stderr = os.Stderr
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		_ = in.Close()
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("ethash_cli: %v", err)
+		}
+	})
+	answers := bufio.NewReader(out)
+	return func(format string, args ...any) string {
+		question := fmt.Sprintf(format, args...)
+		if _, err := io.WriteString(in, question+"\n"); err != nil {
+			t.Fatalf("asking %q: %v", question, err)
+		}
+		answer, err := answers.ReadString('\n')
+		if err != nil {
+			t.Fatalf("asking %q: %v", question, err)
+		}
+		return strings.TrimSpace(answer)
+	}
+}
+
+func compare(t *testing.T, what, ours, theirs string) {
+	t.Helper()
+	if ours != theirs {
+		t.Errorf("%s: ours %s, the judge's %s", what, ours, theirs)
+	}
+}
+
+// Lengths around the rates of both (136 and 72 bytes) and their multiples.
+func TestKeccakAgainstXCrypto(t *testing.T) {
+	ask := asker(t)
+	random := rand.New(rand.NewSource(1))
+	for size := 0; size <= 300; size++ {
+		data := make([]byte, size)
+		random.Read(data)
+		text := hex.EncodeToString(data)
+		if size == 0 {
+			text = "-"
+		}
+		k256, k512 := sha3.NewLegacyKeccak256(), sha3.NewLegacyKeccak512()
+		k256.Write(data)
+		k512.Write(data)
+		compare(t, fmt.Sprintf("keccak256 of %d bytes", size), ask("keccak256 %s", text), hex.EncodeToString(k256.Sum(nil)))
+		compare(t, fmt.Sprintf("keccak512 of %d bytes", size), ask("keccak512 %s", text), hex.EncodeToString(k512.Sum(nil)))
+	}
+}
+
+func TestSizesAndSeedsAgainstGoEthereum(t *testing.T) {
+	ask := asker(t)
+	for epoch := 0; epoch <= 2047; epoch++ {
+		compare(t, fmt.Sprintf("sizes of epoch %d", epoch), ask("sizes %d", epoch),
+			fmt.Sprintf("%d %d", calcDatasetSize(epoch), calcCacheSize(epoch)))
+		if epoch%89 == 0 || epoch == 2047 {
+			compare(t, fmt.Sprintf("seed of epoch %d", epoch), ask("seed %d", epoch),
+				hex.EncodeToString(seedHash(uint64(epoch)*30000+1)))
+		}
+	}
+}
+
+func TestHashesAgainstGoEthereum(t *testing.T) {
+	ask := asker(t)
+	random := rand.New(rand.NewSource(2))
+	for _, epoch := range []int{0, 1, 2, 130, 512} {
+		t.Run(fmt.Sprintf("epoch %d", epoch), func(t *testing.T) {
+			cache := make([]uint32, calcCacheSize(epoch)/4)
+			generateCache(cache, uint64(epoch), seedHash(uint64(epoch)*30000+1))
+			whole := sha3.NewLegacyKeccak256()
+			if err := binary.Write(whole, binary.LittleEndian, cache); err != nil {
+				t.Fatal(err)
+			}
+			compare(t, "cache", ask("cache %d", epoch), hex.EncodeToString(whole.Sum(nil)))
+
+			for i := 0; i < 40; i++ {
+				header := make([]byte, 32)
+				random.Read(header)
+				nonce := random.Uint64()
+				switch i {
+				case 0:
+					nonce = 0
+				case 1:
+					nonce = ^uint64(0)
+				}
+				block := epoch*30000 + random.Intn(30000)
+				mix, result := hashimotoLight(calcDatasetSize(epoch), cache, header, nonce)
+				compare(t, fmt.Sprintf("header %x nonce %d", header, nonce),
+					ask("hash %d %x %d", block, header, nonce), fmt.Sprintf("%x %x", mix, result))
+			}
+		})
+	}
+}
