@@ -1,0 +1,201 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package instance
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// account is a line of passwd.
+type account struct {
+	name, home, shell string
+	uid, gid          int
+}
+
+const (
+	firstPerson = 1000  // the first uid of people, as Debian's adduser has it
+	nobody      = 65534 // the uid and gid of no one, though over firstPerson
+)
+
+// person says whether the account is one of a human, not of the system.
+func (a account) person() bool { return a.uid >= firstPerson && a.uid != nobody }
+
+// fields splits a file of colon-separated lines; a missing file has none.
+func fields(name string, atLeast int) [][]string {
+	content, err := os.ReadFile(name)
+	if err != nil {
+		return nil
+	}
+	var lines [][]string
+	for line := range strings.Lines(string(content)) {
+		if f := strings.Split(strings.TrimSuffix(line, "\n"), ":"); len(f) >= atLeast {
+			lines = append(lines, f)
+		}
+	}
+	return lines
+}
+
+// join is the inverse of fields.
+func join(lines [][]string) []byte {
+	var b bytes.Buffer
+	for _, f := range lines {
+		b.WriteString(strings.Join(f, ":") + "\n")
+	}
+	return b.Bytes()
+}
+
+// readAccounts reads a passwd file; what it can't read it leaves out.
+func readAccounts(name string) []account {
+	var all []account
+	for _, f := range fields(name, 7) {
+		uid, err := strconv.Atoi(f[2])
+		gid, err2 := strconv.Atoi(f[3])
+		if err == nil && err2 == nil {
+			all = append(all, account{f[0], f[5], f[6], uid, gid})
+		}
+	}
+	return all
+}
+
+// findAccount looks the user up in /etc/passwd.
+func findAccount(user string) (account, error) {
+	for _, a := range readAccounts("/etc/passwd") {
+		if a.name == user {
+			if a.shell == "" {
+				a.shell = "/bin/sh"
+			}
+			return a, nil
+		}
+	}
+	return account{}, fmt.Errorf("no user %s", user)
+}
+
+// groups are the gids that the account has besides its own.
+func (a account) groups() []uint32 {
+	gids := []uint32{uint32(a.gid)}
+	for _, f := range fields("/etc/group", 4) {
+		gid, err := strconv.Atoi(f[2])
+		if err == nil && gid != a.gid && slices.Contains(strings.Split(f[3], ","), a.name) {
+			gids = append(gids, uint32(gid))
+		}
+	}
+	return gids
+}
+
+// accounts leaves the system's users and groups, without any password.
+func (b base) accounts() error {
+	people := map[string]bool{}
+	keep := func(file string, id int) [][]string {
+		var kept [][]string
+		for _, f := range fields(file, id+1) {
+			if n, err := strconv.Atoi(f[id]); err == nil && n >= firstPerson && n != nobody {
+				people[f[0]] = true
+				continue
+			}
+			kept = append(kept, f)
+		}
+		return kept
+	}
+	passwd := keep("/etc/passwd", 2)
+	group := keep("/etc/group", 2)
+	for _, f := range group {
+		if len(f) > 3 {
+			f[3] = strings.Join(slices.DeleteFunc(strings.Split(f[3], ","), func(n string) bool { return people[n] }), ",")
+		}
+	}
+	var shadow, gshadow [][]string
+	for _, f := range passwd {
+		f[1] = "x"
+		shadow = append(shadow, []string{f[0], "*", "19000", "0", "99999", "7", "", "", ""})
+	}
+	for _, f := range group {
+		f[1] = "x"
+		gshadow = append(gshadow, []string{f[0], "*", "", f[len(f)-1]})
+	}
+	for _, w := range []struct {
+		name    string
+		content []byte
+		mode    fs.FileMode
+	}{
+		{"/etc/passwd", join(passwd), 0o644}, {"/etc/group", join(group), 0o644},
+		{"/etc/shadow", join(shadow), 0o600}, {"/etc/gshadow", join(gshadow), 0o600},
+		{"/etc/subuid", nil, 0o644}, {"/etc/subgid", nil, 0o644},
+		{"/etc/environment", []byte("PATH=\"" + path + "\"\n"), 0o644},
+	} {
+		if err := b.write(w.name, w.content, w.mode); err != nil {
+			return err
+		}
+	}
+	for _, name := range []string{"/etc/passwd-", "/etc/group-"} {
+		if _, err := os.Lstat(name); err == nil {
+			if err := b.remove(name); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// addUser makes the login user of a machine, with a home and sudo.
+func addUser(name string) (account, error) {
+	if a, err := findAccount(name); err == nil {
+		return a, nil
+	}
+	id := firstPerson
+	for _, a := range readAccounts("/etc/passwd") {
+		if a.person() && a.uid >= id {
+			id = a.uid + 1
+		}
+	}
+	a := account{name: name, home: "/home/" + name, shell: "/bin/bash", uid: id, gid: id}
+	if _, err := os.Stat(a.shell); err != nil {
+		a.shell = "/bin/sh"
+	}
+	n := strconv.Itoa(id)
+	groups := fields("/etc/group", 4)
+	for _, f := range groups {
+		if slices.Contains([]string{"adm", "sudo", "wheel", "video", "render"}, f[0]) {
+			f[3] = strings.TrimPrefix(f[3]+","+name, ",")
+		}
+	}
+	groups = append(groups, []string{name, "x", n, ""})
+	if err := errors.Join(
+		os.WriteFile("/etc/group", join(groups), 0o644),
+		appendLine("/etc/passwd", strings.Join([]string{name, "x", n, n, name, a.home, a.shell}, ":")),
+		appendLine("/etc/shadow", name+":*:19000:0:99999:7:::"),
+		appendLine("/etc/gshadow", name+":*::"),
+	); err != nil {
+		return a, fmt.Errorf("adding the user %s: %w", name, err)
+	}
+	if err := os.CopyFS(a.home, os.DirFS("/etc/skel")); err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return a, fmt.Errorf("making %s: %w", a.home, err)
+	}
+	if err := os.MkdirAll(a.home, 0o755); err != nil {
+		return a, err
+	}
+	return a, filepath.WalkDir(a.home, func(p string, _ fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		return os.Lchown(p, a.uid, a.gid)
+	})
+}
+
+// appendLine adds a line to a file that exists.
+func appendLine(name, line string) error {
+	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
+	if err != nil {
+		return err
+	}
+	_, err = f.WriteString(line + "\n")
+	return errors.Join(err, f.Close())
+}

@@ -1,0 +1,95 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package instance
+
+import (
+	"runtime"
+	"sync"
+	"syscall"
+
+	"golang.org/x/sys/unix"
+)
+
+// family is what the first process of a machine knows of the others: those it
+// started and, being the first, those whose parent has ended.
+type family struct {
+	mu    sync.Mutex
+	ended map[int]chan<- unix.WaitStatus // by pid, of those it started
+	// grown is signalled when there may be someone to wait for.
+	grown chan struct{}
+	// forks run on a thread whose capabilities all children have.
+	forks chan func()
+}
+
+func newFamily() (*family, error) {
+	f := &family{ended: map[int]chan<- unix.WaitStatus{}, grown: make(chan struct{}, 1), forks: make(chan func())}
+	limited := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		limited <- dropCapabilities()
+		for fork := range f.forks {
+			fork()
+		}
+	}()
+	if err := <-limited; err != nil {
+		return nil, err
+	}
+	go f.reap()
+	return f, nil
+}
+
+// start runs a program; its status comes over the channel.
+func (f *family) start(file string, argv []string, attr *syscall.ProcAttr) (int, <-chan unix.WaitStatus, error) {
+	// Held over both, or a short-lived child would be reaped unknown.
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	var pid int
+	var err error
+	done := make(chan struct{})
+	f.forks <- func() {
+		pid, err = syscall.ForkExec(file, argv, attr)
+		close(done)
+	}
+	if <-done; err != nil {
+		return 0, nil, err
+	}
+	status := make(chan unix.WaitStatus, 1)
+	f.ended[pid] = status
+	select {
+	case f.grown <- struct{}{}:
+	default:
+	}
+	return pid, status, nil
+}
+
+// signal sends a signal to the process group of a child that still runs.
+func (f *family) signal(pid int, s syscall.Signal) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if _, ok := f.ended[pid]; ok {
+		_ = syscall.Kill(-pid, s) // it may just have ended
+	}
+}
+
+// reap waits for everybody, for ever.
+func (f *family) reap() {
+	for {
+		var status unix.WaitStatus
+		pid, err := unix.Wait4(-1, &status, 0, nil)
+		switch err {
+		case nil:
+		case unix.ECHILD:
+			<-f.grown
+			continue
+		default:
+			continue
+		}
+		f.mu.Lock()
+		if c, ok := f.ended[pid]; ok {
+			c <- status
+			delete(f.ended, pid)
+		}
+		f.mu.Unlock()
+	}
+}

@@ -1,0 +1,236 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package instance
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// machine is a Machine.
+type machine struct {
+	host *host
+	spec Spec
+	dir  string // of its files, relative to the host's
+	key  gossh.Signer
+
+	mu    sync.Mutex // held while the machine changes its state
+	lower *layer     // what it stands on; replaced under host.mu too
+	boot  *boot      // nil while it is off
+	off   chan struct{}
+	gone  bool
+}
+
+var errGone = errors.New("the machine is terminated")
+
+// newMachine makes a machine's files; it is off.
+func (h *host) newMachine(spec Spec) (*machine, error) {
+	_, private, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		return nil, err
+	}
+	key, err := gossh.NewSignerFromKey(private)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := h.directory("machines")
+	if err != nil {
+		return nil, err
+	}
+	m := &machine{host: h, spec: spec, dir: dir, key: key, off: make(chan struct{}), lower: &layer{}}
+	if err := errors.Join(m.emptyUpper(), os.Mkdir(m.hostPath("root"), 0o755)); err != nil {
+		return nil, errors.Join(err, h.discard([]string{dir}))
+	}
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if spec.Layer != "" {
+		l, ok := h.layers[spec.Layer]
+		if !ok {
+			return nil, errors.Join(fmt.Errorf("there is no layer %q", spec.Layer), h.discard([]string{dir}))
+		}
+		m.lower = &layer{dirs: append([]*layerDir(nil), l.dirs...)}
+		m.lower.hold()
+	}
+	h.machines[m] = true
+	return m, nil
+}
+
+// remove forgets a machine that is off, and its files.
+func (m *machine) remove() error {
+	m.host.mu.Lock()
+	m.gone = true
+	delete(m.host.machines, m)
+	unused := append(m.lower.release(), m.dir)
+	m.host.mu.Unlock()
+	return m.host.discard(unused)
+}
+
+// start boots and serves SSH; m.mu is held.
+func (m *machine) start(ctx context.Context) error {
+	listener, err := m.listen(ctx)
+	if err != nil {
+		return err
+	}
+	b, err := m.power(ctx, false)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	m.boot = b
+	b.serve(m, listener)
+	go m.watch(b)
+	return nil
+}
+
+// watch sees to it that a machine that goes down by itself is off, or comes
+// back.
+func (m *machine) watch(b *boot) {
+	<-b.ended
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.boot != b {
+		return // it was taken down from here
+	}
+	m.boot = nil
+	b.hangUp()
+	if b.reboot.Load() {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if m.start(ctx) == nil {
+			return
+		}
+	}
+	close(m.off)
+}
+
+// down ends the machine's processes, gracefully while ctx lasts; m.mu is held.
+func (m *machine) down(ctx context.Context) {
+	b := m.boot
+	m.boot = nil
+	if b == nil {
+		return
+	}
+	b.hangUp()
+	if b.wire.write(message{Op: opOff}) == nil {
+		select {
+		case <-b.ended:
+		case <-ctx.Done():
+		case <-time.After(2*grace + time.Second):
+		}
+	}
+	b.kill()
+}
+
+func (m *machine) Stop(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return errGone
+	}
+	m.down(ctx)
+	return nil
+}
+
+func (m *machine) Boot(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return errGone
+	}
+	if m.boot != nil {
+		return nil
+	}
+	select {
+	case <-m.off:
+		m.off = make(chan struct{})
+	default:
+	}
+	if err := m.start(ctx); err != nil {
+		return fmt.Errorf("booting %s: %w", m.spec.ID, err)
+	}
+	return nil
+}
+
+func (m *machine) Reboot(ctx context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return errGone
+	}
+	if m.boot == nil {
+		return fmt.Errorf("rebooting %s: it is off", m.spec.ID)
+	}
+	m.down(ctx)
+	if err := m.start(ctx); err != nil {
+		return fmt.Errorf("rebooting %s: %w", m.spec.ID, err)
+	}
+	return nil
+}
+
+func (m *machine) Capture(ctx context.Context, name string) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return errGone
+	}
+	m.host.mu.Lock()
+	_, taken := m.host.layers[name]
+	m.host.mu.Unlock()
+	if name == "" || taken {
+		return fmt.Errorf("capturing %s: a layer %q exists already or has no name", m.spec.ID, name)
+	}
+	take := m.freeze
+	if m.boot != nil {
+		if _, err := m.boot.ask(ctx, message{Op: opSync}); err != nil {
+			return fmt.Errorf("capturing %s: %w", m.spec.ID, err)
+		}
+		take = m.copyUpper
+	}
+	if err := take(name); err != nil {
+		return fmt.Errorf("capturing %s: %w", m.spec.ID, err)
+	}
+	return nil
+}
+
+func (m *machine) Terminate(context.Context) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.gone {
+		return errGone
+	}
+	if b := m.boot; b != nil {
+		m.boot = nil
+		b.hangUp()
+		b.kill()
+	}
+	if err := m.remove(); err != nil {
+		return fmt.Errorf("terminating %s: %w", m.spec.ID, err)
+	}
+	return nil
+}
+
+func (m *machine) Off() <-chan struct{} {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.off
+}
+
+// mounts is what the machine's root is made of.
+func (m *machine) mounts() mounts {
+	return mounts{
+		Root:   filepath.Join(m.dir, "root"),
+		Upper:  filepath.Join(m.dir, "upper"),
+		Work:   filepath.Join(m.dir, "work"),
+		Lowers: m.lower.paths(),
+		Tool:   "tool",
+	}
+}

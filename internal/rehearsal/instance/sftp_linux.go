@@ -1,0 +1,31 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package instance
+
+import (
+	"fmt"
+	"io"
+	"os"
+
+	"github.com/pkg/sftp"
+)
+
+// stdio is the SFTP subsystem's connection.
+type stdio struct {
+	io.Reader
+	io.WriteCloser
+}
+
+// sftpServer serves the file system as the user that it runs as.
+func sftpServer([]string) int {
+	s, err := sftp.NewServer(stdio{os.Stdin, os.Stdout})
+	if err == nil {
+		err = s.Serve()
+	}
+	if err != nil && err != io.EOF {
+		fmt.Fprintln(os.Stderr, "sftp-server:", err)
+		return 1
+	}
+	return 0
+}
