@@ -117,8 +117,9 @@ Evaluation evaluate(const Light& light, const Hash256& header, uint64_t nonce) {
     return finish(seed, mix);
 }
 
-// What vector units the machine has is known only when it runs; the choice then needs glibc's loader.
-#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__)
+// What vector units the machine has is known only when it runs; the choice then is made by glibc's loader, before a thread
+// sanitizer is ready for it.
+#if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define PER_CPU [[gnu::target_clones("avx512f", "avx2", "default")]]
 #else
 #define PER_CPU
