@@ -1,0 +1,342 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package miner
+
+import (
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Kind says what a line of the miner's output is about.
+type Kind int
+
+// Kinds of lines.
+const (
+	// Other is a line that says nothing that is read here.
+	Other Kind = iota
+	// KindStatus is a statistics line with a farm rate.
+	KindStatus
+	// KindAccepted, KindStale and KindRejected are a pool's or the
+	// simulation's answers to a solution.
+	KindAccepted
+	KindStale
+	KindRejected
+	// KindIncorrect is a GPU's solution that the CPU could not confirm.
+	KindIncorrect
+	// KindFailure is a line that names why a device cannot mine.
+	KindFailure
+)
+
+// Line is what one line of output says.
+type Line struct {
+	Kind Kind
+	// Status is filled for KindStatus.
+	Status Status
+	// Text is the line without colour and surrounding blanks.
+	Text string
+}
+
+// Status is a statistics line.
+type Status struct {
+	// Run is how long the miner has run, in whole minutes; 0 where not said.
+	Run time.Duration
+	// Rate is the whole farm's.
+	Rate Rate
+	// Counters since the start: accepted, wasted (or stale), rejected, failed.
+	Accepted, Wasted, Rejected, Failed uint64
+	// Devices are the devices that the line names, in its order.
+	Devices []Device
+}
+
+// Device is one device of a statistics line.
+type Device struct {
+	// Name is as printed: cu0, cl1, cp0, gpu0, gpu/0.
+	Name string
+	Rate Rate
+	// TempC is in degrees Celsius, FanPercent in percent, PowerW in watts; 0
+	// where the line does not say.
+	TempC, FanPercent, PowerW float64
+}
+
+// failures are the parts of lines after which a device does not mine. They are
+// compared in lower case.
+var failures = [...]string{
+	"mining suspended",
+	"cuda error",
+	"opencl error",
+	"no usable mining devices found",
+	"hasn't enough memory",
+	"out of memory on cuda device",
+}
+
+// ParseLine reads one line of any of ethminer's formats: 0.19's
+// "m 16:39:20 ethminer 0:00 A0 0.00 h - cu0 0.00", and the older
+// "... Speed 25.25 Mh/s gpu0 25.25 [A90+6] Time: 13:58". Colour is skipped. A
+// cut or mixed line is Other unless its rate and unit stand whole.
+func ParseLine(raw string) Line {
+	text := strings.TrimSpace(StripANSI(raw))
+	line := Line{Text: text}
+	if status, ok := parseStatus(text); ok {
+		line.Kind, line.Status = KindStatus, status
+		return line
+	}
+	switch {
+	case strings.Contains(text, "**Accepted stale"):
+		line.Kind = KindStale
+	case strings.Contains(text, "**Accepted"):
+		line.Kind = KindAccepted
+	case strings.Contains(text, "**Rejected"):
+		line.Kind = KindRejected
+	case strings.Contains(text, "gave incorrect result"):
+		line.Kind = KindIncorrect
+	default:
+		lower := strings.ToLower(text)
+		for _, part := range failures {
+			if strings.Contains(lower, part) {
+				line.Kind = KindFailure
+				break
+			}
+		}
+	}
+	return line
+}
+
+// parseStatus tells the formats apart by the token in front of the rate.
+func parseStatus(text string) (Status, bool) {
+	// Every format starts with the channel m; this skips most lines cheaply.
+	if len(text) < 2 || text[0] != 'm' || text[1] != ' ' {
+		return Status{}, false
+	}
+	words := strings.Fields(text)
+	for i, word := range words {
+		if word == "Speed" {
+			return parseSpeed(words[i+1:])
+		}
+		if len(word) > 1 && word[0] == 'A' && isDigit(word[1]) {
+			return parseFarm(words[:i], words[i:])
+		}
+	}
+	return Status{}, false
+}
+
+// parseFarm reads 0.19's form: [run time] A0:W0:R0:F0 RATE UNIT - DEVICES.
+func parseFarm(before, words []string) (Status, bool) {
+	if len(words) < 3 {
+		return Status{}, false
+	}
+	var s Status
+	if !s.counters(words[0]) {
+		return Status{}, false
+	}
+	rate, ok := rateWords(words[1], words[2])
+	if !ok {
+		return Status{}, false
+	}
+	s.Rate = rate.value
+	if len(before) > 0 {
+		s.Run = runTime(before[len(before)-1])
+	}
+	if len(words) > 3 && words[3] == "-" {
+		s.devices(words[4:], rate.scale)
+	}
+	return s, true
+}
+
+// parseSpeed reads the older form: RATE UNIT DEVICES [A0+0:R0+0:F0] Time: 0:00.
+func parseSpeed(words []string) (Status, bool) {
+	if len(words) < 2 {
+		return Status{}, false
+	}
+	var s Status
+	rate, ok := rateWords(words[0], words[1])
+	if !ok {
+		return Status{}, false
+	}
+	s.Rate = rate.value
+	rest := words[2:]
+	s.devices(rest, rate.scale)
+	for i, word := range rest {
+		if strings.HasPrefix(word, "[A") {
+			s.counters(strings.Trim(word, "[]"))
+		}
+		if word == "Time:" && i+1 < len(rest) {
+			s.Run = runTime(rest[i+1])
+		}
+	}
+	return s, true
+}
+
+// counters reads A12:W1:R2:F3, in which all but A may be missing, and the older
+// A203+3:R0+0:F0, in which +N counts stale ones.
+func (s *Status) counters(word string) bool {
+	for part := range strings.SplitSeq(word, ":") {
+		if len(part) < 2 {
+			return false
+		}
+		count, stale, _ := strings.Cut(part[1:], "+")
+		n, err := strconv.ParseUint(count, 10, 64)
+		if err != nil {
+			return false
+		}
+		switch part[0] {
+		case 'A':
+			s.Accepted = n
+			if more, err := strconv.ParseUint(stale, 10, 64); err == nil {
+				s.Wasted += more
+			}
+		case 'W':
+			s.Wasted = n
+		case 'R':
+			s.Rejected = n
+		case 'F':
+			s.Failed = n
+		default:
+			return false
+		}
+	}
+	return true
+}
+
+// devices reads "cu0 25.25 62C 30% 188.24W, cu1 ..." up to the first word that
+// it cannot place; the rates are in the farm's unit.
+func (s *Status) devices(words []string, scale float64) {
+	for i := 0; i+1 < len(words); {
+		name := words[i]
+		if !isDeviceName(name) {
+			return
+		}
+		number, last := strings.CutSuffix(words[i+1], ",")
+		value, ok := parseNumber(number)
+		if !ok {
+			return
+		}
+		device := Device{Name: name, Rate: Rate(value * scale)}
+		i += 2
+		for !last && i < len(words) && device.sensor(words[i]) {
+			last = strings.HasSuffix(words[i], ",")
+			i++
+		}
+		s.Devices = append(s.Devices, device)
+	}
+}
+
+// sensor reads one of 62C, 30%, 188.24W.
+func (d *Device) sensor(word string) bool {
+	word = strings.TrimSuffix(word, ",")
+	if len(word) < 2 {
+		return false
+	}
+	value, ok := parseNumber(word[:len(word)-1])
+	if !ok {
+		return false
+	}
+	switch word[len(word)-1] {
+	case 'C':
+		d.TempC = value
+	case '%':
+		d.FanPercent = value
+	case 'W':
+		d.PowerW = value
+	default:
+		return false
+	}
+	return true
+}
+
+// isDeviceName: cu0, cl12, cp0, gpu0, gpu/0.
+func isDeviceName(word string) bool {
+	for _, prefix := range [...]string{"cu", "cl", "cp", "gpu/", "gpu"} {
+		if rest, ok := strings.CutPrefix(word, prefix); ok && rest != "" {
+			_, err := strconv.ParseUint(rest, 10, 16)
+			return err == nil
+		}
+	}
+	return false
+}
+
+// scaled is a rate together with its unit's scale.
+type scaled struct {
+	value Rate
+	scale float64
+}
+
+func rateWords(number, unit string) (scaled, bool) {
+	value, ok := parseNumber(number)
+	if !ok {
+		return scaled{}, false
+	}
+	scale, ok := unitScale(unit)
+	return scaled{Rate(value * scale), scale}, ok
+}
+
+// maxNumber bounds what is taken for a rate or a sensor: mixed lines can glue
+// digits together, and 1e12 Th/s is no machine.
+const maxNumber = 1e12
+
+// parseNumber reads digits with an optional fraction, in the C locale or in one
+// that groups: the last of "." and "," is the point, except that a lone comma
+// in front of exactly three digits groups ("23,024").
+func parseNumber(word string) (float64, bool) {
+	if word == "" {
+		return 0, false
+	}
+	for i := range len(word) {
+		if !isDigit(word[i]) && word[i] != '.' && word[i] != ',' {
+			return 0, false
+		}
+	}
+	if strings.IndexByte(word, ',') >= 0 {
+		word = ungroup(word)
+	}
+	value, err := strconv.ParseFloat(word, 64)
+	return value, err == nil && value < maxNumber
+}
+
+func ungroup(word string) string {
+	comma, point := strings.LastIndexByte(word, ','), strings.LastIndexByte(word, '.')
+	if point > comma || point < 0 && len(word)-comma-1 == 3 {
+		return strings.ReplaceAll(word, ",", "")
+	}
+	word = strings.ReplaceAll(word, ".", "")
+	comma = strings.LastIndexByte(word, ',')
+	return strings.ReplaceAll(word[:comma], ",", "") + "." + word[comma+1:]
+}
+
+// runTime reads h:mm; anything else is 0.
+func runTime(word string) time.Duration {
+	h, m, ok := strings.Cut(word, ":")
+	hours, err1 := strconv.ParseUint(h, 10, 16)
+	minutes, err2 := strconv.ParseUint(m, 10, 8)
+	if !ok || err1 != nil || err2 != nil {
+		return 0
+	}
+	return time.Duration(hours)*time.Hour + time.Duration(minutes)*time.Minute
+}
+
+func isDigit(c byte) bool { return '0' <= c && c <= '9' }
+
+// StripANSI removes terminal control sequences (ESC [ ... letter) and other
+// control characters but the tab.
+func StripANSI(text string) string {
+	if strings.IndexFunc(text, isControl) < 0 {
+		return text
+	}
+	var b strings.Builder
+	b.Grow(len(text))
+	for i := 0; i < len(text); i++ {
+		c := text[i]
+		switch {
+		case c == 0x1b && i+1 < len(text) && text[i+1] == '[':
+			for i += 2; i < len(text) && (text[i] < 0x40 || text[i] > 0x7e); i++ {
+			}
+		case isControl(rune(c)):
+		default:
+			b.WriteByte(c)
+		}
+	}
+	return b.String()
+}
+
+func isControl(r rune) bool { return r < 0x20 && r != '\t' || r == 0x7f }

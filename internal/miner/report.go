@@ -1,0 +1,142 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package miner
+
+import (
+	"encoding/json"
+	"fmt"
+	"math"
+	"strconv"
+	"time"
+)
+
+// ReportSchema is the version of the report's JSON. It grows by one when a
+// field changes its meaning or goes away; new fields leave it as it is.
+const ReportSchema = 1
+
+// ReportPath is where an image carries its report.
+const ReportPath = "/etc/ethminer/benchmark.json"
+
+// Device kinds of a report.
+const (
+	DeviceCPU  = "cpu"
+	DeviceCUDA = "cuda"
+)
+
+// Verdicts of a report.
+const (
+	VerdictPassed = "passed"
+	VerdictFailed = "failed"
+)
+
+// Report is what /etc/ethminer/benchmark.json holds: one benchmark and what it
+// was measured on. Rates are hashes a second.
+type Report struct {
+	// SchemaVersion is ReportSchema.
+	SchemaVersion int `json:"schema_version"`
+	// Miner is the first line that the miner's -V prints.
+	Miner string `json:"miner"`
+	// Reference is true when the miner is the stand-in of a rehearsal.
+	Reference bool `json:"reference_miner"`
+	// Source is the folder or the URL, with commit, that was built.
+	Source string `json:"source"`
+	// Device is "cpu" or "cuda": what mined.
+	Device string `json:"device"`
+	// CPU is the processor's model, as the kernel names it.
+	CPU string `json:"cpu"`
+	// GPUs are the names of the GPUs, one each; empty for "cpu".
+	GPUs []string `json:"gpus"`
+	// Block is the block number of the benchmark.
+	Block uint64 `json:"block"`
+	// Epoch is the block's Ethash epoch.
+	Epoch uint64 `json:"epoch"`
+	// DAGBytes is the size of that epoch's dataset.
+	DAGBytes uint64 `json:"dag_bytes"`
+	// WindowSeconds is how long was measured, after the warm-up.
+	WindowSeconds float64 `json:"window_seconds"`
+	// Samples is how many status lines the window held.
+	Samples int `json:"samples"`
+	// Hashrate is the median of the samples; Min and Max are their bounds.
+	Hashrate Rate `json:"hashrate_hs"`
+	Min      Rate `json:"hashrate_min_hs"`
+	Max      Rate `json:"hashrate_max_hs"`
+	// Accepted, Rejected and Incorrect count solutions over the whole run, the
+	// warm-up too.
+	Accepted  uint64 `json:"accepted"`
+	Rejected  uint64 `json:"rejected"`
+	Incorrect uint64 `json:"incorrect"`
+	// Floor is what min_hashrate asked for, 0 without one.
+	Floor Rate `json:"min_hashrate_hs"`
+	// Verdict is "passed" or "failed".
+	Verdict string `json:"verdict"`
+	// StartedAt is when the miner was started, in UTC, by the clock of the
+	// machine that runs Packer.
+	StartedAt time.Time `json:"started_at"`
+}
+
+// Encode writes the report as indented JSON that ends in a newline.
+func (r Report) Encode() ([]byte, error) {
+	if r.GPUs == nil {
+		r.GPUs = []string{}
+	}
+	data, err := json.MarshalIndent(r, "", "  ")
+	if err != nil {
+		return nil, fmt.Errorf("encoding the benchmark: %w", err)
+	}
+	return append(data, '\n'), nil
+}
+
+// DecodeReport reads a report. Fields that it does not know are skipped; a
+// schema newer than ReportSchema is an error.
+func DecodeReport(data []byte) (Report, error) {
+	var r Report
+	if err := json.Unmarshal(data, &r); err != nil {
+		return Report{}, fmt.Errorf("decoding the benchmark: %w", err)
+	}
+	if r.SchemaVersion < 1 || r.SchemaVersion > ReportSchema {
+		return Report{}, fmt.Errorf("decoding the benchmark: schema_version %d, expected 1 to %d: it was written by another version of the plugin", r.SchemaVersion, ReportSchema)
+	}
+	return r, nil
+}
+
+// Measured says what a rate was measured on, for people:
+// "CPU: <model>, epoch 0, 10 s window, reference miner".
+func (r Report) Measured() string {
+	device := "CPU: " + r.CPU
+	if r.Device == DeviceCUDA {
+		device = "GPU: " + countNames(r.GPUs)
+	}
+	name := r.Miner
+	if r.Reference {
+		name = "reference miner"
+	}
+	return fmt.Sprintf("%s, epoch %d, %s window, %s", device, r.Epoch, seconds(r.WindowSeconds), name)
+}
+
+func seconds(s float64) string {
+	return strconv.FormatFloat(math.Round(s*10)/10, 'f', -1, 64) + " s"
+}
+
+// countNames writes equal names once: "4 x Tesla T4, NVIDIA L4".
+func countNames(names []string) string {
+	if len(names) == 0 {
+		return "unknown"
+	}
+	var text string
+	for i := 0; i < len(names); {
+		n := 1
+		for i+n < len(names) && names[i+n] == names[i] {
+			n++
+		}
+		if text != "" {
+			text += ", "
+		}
+		if n > 1 {
+			text += fmt.Sprintf("%d x ", n)
+		}
+		text += names[i]
+		i += n
+	}
+	return text
+}

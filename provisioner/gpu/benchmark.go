@@ -1,0 +1,204 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package gpu
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+)
+
+const (
+	// sayEvery is how often a running benchmark says its rate.
+	sayEvery = 5 * time.Second
+	// failGrace is how long a miner gets to its first rate after it has
+	// printed why a device cannot mine: another device may.
+	failGrace = 15 * time.Second
+	// endGrace covers the connection's delays and the miner's end.
+	endGrace = time.Minute
+)
+
+// benchmark mines a known block without a pool and reads the rates from the
+// log while it runs. The miner never ends by itself; whatever happens here, the
+// instance ends it when the bound is reached.
+func (r *run) benchmark(ctx context.Context) (string, error) {
+	c := r.config.parsed
+	s := script{
+		name:  "benchmark",
+		args:  r.benchmarkArgs(),
+		bound: c.startTimeout + c.warmup + c.duration + endGrace,
+	}
+	r.watch = newWatch()
+	s.lines = r.watch.line
+	block := uint64(r.config.BenchmarkBlock)
+	r.report.Block = block
+	r.report.Epoch = miner.Epoch(block)
+	r.report.DAGBytes = miner.DatasetBytes(r.report.Epoch)
+	r.report.Floor = c.floor
+	r.report.StartedAt = r.now().UTC().Truncate(time.Second)
+
+	ended := make(chan error, 1)
+	go func() {
+		_, err := r.machine.run(ctx, s)
+		ended <- err
+	}()
+	err := r.measure(ctx, ended)
+	if ctx.Err() == nil && !errors.Is(err, errEnded) {
+		r.machine.stop(s, "INT")
+		select {
+		case last := <-ended:
+			r.watch.log = logFile(last)
+		case <-time.After(endGrace):
+		}
+	}
+	if errors.Is(err, errEnded) || errors.Is(err, errNoRate) {
+		return "", fmt.Errorf("%w at %s; %s%s", err, r.dag(), r.likely(), r.shown())
+	}
+	if err != nil {
+		return "", err
+	}
+	r.watch.fill(&r.report)
+	return fmt.Sprintf("%s, %d samples in %s", r.report.Hashrate, r.report.Samples, c.duration), nil
+}
+
+// benchmarkArgs are the miner's options.
+func (r *run) benchmarkArgs() []string {
+	device := "--cpu"
+	if r.found.device == deviceCUDA {
+		device = "-U"
+	}
+	return []string{device, "--nocolor", "--stdout", "--HWMON", "2", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
+}
+
+// What a miner can do wrong before its rate is judged.
+var (
+	errEnded  = errors.New("the miner ended by itself")
+	errNoRate = errors.New("the miner showed no hash rate above zero")
+)
+
+// measure waits for the first rate, for the warm-up, and for the window.
+func (r *run) measure(ctx context.Context, ended <-chan error) error {
+	c := r.config.parsed
+	if err := r.awaitRate(ctx, ended); err != nil {
+		return err
+	}
+	if err := r.pause(ctx, ended, c.warmup, "warming up"); err != nil {
+		return err
+	}
+	r.watch.measure(true)
+	start := r.now()
+	err := r.pause(ctx, ended, c.duration, "measuring")
+	r.watch.measure(false)
+	r.report.WindowSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
+	return err
+}
+
+func (r *run) awaitRate(ctx context.Context, ended <-chan error) error {
+	limit := r.config.parsed.startTimeout
+	timeout := time.NewTimer(limit)
+	defer timeout.Stop()
+	failed := r.watch.failed
+	start := r.now()
+	for {
+		select {
+		case <-r.watch.mining:
+			return nil
+		case <-failed:
+			failed = nil
+			timeout.Reset(min(failGrace, limit-r.now().Sub(start)))
+		case <-timeout.C:
+			return r.noRate(r.now().Sub(start))
+		case err := <-ended:
+			return r.endedEarly(ctx, err)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// pause lets the miner run and says its rate now and then.
+func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duration, doing string) error {
+	over := time.NewTimer(length)
+	defer over.Stop()
+	say := time.NewTicker(sayEvery)
+	defer say.Stop()
+	start := r.now()
+	for {
+		select {
+		case <-over.C:
+			return nil
+		case <-say.C:
+			r.ui.Sayf("benchmark: %s, %s after %s of %s", doing, r.watch.rate(), took(r.now().Sub(start)), length)
+		case err := <-ended:
+			return r.endedEarly(ctx, err)
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+func (r *run) noRate(waited time.Duration) error {
+	return fmt.Errorf("%w within %s (benchmark_start_timeout %s)", errNoRate, took(waited), r.config.parsed.startTimeout)
+}
+
+func (r *run) endedEarly(ctx context.Context, err error) error {
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
+	}
+	var failed *errScript
+	if err != nil && !errors.As(err, &failed) {
+		return err
+	}
+	r.watch.log = logFile(err)
+	reason := "exit code 0"
+	if failed != nil {
+		reason = failed.reason
+	}
+	return fmt.Errorf("%w before it was measured (%s)", errEnded, reason)
+}
+
+// dag names the size at which was measured.
+func (r *run) dag() string {
+	return fmt.Sprintf("block %d, epoch %d, a DAG of %.2f GiB", r.report.Block, r.report.Epoch, float64(r.report.DAGBytes)/(1<<30))
+}
+
+// causes are what a failure line usually means, by a part of it in lower case.
+var causes = []struct{ part, remedy string }{
+	{"invalid device symbol", "the binary was built for another GPU: remove -DCOMPUTE from cmake_options, or set it to this GPU's compute capability"},
+	{"enough memory", "the DAG does not fit the GPU: choose a GPU with more memory or a smaller benchmark_block"},
+	{"out of memory", "the DAG does not fit the GPU: choose a GPU with more memory or a smaller benchmark_block"},
+	{"insufficient cuda driver", "the driver is older than the CUDA toolkit: install a newer driver"},
+	{"no cuda driver", "the NVIDIA driver is not loaded: install it, or set device = \"cpu\""},
+	{"system not yet initialized", "start nvidia-fabricmanager of exactly the driver's version"},
+	{"no usable mining devices", "the miner sees no device of this kind: check device and the options it was built with"},
+}
+
+// likely is the remedy for what the log says.
+func (r *run) likely() string {
+	text := strings.ToLower(strings.Join(r.watch.evidence(), "\n"))
+	for _, cause := range causes {
+		if strings.Contains(text, cause.part) {
+			return cause.remedy
+		}
+	}
+	return "see what the miner printed, and try the same command on a machine like it: ethminer " + strings.Join(r.benchmarkArgs(), " ")
+}
+
+// shown are lines of the miner for the end of a message.
+func (r *run) shown() string {
+	lines := r.watch.evidence()
+	if len(lines) == 0 {
+		return "; the miner printed nothing"
+	}
+	text := "; the miner printed:\n  " + strings.Join(lines, "\n  ")
+	if r.watch.log != "" {
+		text += "\nits whole output is in " + r.watch.log
+	}
+	return text
+}

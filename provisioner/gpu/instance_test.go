@@ -1,0 +1,185 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build linux
+
+package gpu
+
+import (
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+)
+
+// localInstance is an instance that is this machine: commands run by /bin/sh
+// in a session of their own, as over SSH; what is installed lands under root.
+type localInstance struct {
+	packersdk.MockCommunicator
+	dir, root, tmp, path string
+
+	mu       sync.Mutex
+	commands []string
+
+	// onStart, if set, may refuse a command or see it.
+	onStart func(command string) error
+}
+
+// newInstance puts programs, POSIX scripts by name, in front of PATH.
+func newInstance(t *testing.T, programs map[string]string) *localInstance {
+	t.Helper()
+	dir := t.TempDir()
+	in := &localInstance{dir: dir, root: filepath.Join(dir, "root"), tmp: filepath.Join(dir, "tmp")}
+	bin := filepath.Join(dir, "bin")
+	for _, folder := range []string{in.root, in.tmp, bin} {
+		if err := os.MkdirAll(folder, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for name, text := range programs {
+		write(t, filepath.Join(bin, name), "#!/bin/sh\n"+text)
+		if err := os.Chmod(filepath.Join(bin, name), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	in.path = bin + ":" + os.Getenv("PATH")
+	// Local logs of failures must land where the test removes them.
+	t.Setenv("TMPDIR", dir)
+	return in
+}
+
+func (in *localInstance) Start(_ context.Context, cmd *packersdk.RemoteCmd) error {
+	in.mu.Lock()
+	in.commands = append(in.commands, cmd.Command)
+	in.mu.Unlock()
+	if in.onStart != nil {
+		if err := in.onStart(cmd.Command); err != nil {
+			return err
+		}
+	}
+	c := exec.Command("/bin/sh", "-c", cmd.Command)
+	c.Env = []string{"PATH=" + in.path, "TMPDIR=" + in.tmp, "HOME=" + in.tmp}
+	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, cmd.Stdout, cmd.Stderr
+	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	if err := c.Start(); err != nil {
+		return err
+	}
+	go func() {
+		_ = c.Wait()
+		status := c.ProcessState.ExitCode()
+		if status < 0 {
+			status = packersdk.CmdDisconnect
+		}
+		cmd.SetExited(status)
+	}()
+	return nil
+}
+
+func (in *localInstance) Upload(path string, data io.Reader, _ *os.FileInfo) error {
+	if !strings.HasPrefix(path, in.tmp) {
+		return errors.New("upload outside the scratch folder: " + path)
+	}
+	file, err := os.Create(path)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, data)
+	return errors.Join(err, file.Close())
+}
+
+func (in *localInstance) installed(t *testing.T, path string) string {
+	t.Helper()
+	data, err := os.ReadFile(in.root + path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(data)
+}
+
+// scratch is what is left in the instance's temporary folder.
+func (in *localInstance) scratch(t *testing.T) []string {
+	t.Helper()
+	entries, err := os.ReadDir(in.tmp)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var names []string
+	for _, e := range entries {
+		names = append(names, e.Name())
+	}
+	return names
+}
+
+// tools are stand-ins: a cmake that "builds" by copying miner.sh out of the
+// source or fails with what compile.err and configure.err hold, a systemctl
+// that notes its arguments, and no GPU.
+func tools() map[string]string {
+	return map[string]string{
+		"cmake": `
+while [ "$1" = -G ]; do shift 2; done
+case "$1" in
+-S)
+	src=$2 build=$4
+	printf '%s\n' "$@" >"$TMPDIR/../cmake-options"
+	[ ! -f "$src/configure.err" ] || { cat "$src/configure.err" >&2; exit 1; }
+	echo "$src" >"$build/src"
+	;;
+--build)
+	src=$(cat "$2/src")
+	case "$*" in *"--target help"*) echo "... ethminer"; exit ;; esac
+	[ ! -f "$src/compile.err" ] || { sed "s|SRC|$src|g" "$src/compile.err" >&2; exit 2; }
+	mkdir -p "$2/ethminer"
+	cp "$src/miner.sh" "$2/ethminer/ethminer"
+	chmod 755 "$2/ethminer/ethminer"
+	;;
+esac
+`,
+		"systemctl":  `echo "$@" >>"$TMPDIR/../systemctl"` + "\n",
+		"nvidia-smi": "exit 9\n",
+	}
+}
+
+// cpuMiner prints a rate of 412.30 h ten times a second until it is told to
+// end.
+const cpuMiner = `#!/bin/sh
+if [ "$1" = -V ]; then echo "ethminer 0.19.0 (reference miner)"; exit; fi
+echo "$@" >"$TMPDIR/../miner-args"
+trap 'echo interrupted >>"$TMPDIR/../miner-end"; exit 0' INT TERM
+while :; do
+	echo " m 16:39:20 ethminer 0:00 A1 412.30 h - cp0 412.30"
+	sleep 0.1
+done
+`
+
+// sourceFolder is a source whose build makes the miner given.
+func sourceFolder(t *testing.T, minerScript string) string {
+	t.Helper()
+	dir := t.TempDir()
+	write(t, filepath.Join(dir, "CMakeLists.txt"), "project(ethminer)\n")
+	write(t, filepath.Join(dir, "miner.sh"), minerScript)
+	return dir
+}
+
+func write(t *testing.T, path, text string) {
+	t.Helper()
+	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(path, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// notes reads a file that the stand-ins wrote, "" when they wrote none.
+func (in *localInstance) notes(name string) string {
+	data, _ := os.ReadFile(filepath.Join(in.dir, name))
+	return string(data)
+}

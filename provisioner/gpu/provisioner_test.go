@@ -1,0 +1,105 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build linux
+
+package gpu
+
+import (
+	"bytes"
+	"context"
+	"maps"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+)
+
+// provision runs the whole plan on an instance; it returns what the user saw.
+func provision(t *testing.T, ctx context.Context, in *localInstance, options map[string]any) (string, error) {
+	t.Helper()
+	config := map[string]any{
+		"benchmark_block":         1,
+		"benchmark_warmup":        "0s",
+		"benchmark_duration":      "1s",
+		"benchmark_start_timeout": "20s",
+		// The tests' stand-ins do not look at who they are.
+		"execute_as_root": false,
+	}
+	maps.Copy(config, options)
+	p := &Provisioner{root: in.root}
+	if err := p.Prepare(config); err != nil {
+		t.Fatalf("Prepare: %v", err)
+	}
+	var said bytes.Buffer
+	ui := &packersdk.BasicUi{Reader: strings.NewReader(""), Writer: &said, ErrorWriter: &said}
+	err := p.Provision(ctx, ui, in, nil)
+	return said.String(), err
+}
+
+func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
+	in := newInstance(t, tools())
+	reportFile := filepath.Join(t.TempDir(), "made", "benchmark.json")
+	said, err := provision(t, t.Context(), in, map[string]any{
+		"source":        sourceFolder(t, cpuMiner),
+		"min_hashrate":  "400 h/s",
+		"report_file":   reportFile,
+		"cmake_options": []string{"-DNAME=it's $(date) \"x\"\nline"},
+	})
+	if err != nil {
+		t.Fatalf("Provision: %v\n%s", err, said)
+	}
+
+	if got := in.installed(t, "/usr/local/bin/ethminer"); got != cpuMiner {
+		t.Errorf("installed binary:\n%s", got)
+	}
+	if got := in.installed(t, "/etc/systemd/system/ethminer.service"); !strings.Contains(got, "ExecStart=/usr/local/bin/ethminer") {
+		t.Errorf("installed unit:\n%s", got)
+	}
+	if got := in.notes("systemctl"); !strings.Contains(got, "enable ethminer.service") {
+		t.Errorf("systemctl was asked %q, expected it to enable the unit", got)
+	}
+	if got, want := in.notes("miner-args"), "--cpu --nocolor --stdout --HWMON 2 --display-interval 1 -M 1\n"; got != want {
+		t.Errorf("the miner ran with %q, expected %q", got, want)
+	}
+	if got := in.notes("cmake-options"); !strings.HasSuffix(got, "\n-DNAME=it's $(date) \"x\"\nline\n") || !strings.Contains(got, "-DETHASHCPU=ON\n") {
+		t.Errorf("cmake got %q", got)
+	}
+	if got := in.notes("miner-end"); got == "" {
+		t.Error("the miner was not asked to end")
+	}
+	if left := in.scratch(t); len(left) > 0 {
+		t.Errorf("left in the scratch folder's place: %q", left)
+	}
+
+	onInstance := in.installed(t, "/etc/ethminer/benchmark.json")
+	report, err := miner.DecodeReport([]byte(onInstance))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if report.Hashrate != 412.3 || report.Samples < 2 || report.Epoch != 0 || report.DAGBytes != 1073739904 ||
+		report.Accepted != 1 || !report.Reference || report.Device != "cpu" || report.CPU == "" || report.Verdict != "passed" || report.Floor != 400 {
+		t.Errorf("report: %+v", report)
+	}
+	if report.WindowSeconds < 1 {
+		t.Errorf("window of %v s, expected 1 s or more", report.WindowSeconds)
+	}
+	if local, err := os.ReadFile(reportFile); err != nil || string(local) != onInstance {
+		t.Errorf("report_file: %v, %q", err, local)
+	}
+	if want := "hash rate: 412.3 h/s (CPU: " + report.CPU + ", epoch 0, 1"; !strings.Contains(said, want) {
+		t.Errorf("the user saw no %q in:\n%s", want, said)
+	}
+	for _, phase := range plan {
+		if !strings.Contains(said, phase.name+": started") || !strings.Contains(said, phase.name+": done in ") {
+			t.Errorf("phase %s has not said when it began and ended:\n%s", phase.name, said)
+		}
+	}
+	if logs, _ := filepath.Glob(filepath.Join(in.dir, "*.log")); len(logs) > 0 {
+		t.Errorf("local logs left after success: %q", logs)
+	}
+}

@@ -1,0 +1,122 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package gpu
+
+import (
+	"sync"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+)
+
+// recentLines is how many of the miner's last lines a message may show.
+const recentLines = 5
+
+// watch follows a miner's output: it counts from the start and samples while
+// its window is open. Its methods may be called from several goroutines.
+type watch struct {
+	// mining is closed at the first rate above zero, failed at the first line
+	// that names why a device cannot mine.
+	mining, failed chan struct{}
+
+	mu        sync.Mutex
+	open      bool
+	samples   []miner.Rate
+	last      miner.Status
+	statuses  int
+	accepted  uint64
+	rejected  uint64
+	incorrect uint64
+	failures  []string
+	recent    []string
+
+	// log is the local file with the whole output, "" until the miner has
+	// ended.
+	log string
+}
+
+func newWatch() *watch {
+	return &watch{mining: make(chan struct{}), failed: make(chan struct{})}
+}
+
+// line reads one line of the miner.
+func (w *watch) line(text string) {
+	line := miner.ParseLine(text)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if line.Text != "" {
+		if len(w.recent) == recentLines {
+			w.recent = append(w.recent[:0], w.recent[1:]...)
+		}
+		w.recent = append(w.recent, line.Text)
+	}
+	switch line.Kind {
+	case miner.KindStatus:
+		w.status(line.Status)
+	case miner.KindAccepted, miner.KindStale:
+		w.accepted++
+	case miner.KindRejected:
+		w.rejected++
+	case miner.KindIncorrect:
+		w.incorrect++
+	case miner.KindFailure:
+		if len(w.failures) == 0 {
+			close(w.failed)
+		}
+		if len(w.failures) < recentLines {
+			w.failures = append(w.failures, line.Text)
+		}
+	}
+}
+
+func (w *watch) status(s miner.Status) {
+	w.statuses++
+	w.last = s
+	if s.Rate > 0 {
+		select {
+		case <-w.mining:
+		default:
+			close(w.mining)
+		}
+	}
+	if w.open {
+		w.samples = append(w.samples, s.Rate)
+	}
+}
+
+// measure opens or closes the window.
+func (w *watch) measure(open bool) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.open = open
+}
+
+// rate is the last rate that was seen.
+func (w *watch) rate() miner.Rate {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.last.Rate
+}
+
+// fill writes what was seen into a report. Status lines count solutions too;
+// the greater of the two counts is the one that missed no line.
+func (w *watch) fill(r *miner.Report) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	stats := miner.Summarize(w.samples)
+	r.Samples, r.Hashrate, r.Min, r.Max = stats.Samples, stats.Median, stats.Min, stats.Max
+	r.Accepted = max(w.accepted, w.last.Accepted)
+	r.Rejected = max(w.rejected, w.last.Rejected)
+	r.Incorrect = max(w.incorrect, w.last.Failed)
+}
+
+// evidence is what a message shows: the lines that name a failure, or else the
+// last ones.
+func (w *watch) evidence() []string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.failures) > 0 {
+		return append([]string(nil), w.failures...)
+	}
+	return append([]string(nil), w.recent...)
+}
