@@ -1,0 +1,159 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:generate packer-sdc struct-markdown
+//go:generate packer-sdc mapstructure-to-hcl2 -type Config
+
+package cfn
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+
+	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
+	"github.com/hashicorp/packer-plugin-sdk/common"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/hashicorp/packer-plugin-sdk/template/config"
+	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+)
+
+// buildRegions in required_regions stands for the regions of the build.
+const buildRegions = "build"
+
+// Config is what a `post-processor "ethminer-cfn"` block takes.
+type Config struct {
+	common.PackerConfig    `mapstructure:",squash"`
+	awscommon.AccessConfig `mapstructure:",squash"`
+
+	// The CloudFormation template whose region map is filled, JSON or YAML.
+	// Which of them is told by the content, not by the file's name.
+	Template string `mapstructure:"template" required:"true"`
+	// The file to write. Default: `template` itself, edited in place. Its
+	// folder must exist. An artifact of a rehearsal is only ever written to a
+	// file other than `template`.
+	Output string `mapstructure:"output"`
+	// The name of the region map in the template's section `Mappings`. Default:
+	// `AWSRegion2AMI`.
+	Mapping string `mapstructure:"mapping"`
+	// The name in each region's row that takes the image, letters and digits
+	// only. Default: `AMI`.
+	Attribute string `mapstructure:"attribute"`
+	// The attribute by build name or by architecture (`x86_64`, `arm64`), so
+	// that several builds fill one map, such as
+	// `{ x86_64 = "HVM64", arm64 = "HVMARM64" }`. A build's name goes before its
+	// architecture. What is not listed takes `attribute`, if that is set, else
+	// it is an error.
+	Attributes map[string]string `mapstructure:"attributes"`
+	// The regions that must have an image, for each attribute that this build
+	// fills, before anything is written: region names, `rows` for every region
+	// that has a row in the map, `build` for every region that the build was to
+	// reach. Default: none.
+	RequiredRegions []string `mapstructure:"required_regions"`
+	// What becomes of rows that this build did not fill: `keep` (default),
+	// `fail`, or `remove`. Rows of other partitions (China, GovCloud) and rows
+	// not named by a region are never touched.
+	StaleRegions string `mapstructure:"stale_regions"`
+	// A file written by Packer's `manifest` post-processor. The images of its
+	// builds fill the map too, the newest for each cell; this build's own go
+	// before them. Give the `manifest` block a `output` of its own for it.
+	Manifest string `mapstructure:"manifest"`
+	// Print the change as a unified diff and write nothing. Default: `false`.
+	DryRun bool `mapstructure:"dry_run"`
+
+	ctx interpolate.Context
+}
+
+// prepare decodes and checks the configuration. It reads files, makes no call,
+// writes nothing, and collects every error.
+func (c *Config) prepare(raws ...interface{}) error {
+	err := config.Decode(c, &config.DecodeOpts{
+		PluginType:         "ethminer-cfn",
+		Interpolate:        true,
+		InterpolateContext: &c.ctx,
+	}, raws...)
+	if err != nil {
+		return err
+	}
+	if c.Mapping == "" {
+		c.Mapping = "AWSRegion2AMI"
+	}
+	if c.Attribute == "" && len(c.Attributes) == 0 {
+		c.Attribute = "AMI"
+	}
+	if c.StaleRegions == "" {
+		c.StaleRegions = string(cfntemplate.StaleKeep)
+	}
+
+	var errs *packersdk.MultiError
+	fail := func(format string, args ...any) {
+		errs = packersdk.MultiErrorAppend(errs, fmt.Errorf(format, args...))
+	}
+	if err := cfntemplate.CheckMappingName(c.Mapping); err != nil {
+		fail("mapping: %w", err)
+	}
+	if c.Attribute != "" {
+		if err := cfntemplate.CheckAttribute(c.Attribute); err != nil {
+			fail("attribute: %w", err)
+		}
+	}
+	for build, a := range c.Attributes {
+		if err := cfntemplate.CheckAttribute(a); err != nil {
+			fail("attributes[%q]: %w", build, err)
+		}
+	}
+	for _, r := range c.RequiredRegions {
+		if r != cfntemplate.EveryRow && r != buildRegions && !cfntemplate.IsRegion(r) {
+			fail("required_regions: %q; expected a region such as us-east-1, or %q, or %q", r, cfntemplate.EveryRow, buildRegions)
+		}
+	}
+	switch cfntemplate.Stale(c.StaleRegions) {
+	case cfntemplate.StaleKeep, cfntemplate.StaleFail, cfntemplate.StaleRemove:
+	default:
+		fail("stale_regions: %q; expected keep, fail or remove", c.StaleRegions)
+	}
+	if c.Template == "" {
+		fail("template: not set; expected the path of the CloudFormation template whose map is to be filled")
+	} else if err := c.checkTemplate(); err != nil {
+		fail("template: %w", err)
+	}
+	if errs != nil {
+		return errs
+	}
+	return nil
+}
+
+// checkTemplate reads the template and looks for the map. A template that is
+// not there yet is no error here: an earlier step of the build may write it.
+func (c *Config) checkTemplate() error {
+	src, err := os.ReadFile(c.Template)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	} else if err != nil {
+		return err
+	}
+	t, err := cfntemplate.Parse(c.Template, src)
+	if err != nil {
+		return err
+	}
+	_, err = t.Mapping(c.Mapping)
+	return err
+}
+
+// target is the file to write.
+func (c *Config) target() string {
+	if c.Output == "" {
+		return c.Template
+	}
+	return c.Output
+}
+
+// inPlace says whether the template itself is the file to write, by whatever
+// name or link.
+func (c *Config) inPlace() (bool, error) {
+	return atomicfile.Same(c.Template, c.target())
+}

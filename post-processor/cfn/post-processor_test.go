@@ -1,0 +1,166 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cfn
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+)
+
+const (
+	amiOld = "ami-00000000000000001"
+	amiA   = "ami-0aaaaaaaaaaaaaaaa"
+	amiB   = "ami-0bbbbbbbbbbbbbbbb"
+)
+
+const template = `# a comment
+Mappings:
+  AWSRegion2AMI:
+    us-east-1:
+      AMI: ami-00000000000000001 # old
+    cn-north-1:
+      AMI: ami-00000000000000001
+Resources: {}
+`
+
+// scene is a folder with a template, a configured post-processor, and what it
+// says.
+type scene struct {
+	*PostProcessor
+	template string
+	said     bytes.Buffer
+}
+
+func newScene(t *testing.T, src string, settings map[string]any) *scene {
+	t.Helper()
+	dir := t.TempDir()
+	s := &scene{PostProcessor: &PostProcessor{}, template: filepath.Join(dir, "stack.template")}
+	if err := os.WriteFile(s.template, []byte(src), 0o640); err != nil {
+		t.Fatal(err)
+	}
+	conf := map[string]any{"template": s.template}
+	for k, v := range settings {
+		if text, ok := v.(string); ok {
+			v = strings.ReplaceAll(text, "DIR", dir)
+		}
+		conf[k] = v
+	}
+	if err := s.Configure(conf); err != nil {
+		t.Fatal(err)
+	}
+	return s
+}
+
+func (s *scene) run(t *testing.T, a packersdk.Artifact) (packersdk.Artifact, error) {
+	t.Helper()
+	ui := &packersdk.BasicUi{Reader: strings.NewReader(""), Writer: &s.said, ErrorWriter: &s.said}
+	out, keep, force, err := s.PostProcess(context.Background(), ui, a)
+	if !keep || !force {
+		t.Errorf("keep=%v forceOverride=%v; without both Packer destroys the images", keep, force)
+	}
+	return out, err
+}
+
+func read(t *testing.T, path string) string {
+	t.Helper()
+	b, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(b)
+}
+
+func source(id string, state map[string]any) *packersdk.MockArtifact {
+	return &packersdk.MockArtifact{BuilderIdValue: "mitchellh.amazonebs", IdValue: id, StateValues: state}
+}
+
+func TestPostProcess(t *testing.T) {
+	const both = "us-east-1:" + amiA + ",eu-west-1:" + amiB
+	filled := strings.Replace(template, "AMI: "+amiOld+" # old", "AMI: "+amiA+" # old", 1)
+	filled = strings.Replace(filled, "Resources", "    eu-west-1:\n      AMI: "+amiB+"\nResources", 1)
+	rehearsal := map[string]any{"ethminer.rehearsal": true}
+	for _, tt := range []struct {
+		why      string
+		settings map[string]any
+		artifact packersdk.Artifact
+		err      string // part of it
+		template string // as it stands afterwards; empty: unchanged
+		output   string // of DIR/out; empty: not there
+		said     string
+	}{
+		{why: "in place: the row there is set, the missing one added, all else stays",
+			artifact: source(both, nil), template: filled,
+			said: "us-east-1.AMI: " + amiOld + " -> " + amiA + "\n"},
+		{why: "to another file: the template stays",
+			settings: map[string]any{"output": "DIR/out"},
+			artifact: source(both, nil), output: filled},
+		{why: "dry_run writes nothing and prints a diff",
+			settings: map[string]any{"dry_run": true},
+			artifact: source(both, nil), said: "+      AMI: " + amiB},
+		{why: "an artifact without AMIs names its builder",
+			artifact: source("nothing", nil), err: "mitchellh.amazonebs"},
+		{why: "a rehearsal never edits in place",
+			artifact: source(both, rehearsal), err: "set output to another file"},
+		{why: "a rehearsal writes another file",
+			settings: map[string]any{"output": "DIR/out"},
+			artifact: source(both, rehearsal), output: filled},
+		{why: "the completeness gate",
+			settings: map[string]any{"required_regions": []string{"us-east-1", "eu-west-2"}},
+			artifact: source(both, nil), err: "eu-west-2.AMI"},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			s := newScene(t, template, tt.settings)
+			out, err := s.run(t, tt.artifact)
+			if tt.err == "" && err != nil || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
+				t.Fatalf("error %v, want %q", err, tt.err)
+			}
+			want := tt.template
+			if want == "" {
+				want = template
+			}
+			if got := read(t, s.template); got != want {
+				t.Errorf("template is\n%s\nwant\n%s", got, want)
+			}
+			output := filepath.Join(filepath.Dir(s.template), "out")
+			if tt.output == "" {
+				if _, err := os.Stat(output); err == nil {
+					t.Error("an output was written")
+				}
+			} else if got := read(t, output); got != tt.output {
+				t.Errorf("output is\n%s\nwant\n%s", got, tt.output)
+			}
+			if !strings.Contains(s.said.String(), tt.said) {
+				t.Errorf("said\n%s\nwant\n%s", s.said.String(), tt.said)
+			}
+			if err == nil && out.Id() != tt.artifact.Id() {
+				t.Errorf("artifact id %q, want the source's", out.Id())
+			}
+		})
+	}
+}
+
+// A link to the template is the template.
+func TestRehearsalLinks(t *testing.T) {
+	for why, link := range map[string]func(old, new string) error{"symlink": os.Symlink, "hard link": os.Link} {
+		t.Run(why, func(t *testing.T) {
+			s := newScene(t, template, map[string]any{"output": "DIR/out"})
+			if err := link(s.template, s.config.Output); err != nil {
+				t.Fatal(err)
+			}
+			_, err := s.run(t, source("us-east-1:"+amiA, map[string]any{"ethminer.rehearsal": "true"}))
+			if err == nil || !strings.Contains(err.Error(), "rehearsal never edits") {
+				t.Errorf("error %v", err)
+			}
+			if got := read(t, s.template); got != template {
+				t.Error("the template changed")
+			}
+		})
+	}
+}
