@@ -3,9 +3,12 @@
 
 #include "farm.h"
 
+#include <sys/random.h>
+
+#include <algorithm>
 #include <cinttypes>
 #include <cstring>
-#include <random>
+#include <stdexcept>
 
 #include "log.h"
 
@@ -27,9 +30,10 @@ std::string abridged(const ethash::Hash256& hash) {
 }  // namespace
 
 Farm::Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings) : settings_(settings) {
-    std::random_device random;
-    for (uint8_t& byte : job_.header.bytes) byte = static_cast<uint8_t>(random());
-    const uint64_t first_nonce = uint64_t{random()} << 32 | random();
+    uint64_t first_nonce;
+    if (getrandom(&job_.header, sizeof job_.header, 0) != static_cast<ssize_t>(sizeof job_.header) ||
+        getrandom(&first_nonce, sizeof first_nonce, 0) != static_cast<ssize_t>(sizeof first_nonce))
+        throw std::runtime_error("the system gives no random numbers");
 
     // As if each device found its solutions alone, so that the farm finds one every few seconds, however many it has.
     uint64_t difficulty = 0;
@@ -148,7 +152,7 @@ void Farm::sample() {
     samples_.push_back(count());
     // Half a second's tolerance, since no two samples are exactly a second apart.
     const auto oldest = samples_.back().time - settings_.window - std::chrono::milliseconds(500);
-    while (samples_.size() > 2 && samples_.front().time < oldest) samples_.pop_front();
+    while (samples_.size() > 2 && samples_.front().time < oldest) samples_.erase(samples_.begin());
     double total = 0;
     for (size_t i = 0; i < slots_.size(); i++)
         total += static_cast<double>(samples_.back().hashes[i] - samples_.front().hashes[i]);

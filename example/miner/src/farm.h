@@ -6,7 +6,6 @@
 
 #include <atomic>
 #include <chrono>
-#include <deque>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -100,7 +99,7 @@ private:
     std::unique_ptr<ethash::Light> light_;
 
     std::mutex mutex_;
-    std::deque<Sample> samples_;   // the first one is as old as the window
+    std::vector<Sample> samples_;  // the first one is as old as the window
     Sample mining_since_;          // when the first device began
     double best_ = 0;
 };

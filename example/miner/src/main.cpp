@@ -5,10 +5,11 @@
 #include <signal.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
-#include <new>
+#include <stdexcept>
 
 #include "api.h"
 #include "cpu.h"
@@ -24,7 +25,7 @@ namespace {
 
 void print_version() {
     printf("\nethminer " MINER_VERSION "\n"
-           "Build: linux/release/gnu\n"
+           "Build: linux/" MINER_BUILD_TYPE "/" MINER_COMPILER "\n"
            "Reference miner of packer-plugin-ethminer: a stand-in that computes real Ethash, not ethminer itself.\n\n");
     fflush(stdout);
 }

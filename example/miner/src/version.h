@@ -4,3 +4,14 @@
 #pragma once
 
 #define MINER_VERSION "0.19.0-reference"
+
+#ifdef NDEBUG
+#define MINER_BUILD_TYPE "release"
+#else
+#define MINER_BUILD_TYPE "debug"
+#endif
+#ifdef __clang__
+#define MINER_COMPILER "clang"
+#else
+#define MINER_COMPILER "gnu"
+#endif
