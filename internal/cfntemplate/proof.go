@@ -137,10 +137,33 @@ func (t *Template) prove(out []byte, splices []splice, mapping string, rows []ro
 	for _, r := range rows {
 		removes = removes || r.remove
 	}
-	if !sameComments(t.comments, after.comments, removes) {
-		return fail("a comment changed")
+	if t.yaml != nil && bytes.IndexByte(t.src, '#') >= 0 {
+		before, err := t.commentsBefore()
+		if err != nil {
+			return fail("the section does not read alone: " + err.Error())
+		}
+		if !sameComments(before, comments(after.yaml), removes) {
+			return fail("a comment changed")
+		}
 	}
 	return nil
+}
+
+// commentsBefore lists the comments of what reparse will read, before the edit.
+// The parser hangs a comment at a border on either side of it, so that those of
+// a section must come from a parse of the section.
+func (t *Template) commentsBefore() ([]string, error) {
+	switch {
+	case t.to == 0:
+		return comments(t.yaml), nil
+	case bytes.IndexByte(t.src[t.from:t.to], '#') < 0:
+		return nil, nil
+	}
+	doc, err := t.decodeYAML(t.src[t.from:t.to])
+	if err != nil {
+		return nil, err
+	}
+	return comments(doc), nil
 }
 
 // reparse reads as much of out as the proof needs.

@@ -20,8 +20,7 @@ type Template struct {
 	lines    []int // offset of each line
 	yaml     *yaml.Node
 	mappings entry // nil key if there is no such section
-	comments []string
-	from, to int // the section's bytes, if it can be proven alone
+	from, to int   // the section's bytes, if it can be proven alone
 }
 
 // Parse reads a template; name is what errors call it. The content decides

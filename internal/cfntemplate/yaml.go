@@ -41,7 +41,6 @@ func (t *Template) parseYAML() error {
 		if t.mappings.val, err = t.yamlNode(root.Content[i+1], 0); err != nil {
 			return err
 		}
-		t.comments = comments(root.Content[i], root.Content[i+1])
 		t.section(root, i)
 	}
 	return nil
