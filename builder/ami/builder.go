@@ -1,0 +1,230 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package ami is the builder ethminer-ami: an AMI from a GPU instance,
+// distributed to many regions.
+//
+// Run below reads as the plan of a build; each step is a file.
+package ami
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/service/iam"
+	"github.com/hashicorp/hcl/v2/hcldec"
+	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
+	"github.com/hashicorp/packer-plugin-sdk/communicator"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	"github.com/hashicorp/packer-plugin-sdk/multistep/commonsteps"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/hashicorp/packer-plugin-sdk/packerbuilderdata"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/version"
+)
+
+// Builder is the component.
+type Builder struct {
+	config Config
+}
+
+var _ packersdk.Builder = (*Builder)(nil)
+
+// ConfigSpec describes the block to Packer.
+func (b *Builder) ConfigSpec() hcldec.ObjectSpec { return b.config.spec() }
+
+// Prepare checks the configuration.
+func (b *Builder) Prepare(raws ...any) ([]string, []string, error) {
+	warnings, err := b.config.prepare(raws...)
+	if err != nil {
+		return nil, warnings, err
+	}
+	return awscommon.GetGeneratedDataList(), warnings, nil
+}
+
+// Run builds the image and its copies. It returns no artifact where none was
+// asked for (skip_create_ami).
+func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
+	c := &b.config
+	clients, err := c.connect(ctx, ui)
+	if err != nil {
+		return nil, err
+	}
+	job := &build{
+		config:  c,
+		clients: clients,
+		wait:    c.waiter(),
+		ledger:  new(ledger.Ledger),
+		report: report{
+			BuildID:       c.buildID,
+			PluginVersion: version.PluginVersion.FormattedVersion(),
+			Rehearsal:     c.Rehearsal,
+			BuildRegion:   clients.Region(),
+		},
+	}
+	state := new(multistep.BasicStateBag)
+	state.Put(keyBuild, job)
+	state.Put(keyUI, ui)
+	state.Put("hook", hook)
+	state.Put(keyClient, clients.EC2(clients.Region()))
+	state.Put("iam", iam.NewFromConfig(*clients.Config()))
+	state.Put("aws_config", clients.Config())
+	state.Put("region", clients.Region())
+
+	commonsteps.NewRunner(b.steps(ctx, state, clients), c.PackerConfig, ui).Run(ctx, state)
+
+	if failed(state) {
+		for _, entry := range job.ledger.Left() {
+			ui.Errorf("left behind: %s %s in %s. To remove it:\n  %s", entry.Kind, entry.ID, entry.Region, entry.Command())
+		}
+	}
+	if err, ok := state.GetOk(keyError); ok {
+		return nil, err.(error)
+	}
+	if _, cancelled := state.GetOk(multistep.StateCancelled); cancelled {
+		return nil, fmt.Errorf("the build was cancelled")
+	}
+	if _, halted := state.GetOk(multistep.StateHalted); halted {
+		return nil, fmt.Errorf("the build was halted")
+	}
+	if len(job.images) == 0 {
+		return nil, nil
+	}
+	return job.artifact(state)
+}
+
+// steps is the plan.
+func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
+	c := &b.config
+	steps := []multistep.Step{
+		stepPreflight{},
+		&awscommon.StepSourceAMIInfo{
+			SourceAmi:                c.SourceAmi,
+			AmiFilters:               c.SourceAmiFilter,
+			AMIVirtType:              c.AMIVirtType,
+			EnableAMISriovNetSupport: c.AMISriovNetSupport,
+			EnableAMIENASupport:      c.AMIENASupport,
+		},
+		&awscommon.StepNetworkInfo{
+			VpcId: c.VpcId, VpcFilter: c.VpcFilter,
+			SubnetId: c.SubnetId, SubnetFilter: c.SubnetFilter,
+			SecurityGroupIds: c.SecurityGroupIds, SecurityGroupFilter: c.SecurityGroupFilter,
+			AvailabilityZone:         c.AvailabilityZone,
+			AssociatePublicIpAddress: c.AssociatePublicIpAddress,
+			RequestedMachineType:     c.InstanceType,
+		},
+		&awscommon.StepKeyPair{
+			Debug: c.PackerDebug, DebugKeyPath: fmt.Sprintf("ec2_%s.pem", c.PackerBuildName),
+			Comm: &c.Comm, Tags: c.RunTags, Ctx: c.ctx,
+		},
+		&awscommon.StepSecurityGroup{
+			PollingConfig:    c.PollingConfig,
+			CommConfig:       &c.Comm,
+			SecurityGroupIds: c.SecurityGroupIds, SecurityGroupFilter: c.SecurityGroupFilter,
+			TemporarySGSourceCidrs:    c.TemporarySGSourceCidrs,
+			TemporarySGSourcePublicIp: c.TemporarySGSourcePublicIp,
+			SkipSSHRuleCreation:       c.SSMAgentEnabled(),
+			Tags:                      c.RunTags, Ctx: c.ctx,
+		},
+		&awscommon.StepIamInstanceProfile{
+			PollingConfig:                             c.PollingConfig,
+			IamInstanceProfile:                        c.IamInstanceProfile,
+			SkipProfileValidation:                     c.SkipProfileValidation,
+			TemporaryIamInstanceProfilePolicyDocument: c.TemporaryIamInstanceProfilePolicyDocument,
+			Tags: c.RunTags, Ctx: c.ctx,
+		},
+		&awscommon.StepCleanupVolumes{LaunchMappings: c.LaunchMappings},
+		stepLaunch{},
+	}
+	steps = append(steps, b.provision(ctx, state, clients)...)
+	return append(steps,
+		stepStop{},
+		&awscommon.StepModifyEBSBackedInstance{
+			EnableAMISriovNetSupport: c.AMISriovNetSupport,
+			EnableAMIENASupport:      c.AMIENASupport,
+		},
+		&awscommon.StepDeregisterAMI{
+			AccessConfig:    &c.AccessConfig,
+			ForceDeregister: c.AMIForceDeregister, ForceDeleteSnapshot: c.AMIForceDeleteSnapshot,
+			AMIName: c.AMIName, Regions: c.AMIRegions,
+		},
+		stepCreateImage{},
+		stepTerminate{},
+		stepCopy{},
+		stepFinish{},
+	)
+}
+
+// provision is the part of the plan that logs in to the instance.
+func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
+	c := &b.config
+	generated := &packerbuilderdata.GeneratedData{State: state}
+	if c.Rehearsal && c.RehearsalInstance == rehearsal.InstanceNone {
+		return []multistep.Step{
+			stepSkipProvision{},
+			&awscommon.StepSetGeneratedData{GeneratedData: generated},
+		}
+	}
+	return []multistep.Step{
+		&awscommon.StepCreateSSMTunnel{
+			AwsConfig: *clients.Config(), Region: clients.Region(),
+			PauseBeforeSSM: c.PauseBeforeSSM, LocalPortNumber: c.SessionManagerPort,
+			RemotePortNumber: c.Comm.Port(), SSMAgentEnabled: c.SSMAgentEnabled(),
+			SSHConfig: &c.Comm.SSH,
+		},
+		&communicator.StepConnect{
+			Config:    &c.Comm,
+			Host:      awscommon.SSHHost(ctx, clients.EC2(clients.Region()), c.SSHInterface, c.Comm.Host()),
+			SSHPort:   awscommon.Port(c.SSHInterface, c.Comm.Port()),
+			SSHConfig: c.Comm.SSHConfigFunc(),
+		},
+		&awscommon.StepSetGeneratedData{GeneratedData: generated},
+		&commonsteps.StepProvision{},
+		stepReadBenchmark{},
+		&commonsteps.StepCleanupTempKeys{Comm: &c.Comm},
+	}
+}
+
+// stepSkipProvision says that a rehearsal has nothing to log in to.
+type stepSkipProvision struct{ noCleanup }
+
+func (stepSkipProvision) Run(_ context.Context, state multistep.StateBag) multistep.StepAction {
+	uiOf(state).Say("Skipping the provisioners: rehearsal_instance = \"none\" has nothing to log in to")
+	return multistep.ActionContinue
+}
+
+// artifact hands the images over.
+func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
+	images := map[string]distribute.Image{}
+	j.report.Images, j.report.Snapshots = map[string]string{}, map[string][]string{}
+	for _, image := range j.images {
+		images[image.Region] = image
+		j.report.Images[image.Region] = image.ID
+		j.report.Snapshots[image.Region] = image.Snapshots
+		j.ledger.Strike(image.Region, image.ID)
+		for _, snapshot := range image.Snapshots {
+			j.ledger.Strike(image.Region, snapshot)
+		}
+	}
+	generated, _ := state.Get(keyGeneratedData).(map[string]any)
+	j.report.SourceImage, _ = generated["SourceAMI"].(string)
+	text, err := j.report.json()
+	if err != nil {
+		return nil, fmt.Errorf("writing the build's report: %w", err)
+	}
+	return &Artifact{
+		images:     images,
+		clients:    j.clients,
+		deregister: j.config.DeregisterOnDestroy,
+		state: map[string]any{
+			keyGeneratedData:  generated,
+			StateBuild:        text,
+			StateRehearsal:    j.config.Rehearsal,
+			StateRehearsalDir: j.config.RehearsalState,
+		},
+	}, nil
+}

@@ -1,0 +1,258 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:generate packer-sdc struct-markdown
+//go:generate packer-sdc mapstructure-to-hcl2 -type Config
+
+package ami
+
+import (
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/hashicorp/hcl/v2/hcldec"
+	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
+	"github.com/hashicorp/packer-plugin-sdk/common"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	"github.com/hashicorp/packer-plugin-sdk/template/config"
+	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
+	"github.com/hashicorp/packer-plugin-sdk/uuid"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+)
+
+// Config is what a `source "ethminer-ami"` block may hold: the options of
+// amazon-ebs, spelled the same, and our own.
+type Config struct {
+	common.PackerConfig    `mapstructure:",squash"`
+	awscommon.AccessConfig `mapstructure:",squash"`
+	awscommon.AMIConfig    `mapstructure:",squash"`
+	awscommon.RunConfig    `mapstructure:",squash"`
+
+	// The URL that every EC2 call of every region goes to, for AWS
+	// look-alikes. The environment variables `AWS_ENDPOINT_URL` and
+	// `AWS_ENDPOINT_URL_EC2` do the same. Not set by default.
+	Endpoint string `mapstructure:"endpoint" required:"false"`
+	// Builds against the AWS inside the plugin instead of a real account: no
+	// credentials are read or sent, and no call leaves the loopback interface.
+	// Images, ids and durations are simulated; the instance is a real Linux
+	// sandbox that one can SSH into. Default `false`.
+	Rehearsal bool `mapstructure:"rehearsal" required:"false"`
+	// The folder that holds the rehearsal's server, one server a folder.
+	// Default `build/rehearsal/state`.
+	RehearsalState string `mapstructure:"rehearsal_state" required:"false"`
+	// What a rehearsal's instance is: `sandbox` (default), which needs Linux
+	// and root, or `none`, which has nothing to log in to: the communicator
+	// and the provisioners are then skipped, and the build says so.
+	RehearsalInstance string `mapstructure:"rehearsal_instance" required:"false"`
+	// How long a rehearsal's AWS takes: `fast` (default, a few seconds),
+	// `instant`, or durations such as `running=9s,stopped=13s,image=31s,copy=47s`.
+	RehearsalLatency string `mapstructure:"rehearsal_latency" required:"false"`
+	// Packer destroys an artifact when a post-processor fails. By default the
+	// images stay, and the commands that remove them are printed; `true`
+	// deregisters them and deletes their snapshots instead. Default `false`.
+	DeregisterOnDestroy bool `mapstructure:"deregister_on_destroy" required:"false"`
+
+	// Stops after provisioning, without an image. Default `false`.
+	SkipCreateAMI bool `mapstructure:"skip_create_ami" required:"false"`
+	// Keeps `run_tags` off the image and its snapshots. Default `false`.
+	SkipAMIRunTags bool `mapstructure:"skip_ami_run_tags" required:"false"`
+	// Block devices of the image.
+	AMIMappings awscommon.BlockDevices `mapstructure:"ami_block_device_mappings" required:"false"`
+	// Block devices of the instance.
+	LaunchMappings awscommon.BlockDevices `mapstructure:"launch_block_device_mappings" required:"false"`
+	// Tags of the instance's volumes. They are not put on the image.
+	VolumeRunTags map[string]string `mapstructure:"run_volume_tags" required:"false"`
+	// The same as `run_volume_tags`, as blocks with `name` and `value`.
+	VolumeRunTag config.NameValues `mapstructure:"run_volume_tag" required:"false"`
+
+	ctx     interpolate.Context
+	buildID string
+}
+
+// Defaults of a block that only names its region.
+const (
+	defaultName         = "ethminer-{{timestamp}}"
+	defaultInstanceType = "g4dn.xlarge" // the least expensive type with a current NVIDIA GPU (T4)
+	defaultSSHUsername  = "ubuntu"
+	canonical           = "099720109477" // https://documentation.ubuntu.com/aws/aws-how-to/instances/find-ubuntu-images/
+	defaultSourceName   = "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-%s-server-*"
+)
+
+// Tags of everything that a build creates.
+const (
+	tagBuildID = "ethminer:build-id"
+	tagVersion = "ethminer:plugin-version"
+)
+
+func (c *Config) spec() hcldec.ObjectSpec { return c.FlatMapstructure().HCL2Spec() }
+
+// prepare decodes and checks the configuration, makes no call and writes
+// nothing. It returns warnings and every error that it finds.
+func (c *Config) prepare(raws ...any) ([]string, error) {
+	*c = Config{}
+	c.ctx.Funcs = awscommon.TemplateFuncs
+	err := config.Decode(c, &config.DecodeOpts{
+		PluginType:         BuilderID,
+		Interpolate:        true,
+		InterpolateContext: &c.ctx,
+		InterpolateFilter: &interpolate.RenderFilter{Exclude: []string{
+			"ami_description", "run_tags", "run_tag", "run_volume_tags", "run_volume_tag",
+			"spot_tags", "spot_tag", "snapshot_tags", "snapshot_tag", "tags", "tag",
+		}},
+	}, raws...)
+	if err != nil {
+		return nil, err
+	}
+	emptyRegions := c.AMIRegions != nil && len(c.AMIRegions) == 0
+	if err := c.setDefaults(); err != nil {
+		return nil, err
+	}
+
+	var errs *packersdk.MultiError
+	errs = packersdk.MultiErrorAppend(errs, c.checkRegions(emptyRegions)...)
+	errs = packersdk.MultiErrorAppend(errs, appendError(nil, c.checkRehearsal())...)
+	errs = packersdk.MultiErrorAppend(errs, c.checkUnsupported()...)
+	errs = packersdk.MultiErrorAppend(errs, c.VolumeRunTag.CopyOn(&c.VolumeRunTags)...)
+	errs = packersdk.MultiErrorAppend(errs, c.AccessConfig.Prepare(&c.PackerConfig)...)
+	errs = packersdk.MultiErrorAppend(errs, c.AMIConfig.Prepare(&c.AccessConfig, &c.ctx)...)
+	errs = packersdk.MultiErrorAppend(errs, c.AMIMappings.Prepare(&c.ctx)...)
+	errs = packersdk.MultiErrorAppend(errs, c.LaunchMappings.Prepare(&c.ctx)...)
+	errs = packersdk.MultiErrorAppend(errs, c.RunConfig.Prepare(&c.ctx)...)
+	if len(errs.Errors) > 0 {
+		return nil, errs
+	}
+	packersdk.LogSecretFilter.Set(c.AccessKey, c.SecretKey, c.Token)
+	c.RunTags[tagBuildID] = c.buildID
+	return nil, nil
+}
+
+// setDefaults fills in what a block that only names its region leaves open.
+func (c *Config) setDefaults() error {
+	if c.PackerForce {
+		c.AMIForceDeregister = true
+	}
+	c.buildID = uuid.TimeOrderedUUID()
+	if c.AMIName == "" {
+		name, err := interpolate.Render(defaultName, &c.ctx)
+		if err != nil {
+			return fmt.Errorf("rendering the default ami_name: %w", err)
+		}
+		c.AMIName = name
+	}
+	if c.InstanceType == "" && len(c.SpotInstanceTypes) == 0 {
+		c.InstanceType = defaultInstanceType
+	}
+	if c.SourceAmi == "" && c.SourceAmiFilter.Empty() {
+		arch := "amd64"
+		if strings.HasPrefix(c.InstanceType, "g5g.") { // T4G on Graviton
+			arch = "arm64"
+		}
+		c.SourceAmiFilter = awscommon.AmiFilterOptions{
+			Filters: map[string]string{
+				"name":                fmt.Sprintf(defaultSourceName, arch),
+				"root-device-type":    "ebs",
+				"virtualization-type": "hvm",
+			},
+			Owners:     []string{canonical},
+			MostRecent: true,
+		}
+		if c.Comm.SSHUsername == "" {
+			c.Comm.SSHUsername = defaultSSHUsername
+		}
+	}
+	if len(c.TemporarySGSourceCidrs) == 0 && c.SSHInterface != "ipv6" {
+		// Only the caller's address, where amazon-ebs opens the port to all.
+		c.TemporarySGSourcePublicIp = true
+	}
+	if c.Metadata.HttpTokens == "" {
+		c.Metadata.HttpTokens = "required" // IMDSv2, where amazon-ebs allows v1
+	}
+	if c.Rehearsal {
+		if c.RehearsalState == "" {
+			c.RehearsalState = rehearsal.DefaultStateDir
+		}
+		if c.RehearsalInstance == "" {
+			c.RehearsalInstance = rehearsal.InstanceSandbox
+		}
+		// A rehearsal reads no credentials, and Vault would be asked for some.
+		c.VaultAWSEngine = awscommon.VaultAWSEngineOptions{}
+	}
+	return nil
+}
+
+func (c *Config) checkRegions(empty bool) []error {
+	var errs []error
+	if empty {
+		errs = append(errs, fmt.Errorf("ami_regions: the list is empty; expected the regions to copy the image to; "+
+			"leave the attribute out to keep it in the build's region"))
+	}
+	if c.RawRegion != "" {
+		errs = appendError(errs, preflight.RegionSyntax("region", c.RawRegion))
+	} else if c.Rehearsal {
+		errs = append(errs, fmt.Errorf("region: not set; a rehearsal does not read AWS_REGION or a profile; "+
+			"expected a region such as \"eu-central-1\""))
+	}
+	for i, region := range c.AMIRegions {
+		errs = appendError(errs, preflight.RegionSyntax(fmt.Sprintf("ami_regions[%d]", i), region))
+	}
+	return errs
+}
+
+func (c *Config) checkRehearsal() error {
+	if !c.Rehearsal {
+		return nil
+	}
+	return c.rehearsalOptions().Validate()
+}
+
+func (c *Config) rehearsalOptions() rehearsal.Options {
+	return rehearsal.Options{
+		StateDir: c.RehearsalState,
+		Instance: c.RehearsalInstance,
+		Latency:  c.RehearsalLatency,
+	}
+}
+
+// checkUnsupported refuses options that would otherwise be ignored silently.
+func (c *Config) checkUnsupported() []error {
+	var errs []error
+	for _, option := range []struct {
+		attribute string
+		set       bool
+	}{
+		{"spot_instance_types", len(c.SpotInstanceTypes) > 0},
+		{"spot_allocation_strategy", c.SpotAllocationStrategy != ""},
+		{"block_duration_minutes", c.BlockDurationMinutes != 0},
+		{"fleet_tags", len(c.FleetTags)+len(c.FleetTag) > 0},
+	} {
+		if option.set {
+			errs = append(errs, fmt.Errorf("%s: not supported: an instance is launched without a fleet; "+
+				"expected one instance_type, with spot_price for a spot instance", option.attribute))
+		}
+	}
+	if c.Comm.Type == "winrm" {
+		errs = append(errs, fmt.Errorf("communicator: %q is not supported: a mining image runs Linux; "+
+			"expected \"ssh\" or \"none\"", c.Comm.Type))
+	}
+	return errs
+}
+
+func appendError(errs []error, err error) []error {
+	if err == nil {
+		return errs
+	}
+	return append(errs, err)
+}
+
+// deprecateAt is deprecate_at, zero where it is not set. AMIConfig.Prepare has
+// checked its syntax.
+func (c *Config) deprecateAt() time.Time {
+	at, err := time.Parse(time.RFC3339, c.DeprecationTime)
+	if err != nil {
+		return time.Time{}
+	}
+	return at
+}

@@ -1,0 +1,88 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+)
+
+// connect returns the clients of the configured account, or of the rehearsal,
+// which it starts if need be.
+func (c *Config) connect(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients, error) {
+	if c.Rehearsal {
+		return c.connectRehearsal(ctx, ui)
+	}
+	base, err := c.AccessConfig.Config(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("loading AWS credentials: %w", err)
+	}
+	if c.Endpoint != "" {
+		base.BaseEndpoint = &c.Endpoint
+	}
+	// For every region, where amazon-ebs uses it for the build's alone.
+	return ec2api.New(*base, c.CustomEndpointEc2), nil
+}
+
+func (c *Config) connectRehearsal(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients, error) {
+	session, err := rehearsal.Connect(ctx, c.rehearsalOptions())
+	if err != nil {
+		return nil, fmt.Errorf("rehearsal: %w", err)
+	}
+	ui.Sayf("This is a rehearsal: AWS is simulated at %s, no account is used, nothing is billed.", session.Endpoint)
+	if c.Comm.Type == "ssh" && session.SSHPort != 0 {
+		c.Comm.SSHPort = session.SSHPort
+	}
+	c.TemporarySGSourcePublicIp = false
+	c.TemporarySGSourceCidrs = []string{session.CallerIP + "/32"}
+	return ec2api.New(session.AWSConfig(c.RawRegion), ""), nil
+}
+
+// Waiting, unless aws_polling says otherwise.
+const (
+	pollInterval          = 2 * time.Second
+	pollTimeout           = 2 * time.Hour // a large image takes an hour to reach a far region
+	rehearsalPollInterval = 200 * time.Millisecond
+)
+
+// waiter is how this build waits: aws_polling's delay_seconds is the interval,
+// its max_attempts times that the limit.
+func (c *Config) waiter() poll.Waiter {
+	wait := poll.Waiter{Interval: pollInterval, Timeout: pollTimeout}
+	if c.Rehearsal {
+		wait.Interval = rehearsalPollInterval
+	}
+	if c.PollingConfig == nil {
+		return wait
+	}
+	if c.PollingConfig.DelaySeconds > 0 {
+		wait.Interval = time.Duration(c.PollingConfig.DelaySeconds) * time.Second
+	}
+	if c.PollingConfig.MaxAttempts > 0 {
+		wait.Timeout = time.Duration(c.PollingConfig.MaxAttempts) * wait.Interval
+	}
+	return wait
+}
+
+// cleanupTimeout bounds what is done after the build has ended or was cancelled.
+const cleanupTimeout = 5 * time.Minute
+
+// cleanupContext is for Cleanup, which gets no context: it must run although
+// the build's own is cancelled, and must end by itself.
+func cleanupContext() (context.Context, context.CancelFunc) {
+	return context.WithTimeout(context.Background(), cleanupTimeout)
+}
+
+// noCleanup is for steps that leave nothing behind.
+type noCleanup struct{}
+
+func (noCleanup) Cleanup(multistep.StateBag) {}

@@ -1,0 +1,38 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"encoding/json"
+	"time"
+)
+
+// report is what a build tells the components behind it, as one JSON string
+// under the artifact's state key StateBuild: a plain string crosses the plugin
+// RPC unharmed. Fields are only ever added.
+type report struct {
+	BuildID       string `json:"build_id"`
+	PluginVersion string `json:"plugin_version"`
+	// Rehearsal says that AWS was simulated: no id means anything in an account.
+	Rehearsal    bool   `json:"rehearsal"`
+	BuildRegion  string `json:"build_region"`
+	SourceImage  string `json:"source_image,omitempty"`
+	InstanceID   string `json:"instance_id,omitempty"`
+	InstanceType string `json:"instance_type,omitempty"`
+	Zone         string `json:"availability_zone,omitempty"`
+	// InstanceSeconds is from RunInstances' answer to the request to terminate.
+	InstanceSeconds int `json:"instance_seconds,omitempty"`
+	// Images and Snapshots are by region.
+	Images    map[string]string   `json:"images,omitempty"`
+	Snapshots map[string][]string `json:"snapshots,omitempty"`
+	// Benchmark is the instance's /etc/ethminer/benchmark.json, if it left one.
+	Benchmark json.RawMessage `json:"benchmark,omitempty"`
+
+	launched time.Time
+}
+
+func (r report) json() (string, error) {
+	text, err := json.Marshal(r)
+	return string(text), err
+}

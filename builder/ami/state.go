@@ -1,0 +1,68 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"fmt"
+
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
+)
+
+// Keys of the state bag that packer-plugin-amazon's steps share with ours.
+const (
+	keyClient         = "ec2v2"
+	keyUI             = "ui"
+	keyError          = "error"
+	keyInstance       = "instance"
+	keyInstanceID     = "instance_id"
+	keySourceImage    = "source_image"
+	keySubnet         = "subnet_id"
+	keyZone           = "availability_zone"
+	keySecurityGroups = "securityGroupIds"
+	keyProfile        = "iamInstanceProfile"
+	keyCommunicator   = "communicator"
+	keyGeneratedData  = "generated_data"
+	keyBuild          = "ethminer_build"
+)
+
+// build is what our own steps share, apart from the state bag's loose keys.
+type build struct {
+	config  *Config
+	clients *ec2api.Clients
+	wait    poll.Waiter
+	ledger  *ledger.Ledger
+	report  report
+
+	image  distribute.Image   // the image of the build's region, or the intermediary
+	images []distribute.Image // what the artifact will name
+}
+
+func buildOf(state multistep.StateBag) *build { return state.Get(keyBuild).(*build) }
+func uiOf(state multistep.StateBag) packersdk.Ui { return state.Get(keyUI).(packersdk.Ui) }
+func instanceOf(state multistep.StateBag) (ec2types.Instance, bool) {
+	instance, ok := state.Get(keyInstance).(ec2types.Instance)
+	return instance, ok
+}
+
+// halt ends the build with an error that says what was being done.
+func halt(state multistep.StateBag, format string, args ...any) multistep.StepAction {
+	err := fmt.Errorf(format, args...)
+	state.Put(keyError, err)
+	uiOf(state).Error(err.Error())
+	return multistep.ActionHalt
+}
+
+// failed says that the build did not reach its end.
+func failed(state multistep.StateBag) bool {
+	_, cancelled := state.GetOk(multistep.StateCancelled)
+	_, halted := state.GetOk(multistep.StateHalted)
+	return cancelled || halted
+}

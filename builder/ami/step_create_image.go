@@ -1,0 +1,121 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
+)
+
+// stepCreateImage makes the image of the instance, in the build's region.
+//
+// Where the build's region gets none, or an encrypted one, this image is an
+// intermediary with a name of its own, which stepCopy removes.
+type stepCreateImage struct{}
+
+func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	b, ui := buildOf(state), uiOf(state)
+	if b.config.SkipCreateAMI {
+		ui.Say("Not making an image (skip_create_ami)")
+		return multistep.ActionContinue
+	}
+	tags, err := b.config.imageRunTags(state, b.clients.Region())
+	if err != nil {
+		return halt(state, "creating the image: %w", err)
+	}
+	name := b.config.AMIName
+	if b.config.needsIntermediary() {
+		name = "ethminer-intermediary-" + b.config.buildID
+	}
+	ui.Sayf("Creating the image %q...", name)
+	client := b.clients.EC2(b.clients.Region())
+	out, err := client.CreateImage(context.WithoutCancel(ctx), &ec2.CreateImageInput{
+		InstanceId:          aws.String(b.report.InstanceID),
+		Name:                aws.String(name),
+		BlockDeviceMappings: b.config.AMIMappings.BuildEC2BlockDeviceMappings(),
+		TagSpecifications: []ec2types.TagSpecification{
+			{ResourceType: ec2types.ResourceTypeImage, Tags: tags},
+			{ResourceType: ec2types.ResourceTypeSnapshot, Tags: tags},
+		},
+	})
+	if err != nil {
+		return halt(state, "creating the image %q: %w", name, err)
+	}
+	b.image = distribute.Image{Region: b.clients.Region(), ID: aws.ToString(out.ImageId)}
+	b.ledger.Add(ledger.Entry{Kind: ledger.Image, Region: b.image.Region, ID: b.image.ID})
+	ui.Sayf("Waiting for %s...", b.image.ID)
+	b.image, err = distribute.WaitAvailable(ctx, client, b.image, b.wait)
+	if err != nil {
+		return halt(state, "creating the image: %w", err)
+	}
+	for _, snapshot := range b.image.Snapshots {
+		b.ledger.Add(ledger.Entry{Kind: ledger.Snapshot, Region: b.image.Region, ID: snapshot})
+	}
+	if !b.config.needsIntermediary() {
+		b.images = append(b.images, b.image)
+	}
+	return multistep.ActionContinue
+}
+
+// Cleanup removes the image of a build that failed.
+func (stepCreateImage) Cleanup(state multistep.StateBag) {
+	b := buildOf(state)
+	if b.image.ID == "" || !failed(state) {
+		return
+	}
+	ctx, cancel := cleanupContext()
+	defer cancel()
+	removeImages(ctx, state, b.image)
+}
+
+// removeImages takes images back and says so; what stays is in the ledger.
+func removeImages(ctx context.Context, state multistep.StateBag, images ...distribute.Image) {
+	b, ui := buildOf(state), uiOf(state)
+	for _, image := range images {
+		if err := distribute.Remove(ctx, b.clients.EC2(image.Region), image.Region, image.ID, b.ledger); err != nil {
+			ui.Errorf("removing %s in %s: %s", image.ID, image.Region, err)
+			continue
+		}
+		ui.Sayf("Removed %s in %s with its snapshots", image.ID, image.Region)
+	}
+}
+
+// needsIntermediary says that the image of the instance is not to stay.
+func (c *Config) needsIntermediary() bool {
+	return c.AMISkipBuildRegion || c.AMIEncryptBootVolume.True()
+}
+
+// imageRegions are the regions that will hold an image.
+func (c *Config) imageRegions(build string) []string {
+	var regions []string
+	if !c.AMISkipBuildRegion {
+		regions = append(regions, build)
+	}
+	return append(regions, c.AMIRegions...)
+}
+
+// imageRunTags are the tags that an image and its snapshots have from the
+// first moment on.
+func (c *Config) imageRunTags(state multistep.StateBag, region string) ([]ec2types.Tag, error) {
+	run := map[string]string{tagBuildID: c.buildID}
+	if !c.SkipAMIRunTags {
+		for key, value := range c.RunTags {
+			run[key] = value
+		}
+	}
+	tags, err := awscommon.TagMap(run).EC2Tags(c.ctx, region, state)
+	if err != nil {
+		return nil, fmt.Errorf("rendering run_tags: %w", err)
+	}
+	return tags, nil
+}

@@ -1,0 +1,73 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"sync"
+
+	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+)
+
+// stepFinish tags, describes, shares and protects the images, in all regions
+// at once.
+type stepFinish struct{ noCleanup }
+
+func (stepFinish) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	b := buildOf(state)
+	failures := make([]error, len(b.images))
+	var wg sync.WaitGroup
+	for i, image := range b.images {
+		finish, err := b.config.finish(state, image.Region)
+		if err != nil {
+			return halt(state, "finishing %s: %w", image.ID, err)
+		}
+		wg.Go(func() { failures[i] = finish.Apply(ctx, b.clients.EC2(image.Region), image) })
+	}
+	wg.Wait()
+	if err := errors.Join(failures...); err != nil {
+		return halt(state, "finishing: %w", err)
+	}
+	return multistep.ActionContinue
+}
+
+// finish is what the configuration wants on the image of a region.
+func (c *Config) finish(state multistep.StateBag, region string) (distribute.Finish, error) {
+	data, _ := state.Get(keyGeneratedData).(map[string]any)
+	ictx := c.ctx
+	ictx.Data = data
+	description, err := interpolate.Render(c.AMIDescription, &ictx)
+	if err != nil {
+		return distribute.Finish{}, err
+	}
+	imageTags, err := awscommon.TagMap(c.AMITags).EC2Tags(c.ctx, region, state)
+	if err != nil {
+		return distribute.Finish{}, err
+	}
+	// A snapshot gets its image's tags too; its own win.
+	onSnapshots := map[string]string{}
+	maps.Copy(onSnapshots, c.AMITags)
+	maps.Copy(onSnapshots, c.SnapshotTags)
+	snapshotTags, err := awscommon.TagMap(onSnapshots).EC2Tags(c.ctx, region, state)
+	if err != nil {
+		return distribute.Finish{}, err
+	}
+	return distribute.Finish{
+		ImageTags: imageTags, SnapshotTags: snapshotTags,
+		Description: description,
+		Users:       c.AMIUsers, Groups: c.AMIGroups, OrgARNs: c.AMIOrgArns, OUARNs: c.AMIOuArns,
+		ProductCodes:  c.AMIProductCodes,
+		SnapshotUsers: c.SnapshotUsers, SnapshotGroups: c.SnapshotGroups,
+		IMDSv2:      c.AMIIMDSSupport != "",
+		DeprecateAt: c.deprecateAt(),
+		Protect:     c.DeregistrationProtection.Enabled,
+		Cooldown:    c.DeregistrationProtection.WithCooldown,
+	}, nil
+}

@@ -1,0 +1,99 @@
+# Bakes an image with a benchmarked ethminer in eu-central-1, copies it to seven
+# more regions, and writes the image ids into the CloudFormation template.
+#
+#   packer init eth-mining.pkr.hcl
+#   packer build -var rehearsal=true eth-mining.pkr.hcl   # simulated, no account
+#   packer build eth-mining.pkr.hcl                       # AWS, costs money
+
+packer {
+  required_version = ">= 1.12.0"
+  required_plugins {
+    ethminer = {
+      source  = "github.com/eth-mining/ethminer"
+      version = ">= 0.1.0"
+    }
+  }
+}
+
+variable "rehearsal" {
+  type        = bool
+  default     = false
+  description = "Build against the AWS inside the plugin: no account, no bill."
+}
+
+variable "rehearsal_instance" {
+  type        = string
+  default     = "sandbox"
+  description = "What a rehearsal provisions: a Linux sandbox (needs root), or none."
+}
+
+variable "min_hashrate" {
+  type        = string
+  default     = ""
+  description = "Fails the build below this rate, such as \"20 Mh/s\"; empty: only at zero."
+}
+
+locals {
+  # A rehearsal has a CPU and must not touch the real template: it builds the
+  # reference miner, which computes real Ethash, and writes a template of its own.
+  template   = "${path.root}/eth-mining-cfn.template"
+  output_dir = "${path.root}/../build/rehearsal"
+}
+
+source "ethminer-ami" "eth-mining" {
+  rehearsal          = var.rehearsal
+  rehearsal_state    = "${local.output_dir}/state"
+  rehearsal_instance = var.rehearsal_instance
+
+  region = "eu-central-1"
+  ami_regions = [
+    "us-east-1",
+    "us-east-2",
+    "us-west-1",
+    "us-west-2",
+    "ap-northeast-1",
+    "eu-west-1",
+    "eu-west-2",
+  ]
+  ami_name      = "ethminer-{{timestamp}}"
+  instance_type = "g4dn.xlarge"
+
+  # Canonical's current Ubuntu 24.04.
+  source_ami_filter {
+    filters = {
+      name                = "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-amd64-server-*"
+      root-device-type    = "ebs"
+      virtualization-type = "hvm"
+    }
+    owners      = ["099720109477"]
+    most_recent = true
+  }
+  ssh_username = "ubuntu"
+
+  tags = {
+    Name       = "ethminer"
+    Source_AMI = "{{ .SourceAMI }}"
+  }
+}
+
+build {
+  sources = ["source.ethminer-ami.eth-mining"]
+
+  provisioner "ethminer-gpu" {
+    source             = "${path.root}/miner"
+    benchmark_block    = var.rehearsal ? 1 : 12000000
+    benchmark_duration = var.rehearsal ? "5s" : "60s"
+    min_hashrate       = var.min_hashrate
+  }
+
+  # First and in a sequence of its own: Packer destroys the artifact when the
+  # first post-processor of a sequence fails and no other has kept it.
+  post-processor "manifest" {
+    output = var.rehearsal ? "${local.output_dir}/manifest.json" : "${path.root}/manifest.json"
+  }
+
+  post-processor "ethminer-cfn" {
+    template = local.template
+    output   = var.rehearsal ? "${local.output_dir}/eth-mining-cfn.template" : local.template
+  }
+}

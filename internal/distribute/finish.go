@@ -1,0 +1,170 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package distribute
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+)
+
+// FinishAPI is what finishing an image needs of its region.
+type FinishAPI interface {
+	CreateTags(context.Context, *ec2.CreateTagsInput, ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
+	ModifyImageAttribute(context.Context, *ec2.ModifyImageAttributeInput, ...func(*ec2.Options)) (*ec2.ModifyImageAttributeOutput, error)
+	ModifySnapshotAttribute(context.Context, *ec2.ModifySnapshotAttributeInput, ...func(*ec2.Options)) (*ec2.ModifySnapshotAttributeOutput, error)
+	EnableImageDeprecation(context.Context, *ec2.EnableImageDeprecationInput, ...func(*ec2.Options)) (*ec2.EnableImageDeprecationOutput, error)
+	EnableImageDeregistrationProtection(context.Context, *ec2.EnableImageDeregistrationProtectionInput, ...func(*ec2.Options)) (*ec2.EnableImageDeregistrationProtectionOutput, error)
+}
+
+// Finish is what an available image gets in each region. A zero field is not
+// applied, and costs no call.
+type Finish struct {
+	ImageTags, SnapshotTags []ec2types.Tag
+	Description             string
+	Users, Groups           []string // accounts, and "all"
+	OrgARNs, OUARNs         []string
+	ProductCodes            []string
+	SnapshotUsers           []string
+	SnapshotGroups          []string
+	IMDSv2                  bool // instances of the image require IMDSv2
+	DeprecateAt             time.Time
+	Protect, Cooldown       bool // deregistration protection
+}
+
+// Apply finishes one image.
+func (f Finish) Apply(ctx context.Context, client FinishAPI, image Image) error {
+	for _, step := range []func(context.Context, FinishAPI, Image) error{
+		f.tag, f.describe, f.share, f.shareSnapshots, f.deprecate, f.protect,
+	} {
+		if err := step(ctx, client, image); err != nil {
+			return fmt.Errorf("%s in %s: %w", image.ID, image.Region, err)
+		}
+	}
+	return nil
+}
+
+func (f Finish) tag(ctx context.Context, client FinishAPI, image Image) error {
+	if len(f.ImageTags) > 0 {
+		_, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{image.ID}, Tags: f.ImageTags})
+		if err != nil {
+			return fmt.Errorf("tagging the image: %w", err)
+		}
+	}
+	if len(f.SnapshotTags) > 0 && len(image.Snapshots) > 0 {
+		_, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: image.Snapshots, Tags: f.SnapshotTags})
+		if err != nil {
+			return fmt.Errorf("tagging the snapshots: %w", err)
+		}
+	}
+	return nil
+}
+
+// describe and share make a call each: EC2 takes one attribute a call.
+func (f Finish) describe(ctx context.Context, client FinishAPI, image Image) error {
+	if f.Description != "" {
+		_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+			ImageId:     aws.String(image.ID),
+			Description: &ec2types.AttributeValue{Value: aws.String(f.Description)},
+		})
+		if err != nil {
+			return fmt.Errorf("setting ami_description: %w", err)
+		}
+	}
+	if f.IMDSv2 {
+		_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+			ImageId:     aws.String(image.ID),
+			ImdsSupport: &ec2types.AttributeValue{Value: aws.String(string(ec2types.ImdsSupportValuesV20))},
+		})
+		if err != nil {
+			return fmt.Errorf("setting imds_support: %w", err)
+		}
+	}
+	if len(f.ProductCodes) > 0 {
+		_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+			ImageId:      aws.String(image.ID),
+			ProductCodes: f.ProductCodes,
+		})
+		if err != nil {
+			return fmt.Errorf("setting ami_product_codes: %w", err)
+		}
+	}
+	return nil
+}
+
+func (f Finish) share(ctx context.Context, client FinishAPI, image Image) error {
+	var add []ec2types.LaunchPermission
+	for _, user := range f.Users {
+		add = append(add, ec2types.LaunchPermission{UserId: aws.String(user)})
+	}
+	for _, group := range f.Groups {
+		add = append(add, ec2types.LaunchPermission{Group: ec2types.PermissionGroup(group)})
+	}
+	for _, arn := range f.OrgARNs {
+		add = append(add, ec2types.LaunchPermission{OrganizationArn: aws.String(arn)})
+	}
+	for _, arn := range f.OUARNs {
+		add = append(add, ec2types.LaunchPermission{OrganizationalUnitArn: aws.String(arn)})
+	}
+	if len(add) == 0 {
+		return nil
+	}
+	_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
+		ImageId:          aws.String(image.ID),
+		LaunchPermission: &ec2types.LaunchPermissionModifications{Add: add},
+	})
+	if err != nil {
+		return fmt.Errorf("sharing the image: %w", err)
+	}
+	return nil
+}
+
+func (f Finish) shareSnapshots(ctx context.Context, client FinishAPI, image Image) error {
+	if len(f.SnapshotUsers)+len(f.SnapshotGroups) == 0 {
+		return nil
+	}
+	for _, snapshot := range image.Snapshots {
+		_, err := client.ModifySnapshotAttribute(ctx, &ec2.ModifySnapshotAttributeInput{
+			SnapshotId:    aws.String(snapshot),
+			Attribute:     ec2types.SnapshotAttributeNameCreateVolumePermission,
+			OperationType: ec2types.OperationTypeAdd,
+			UserIds:       f.SnapshotUsers,
+			GroupNames:    f.SnapshotGroups,
+		})
+		if err != nil {
+			return fmt.Errorf("sharing %s: %w", snapshot, err)
+		}
+	}
+	return nil
+}
+
+func (f Finish) deprecate(ctx context.Context, client FinishAPI, image Image) error {
+	if f.DeprecateAt.IsZero() {
+		return nil
+	}
+	_, err := client.EnableImageDeprecation(ctx, &ec2.EnableImageDeprecationInput{
+		ImageId: aws.String(image.ID), DeprecateAt: aws.Time(f.DeprecateAt),
+	})
+	if err != nil {
+		return fmt.Errorf("setting deprecate_at: %w", err)
+	}
+	return nil
+}
+
+func (f Finish) protect(ctx context.Context, client FinishAPI, image Image) error {
+	if !f.Protect {
+		return nil
+	}
+	_, err := client.EnableImageDeregistrationProtection(ctx, &ec2.EnableImageDeregistrationProtectionInput{
+		ImageId: aws.String(image.ID), WithCooldown: aws.Bool(f.Cooldown),
+	})
+	if err != nil {
+		return fmt.Errorf("setting deregistration_protection: %w", err)
+	}
+	return nil
+}

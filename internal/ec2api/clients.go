@@ -1,0 +1,54 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package ec2api is the one place where EC2 clients are made and where EC2's
+// error codes are told apart. Nothing else constructs a client, so that no
+// call can bypass the endpoint that a user, or a rehearsal, has set.
+package ec2api
+
+import (
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+)
+
+// Clients makes EC2 clients for any region from one base configuration.
+type Clients struct {
+	base     aws.Config
+	endpoint string
+}
+
+// New returns the clients of base: its credentials, its transport, and its
+// endpoint (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_EC2) unless endpoint, which
+// every region's client then goes to, is given.
+func New(base aws.Config, endpoint string) *Clients {
+	return &Clients{base: base, endpoint: endpoint}
+}
+
+// Region is the build's region.
+func (c *Clients) Region() string { return c.base.Region }
+
+// Config is the base configuration, for the services that are not EC2.
+func (c *Clients) Config() *aws.Config { return &c.base }
+
+// EC2 returns the client of a region.
+func (c *Clients) EC2(region string) *ec2.Client {
+	return ec2.NewFromConfig(c.base, func(o *ec2.Options) {
+		o.Region = region
+		if c.endpoint != "" {
+			o.BaseEndpoint = aws.String(c.endpoint)
+		}
+	})
+}
+
+// NoLaunchRetries makes a call give up at once on an answer that repeating the
+// same call does not change: EC2 says InsufficientInstanceCapacity with HTTP
+// 500, which the SDK would repeat ten times over two minutes.
+func NoLaunchRetries(o *ec2.Options) {
+	o.Retryer = launchRetryer{o.Retryer}
+}
+
+type launchRetryer struct{ aws.Retryer }
+
+func (r launchRetryer) IsErrorRetryable(err error) bool {
+	return !IsLaunchRefusal(err) && r.Retryer.IsErrorRetryable(err)
+}

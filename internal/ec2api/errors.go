@@ -1,0 +1,58 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ec2api
+
+import (
+	"errors"
+	"strings"
+
+	"github.com/aws/smithy-go"
+)
+
+// Code returns the error code that AWS answered with, empty if err is none of
+// AWS's (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/errors-overview.html).
+func Code(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
+// IsNotFound says that the resource does not exist, or does not exist yet:
+// EC2 is eventually consistent for a moment after a creation.
+func IsNotFound(err error) bool {
+	code := Code(err)
+	return strings.HasSuffix(code, ".NotFound") || code == "InvalidAMIID.Unavailable"
+}
+
+// IsThrottle says that AWS asks to call less often.
+func IsThrottle(err error) bool {
+	switch Code(err) {
+	case "RequestLimitExceeded", "Throttling", "ThrottlingException", "SlowDown":
+		return true
+	}
+	return false
+}
+
+// IsLaunchRefusal says that EC2 cannot launch this type, here, in this market,
+// while another rung may be possible.
+func IsLaunchRefusal(err error) bool {
+	switch Code(err) {
+	case "InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientReservedInstanceCapacity",
+		"InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded",
+		"SpotMaxPriceTooLow", "Unsupported", "UnfulfillableCapacity":
+		return true
+	}
+	return false
+}
+
+// IsNotStarted says that an instance does not allow the action yet.
+func IsNotStarted(err error) bool {
+	switch Code(err) {
+	case "IncorrectInstanceState", "IncorrectState":
+		return true
+	}
+	return false
+}

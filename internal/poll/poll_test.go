@@ -1,0 +1,98 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package poll
+
+import (
+	"context"
+	"errors"
+	"testing"
+	"time"
+
+	"github.com/aws/smithy-go"
+)
+
+// fakeClock passes time only while somebody waits, and records the pauses.
+type fakeClock struct {
+	now    time.Time
+	pauses []time.Duration
+}
+
+func (c *fakeClock) Now() time.Time { return c.now }
+
+func (c *fakeClock) After(d time.Duration) <-chan time.Time {
+	c.now = c.now.Add(d)
+	c.pauses = append(c.pauses, d)
+	ready := make(chan time.Time, 1)
+	ready <- c.now
+	return ready
+}
+
+// answers plays back what the remote side says, the last one for ever.
+type answers []struct {
+	done bool
+	err  error
+}
+
+func (a answers) play(asked *int) func(context.Context) (bool, error) {
+	return func(context.Context) (bool, error) {
+		i := min(*asked, len(a)-1)
+		*asked++
+		return a[i].done, a[i].err
+	}
+}
+
+func code(c string) error { return &smithy.GenericAPIError{Code: c} }
+
+func TestUntil(t *testing.T) {
+	refused := errors.New("refused")
+	for _, test := range []struct {
+		name    string
+		answers answers
+		asked   int           // how often the remote side is asked
+		waited  time.Duration // how long in all
+		want    error
+	}{
+		{"done at once: no pause at all", answers{{done: true}}, 1, 0, nil},
+		{"done at the third question: two pauses", answers{{}, {}, {done: true}}, 3, 4 * time.Second, nil},
+		{"not found just after creation means not yet", answers{{err: code("InvalidAMIID.NotFound")}, {done: true}}, 2, 2 * time.Second, nil},
+		{"throttled: ask less often, then at the old pace", answers{{err: code("RequestLimitExceeded")}, {}, {done: true}}, 3, 6 * time.Second, nil},
+		{"an error ends the wait", answers{{}, {err: refused}}, 2, 2 * time.Second, refused},
+		{"the deadline is honest: no question after it", answers{{}}, 10, 18 * time.Second, new(TimeoutError)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			clock := &fakeClock{now: time.Unix(0, 0)}
+			asked := 0
+			err := Waiter{Interval: 2 * time.Second, Timeout: 20 * time.Second, Clock: clock}.
+				Until(t.Context(), "it", test.answers.play(&asked))
+			var timeout *TimeoutError
+			switch {
+			case errors.As(test.want, &timeout):
+				if !errors.As(err, &timeout) {
+					t.Errorf("got %v, want a TimeoutError", err)
+				}
+			case !errors.Is(err, test.want):
+				t.Errorf("got %v, want %v", err, test.want)
+			}
+			if asked != test.asked {
+				t.Errorf("asked %d times, want %d", asked, test.asked)
+			}
+			if waited := clock.now.Sub(time.Unix(0, 0)); waited != test.waited {
+				t.Errorf("waited %s, want %s", waited, test.waited)
+			}
+		})
+	}
+}
+
+func TestUntilStopsAtOnceWhenCancelled(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	asked := 0
+	err := Waiter{Interval: time.Hour, Timeout: 2 * time.Hour}.Until(ctx, "it", func(context.Context) (bool, error) {
+		asked++
+		cancel()
+		return false, nil
+	})
+	if !errors.Is(err, context.Canceled) || asked != 1 {
+		t.Errorf("got %v after %d questions, want context.Canceled after 1", err, asked)
+	}
+}
