@@ -178,8 +178,14 @@ func checkout(dir string) string {
 	return dir
 }
 
-// services forgets which services the host has enabled.
+// services forgets which services the host has enabled, and that a container's
+// packages must not start theirs.
 func (b base) services() error {
+	if _, err := os.Lstat("/usr/sbin/policy-rc.d"); err == nil {
+		if err := b.remove("/usr/sbin/policy-rc.d"); err != nil {
+			return err
+		}
+	}
 	for _, pattern := range []string{"/etc/systemd/system/*.wants", "/etc/systemd/system/*.requires"} {
 		dirs, _ := filepath.Glob(pattern) // the only error is a bad pattern
 		for _, dir := range dirs {

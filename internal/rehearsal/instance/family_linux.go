@@ -4,6 +4,7 @@
 package instance
 
 import (
+	"errors"
 	"runtime"
 	"sync"
 	"syscall"
@@ -18,7 +19,7 @@ type family struct {
 	ended map[int]chan<- unix.WaitStatus // by pid, of those it started
 	// grown is signalled when there may be someone to wait for.
 	grown chan struct{}
-	// forks run on a thread whose capabilities all children have.
+	// forks run on a thread whose capabilities and umask all children have.
 	forks chan func()
 }
 
@@ -27,6 +28,11 @@ func newFamily() (*family, error) {
 	limited := make(chan error)
 	go func() {
 		runtime.LockOSThread()
+		// Of its own: a umask is then changed for one child only.
+		if err := errors.Join(unix.Unshare(unix.CLONE_FS), unix.Chdir("/")); err != nil {
+			limited <- err
+			return
+		}
 		limited <- dropCapabilities()
 		for fork := range f.forks {
 			fork()
@@ -39,8 +45,16 @@ func newFamily() (*family, error) {
 	return f, nil
 }
 
+// defaultMask is the umask of what starts, unless it is given one.
+const defaultMask = 0o022
+
 // start runs a program; its status comes over the channel.
 func (f *family) start(file string, argv []string, attr *syscall.ProcAttr) (int, <-chan unix.WaitStatus, error) {
+	return f.startMasked(defaultMask, file, argv, attr)
+}
+
+// startMasked is start with a umask.
+func (f *family) startMasked(umask int, file string, argv []string, attr *syscall.ProcAttr) (int, <-chan unix.WaitStatus, error) {
 	// Held over both, or a short-lived child would be reaped unknown.
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -48,7 +62,9 @@ func (f *family) start(file string, argv []string, attr *syscall.ProcAttr) (int,
 	var err error
 	done := make(chan struct{})
 	f.forks <- func() {
+		before := unix.Umask(umask)
 		pid, err = syscall.ForkExec(file, argv, attr)
+		unix.Umask(before)
 		close(done)
 	}
 	if <-done; err != nil {
@@ -61,6 +77,20 @@ func (f *family) start(file string, argv []string, attr *syscall.ProcAttr) (int,
 	default:
 	}
 	return pid, status, nil
+}
+
+// adopt is how to learn of the end of a process that became a child when its
+// parent ended. If it has ended meanwhile, its status is taken for good.
+func (f *family) adopt(pid int) <-chan unix.WaitStatus {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	status := make(chan unix.WaitStatus, 1)
+	if unix.Kill(pid, 0) != nil {
+		status <- 0
+		return status
+	}
+	f.ended[pid] = status
+	return status
 }
 
 // signal sends a signal to the process group of a child that still runs.

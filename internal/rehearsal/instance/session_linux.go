@@ -117,6 +117,12 @@ func program(a account, s *session) (file string, argv []string, err error) {
 	return a.shell, []string{base, "-c", s.Command}, nil
 }
 
+// with sets a variable: glibc takes the first of a name, shells the last.
+func with(env []string, v string) []string {
+	name, _, _ := strings.Cut(v, "=")
+	return append(slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") }), v)
+}
+
 // environment is what sshd and pam_env would give to a session: nothing of the
 // server's own.
 func environment(a account, s *session, port int) []string {
@@ -131,7 +137,7 @@ func environment(a account, s *session, port int) []string {
 	for line := range strings.Lines(string(content)) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if ok && !strings.HasPrefix(name, "#") {
-			env = append(env, strings.TrimPrefix(name, "export ")+"="+strings.Trim(value, `"'`))
+			env = with(env, strings.TrimPrefix(name, "export ")+"="+strings.Trim(value, `"'`))
 		}
 	}
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
@@ -139,7 +145,7 @@ func environment(a account, s *session, port int) []string {
 	}
 	for _, v := range s.Env { // what Debian's AcceptEnv accepts
 		if strings.HasPrefix(v, "LANG=") || strings.HasPrefix(v, "LC_") {
-			env = append(env, v)
+			env = with(env, v)
 		}
 	}
 	return env

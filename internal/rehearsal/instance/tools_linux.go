@@ -14,15 +14,13 @@ import (
 // executable.
 const initName = "packer-plugin-ethminer rehearsal-init"
 
-// path is where a machine's programs are looked for.
-const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
 // tools are what this executable is inside a machine, by argv[0].
 var tools = map[string]func(args []string) int{
 	"sudo":        sudo,
 	"scp":         scp,
 	"sftp-server": sftpServer,
 	"systemctl":   askInit,
+	"journalctl":  journalctl,
 	"shutdown":    askInit,
 	"reboot":      askInit,
 	"poweroff":    askInit,
@@ -31,11 +29,12 @@ var tools = map[string]func(args []string) int{
 
 // replaced are the programs that a machine never has from the host.
 var replaced = map[string]string{
-	"systemctl": "/usr/bin/systemctl",
-	"shutdown":  "/usr/sbin/shutdown",
-	"reboot":    "/usr/sbin/reboot",
-	"poweroff":  "/usr/sbin/poweroff",
-	"halt":      "/usr/sbin/halt",
+	"systemctl":  "/usr/bin/systemctl",
+	"journalctl": "/usr/bin/journalctl",
+	"shutdown":   "/usr/sbin/shutdown",
+	"reboot":     "/usr/sbin/reboot",
+	"poweroff":   "/usr/sbin/poweroff",
+	"halt":       "/usr/sbin/halt",
 }
 
 // missing are the programs that a machine has from here if the host lacks them.

@@ -1,0 +1,496 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package instance
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// service is a unit that has been started at least once.
+type service struct {
+	family *family
+	name   string
+
+	op sync.Mutex // held over a start or a stop
+
+	mu         sync.Mutex
+	file       *unitFile
+	state      string // as systemctl is-active prints it
+	pid        int    // of the main process, 0 if there is none
+	ended      chan struct{}
+	status     unix.WaitStatus // of the main process, once ended
+	invocation string          // in the environment of all its processes
+	followed   bool            // by the goroutine that waits for the main process
+	quiet      bool            // its end is expected
+	stopping   bool            // and not to be started again
+	starts     []time.Time     // recent, for the limit
+	retry      *time.Timer
+}
+
+// Defaults of systemd-system.conf(5).
+const (
+	startTimeout  = 90 * time.Second
+	restartDelay  = 100 * time.Millisecond
+	limitInterval = 10 * time.Second
+	limitBurst    = 5
+)
+
+// logDir holds what services print, a file each.
+const logDir = "/run/rehearsal/log"
+
+func (s *service) current() (state string, pid int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.state, s.pid
+}
+
+func (s *service) set(state string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.state = state
+}
+
+// start starts the service by its file as it is now, unless it runs.
+func (s *service) start(u *unitFile) error {
+	s.op.Lock()
+	defer s.op.Unlock()
+	s.cancelRetry()
+	if state, _ := s.current(); state == "active" {
+		return nil
+	}
+	unmet, err := u.conditions()
+	if err != nil {
+		return err
+	}
+	if unmet != "" {
+		s.print("%s was skipped because of an unmet condition check (%s).", s.name, unmet)
+		return nil
+	}
+	leftOut, err := u.check()
+	if err != nil {
+		return err
+	}
+	if len(leftOut) > 0 {
+		s.print("rehearsal: runs without %s", strings.Join(leftOut, ", "))
+	}
+	if err := s.limit(u); err != nil {
+		s.set("failed")
+		return err
+	}
+	var id [16]byte
+	if _, err := rand.Read(id[:]); err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.file, s.state, s.stopping, s.invocation = u, "activating", false, hex.EncodeToString(id[:])
+	s.pid, s.status, s.ended, s.followed, s.quiet = 0, 0, make(chan struct{}), false, false
+	s.mu.Unlock()
+	if err := s.bringUp(u); err != nil {
+		s.abort()
+		s.print("Failed to start %s: %v", s.name, err)
+		s.again(u, false)
+		return err
+	}
+	return nil
+}
+
+// abort ends what a failed start has left.
+func (s *service) abort() {
+	s.mu.Lock()
+	followed := s.followed
+	s.quiet = true
+	s.mu.Unlock()
+	s.killAll(unix.SIGKILL)
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	if followed {
+		<-ended
+	} else {
+		close(ended)
+	}
+	s.mu.Lock()
+	s.pid, s.state = 0, "failed"
+	s.mu.Unlock()
+}
+
+// limit refuses to start too often.
+func (s *service) limit(u *unitFile) error {
+	interval, err := u.span("Unit.StartLimitIntervalSec", limitInterval)
+	if err != nil {
+		return err
+	}
+	burst := limitBurst
+	if v := u.get("Unit.StartLimitBurst"); v != "" {
+		if burst, err = strconv.Atoi(v); err != nil {
+			return fmt.Errorf("StartLimitBurst=%s is no number", v)
+		}
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(s.starts) > 0 && time.Since(s.starts[0]) > interval {
+		s.starts = s.starts[1:]
+	}
+	if interval > 0 && burst > 0 && len(s.starts) >= burst {
+		return errors.New("start request repeated too quickly")
+	}
+	s.starts = append(s.starts, time.Now())
+	return nil
+}
+
+// bringUp runs the commands that starting consists of.
+func (s *service) bringUp(u *unitFile) error {
+	r, err := newRunner(s, u)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	timeout, err := u.span("Service.TimeoutStartSec", startTimeout)
+	if err != nil {
+		return err
+	}
+	if err := r.all("ExecStartPre", timeout); err != nil {
+		return err
+	}
+	kind := u.get("Service.Type")
+	if kind == "oneshot" {
+		if err := r.all("ExecStart", 0); err != nil {
+			return err
+		}
+		if err := r.all("ExecStartPost", timeout); err != nil {
+			return err
+		}
+		if u.yes("Service.RemainAfterExit") {
+			s.set("active")
+		} else {
+			s.killAll(unix.SIGKILL)
+			s.set("inactive")
+		}
+		return nil
+	}
+	var ready <-chan struct{}
+	if kind == "notify" {
+		if ready, err = r.notifySocket(); err != nil {
+			return err
+		}
+	}
+	line, err := r.parse(u.get("Service.ExecStart"))
+	if err != nil {
+		return err
+	}
+	pid, status, err := r.spawn(line)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	s.pid = pid
+	s.mu.Unlock()
+	switch kind {
+	case "forking":
+		if err := s.forked(u, status, timeout); err != nil {
+			return err
+		}
+	case "notify":
+		select {
+		case <-ready:
+		case st := <-status:
+			return fmt.Errorf("ended (%s) before it was ready", describe(st))
+		case <-after(timeout):
+			return errors.New("timed out before it was ready")
+		}
+		fallthrough
+	default:
+		s.watch(u, status)
+	}
+	s.set("active")
+	return r.all("ExecStartPost", timeout)
+}
+
+// after is time.After, for ever if d is 0.
+func after(d time.Duration) <-chan time.Time {
+	if d == 0 {
+		return nil
+	}
+	return time.After(d)
+}
+
+// forked waits for the first process, and then follows the one that the
+// PIDFile names.
+func (s *service) forked(u *unitFile, status <-chan unix.WaitStatus, timeout time.Duration) error {
+	select {
+	case st := <-status:
+		if st != 0 {
+			return fmt.Errorf("ended with %s", describe(st))
+		}
+	case <-after(timeout):
+		return errors.New("timed out")
+	}
+	for end := time.Now().Add(pidFileWait); ; time.Sleep(10 * time.Millisecond) {
+		if pid := pidFile(u); pid != 0 {
+			s.mu.Lock()
+			s.pid = pid
+			s.mu.Unlock()
+			s.watch(u, s.family.adopt(pid))
+			return nil
+		}
+		if time.Now().After(end) {
+			return fmt.Errorf("PIDFile=%s names no process", u.get("Service.PIDFile"))
+		}
+	}
+}
+
+// pidFileWait is how long a daemon may take to write its PIDFile after its
+// first process has ended.
+const pidFileWait = 5 * time.Second
+
+// pidFile is the living process that PIDFile names, 0 if there is none.
+func pidFile(u *unitFile) int {
+	file, err := u.expand(u.get("Service.PIDFile"))
+	if err != nil || file == "" {
+		return 0
+	}
+	if !filepath.IsAbs(file) {
+		file = filepath.Join("/run", file)
+	}
+	content, err := os.ReadFile(file)
+	if err != nil {
+		return 0
+	}
+	pid, err := strconv.Atoi(strings.TrimSpace(string(content)))
+	if err != nil || pid <= 1 || unix.Kill(pid, 0) != nil {
+		return 0
+	}
+	return pid
+}
+
+// watch follows the main process from now on.
+func (s *service) watch(u *unitFile, status <-chan unix.WaitStatus) {
+	s.mu.Lock()
+	s.followed = true
+	s.mu.Unlock()
+	go s.follow(u, status)
+}
+
+// follow waits for the main process to end and sees to what then has to be.
+func (s *service) follow(u *unitFile, status <-chan unix.WaitStatus) {
+	s.mu.Lock()
+	ended := s.ended
+	s.mu.Unlock()
+	st := <-status
+	// A daemon may have handed over to another process, as on an upgrade.
+	for pid := pidFile(u); pid != 0; pid = pidFile(u) {
+		s.mu.Lock()
+		s.pid = pid
+		s.mu.Unlock()
+		st = <-s.family.adopt(pid)
+	}
+	s.mu.Lock()
+	s.pid, s.status = 0, st
+	expected := s.quiet
+	close(s.ended)
+	s.mu.Unlock()
+	if expected {
+		return // who expects it does the rest
+	}
+	s.op.Lock()
+	defer s.op.Unlock()
+	s.mu.Lock()
+	superseded := s.ended != ended
+	s.mu.Unlock()
+	if superseded || s.quietly() {
+		return
+	}
+	s.print("%s: main process ended with %s", s.name, describe(st))
+	if r, err := newRunner(s, u); err == nil {
+		_ = r.all("ExecStopPost", startTimeout) // its failure is in the log
+		r.close()
+	}
+	if u.get("Service.KillMode") != "process" {
+		s.killAll(unix.SIGKILL)
+	}
+	clean := clean(u, st)
+	switch {
+	case clean && u.yes("Service.RemainAfterExit"):
+		return
+	case clean:
+		s.set("inactive")
+	default:
+		s.set("failed")
+	}
+	s.again(u, clean)
+}
+
+// quietly says whether someone else sees to the end of the main process.
+func (s *service) quietly() bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.quiet
+}
+
+// clean says whether a process ended as it should.
+func clean(u *unitFile, st unix.WaitStatus) bool {
+	if st.Signaled() {
+		switch st.Signal() {
+		case unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGPIPE:
+			return true
+		}
+		return false
+	}
+	for _, w := range u.words("Service.SuccessExitStatus") {
+		if n, err := strconv.Atoi(w); err == nil && n == st.ExitStatus() {
+			return true
+		}
+	}
+	return st.ExitStatus() == 0
+}
+
+// again starts the service after a while if Restart says so.
+func (s *service) again(u *unitFile, clean bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	want := false
+	switch u.get("Service.Restart") {
+	case "always":
+		want = true
+	case "on-success":
+		want = clean
+	case "on-failure":
+		want = !clean
+	case "on-abnormal", "on-abort":
+		want = s.status.Signaled() && !clean
+	}
+	if !want || s.stopping {
+		return
+	}
+	delay, err := u.span("Service.RestartSec", restartDelay)
+	if err != nil {
+		delay = restartDelay
+	}
+	s.state = "activating"
+	s.retry = time.AfterFunc(delay, func() { _ = s.start(u) }) // start logs why not
+}
+
+func (s *service) cancelRetry() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.retry != nil {
+		s.retry.Stop()
+		s.retry = nil
+	}
+}
+
+// stop ends the service; most bounds how long it may take over it, if not 0.
+func (s *service) stop(most time.Duration) error {
+	s.cancelRetry()
+	s.mu.Lock()
+	s.stopping = true // a start that is under way stops waiting for its process
+	s.mu.Unlock()
+	s.op.Lock()
+	defer s.op.Unlock()
+	s.mu.Lock()
+	u, pid, ended, state := s.file, s.pid, s.ended, s.state
+	s.mu.Unlock()
+	if u == nil || state == "inactive" || state == "failed" {
+		s.mu.Lock()
+		s.stopping = false
+		s.mu.Unlock()
+		return nil
+	}
+	timeout, err := u.span("Service.TimeoutStopSec", startTimeout)
+	if err != nil {
+		return err
+	}
+	if most > 0 && (timeout == 0 || timeout > most) {
+		timeout = most
+	}
+	s.mu.Lock()
+	s.state, s.quiet = "deactivating", true
+	select {
+	case <-ended:
+		pid = 0 // it ended by itself just now
+	default:
+	}
+	s.mu.Unlock()
+	r, err := newRunner(s, u)
+	if err != nil {
+		return err
+	}
+	defer r.close()
+	_ = r.all("ExecStop", timeout) // its failure is in the log; the signals follow
+	sig := unix.SIGTERM
+	if n := unix.SignalNum("SIG" + strings.TrimPrefix(u.get("Service.KillSignal"), "SIG")); n != 0 {
+		sig = n
+	}
+	if mode := u.get("Service.KillMode"); mode == "" || mode == "control-group" {
+		s.killAll(sig)
+	} else if pid != 0 {
+		_ = unix.Kill(pid, sig) // it may have ended
+	}
+	if pid != 0 {
+		select {
+		case <-ended:
+		case <-after(timeout):
+			s.print("%s: did not end in time, killing it", s.name)
+		}
+	}
+	if u.get("Service.KillMode") != "process" || pid != 0 {
+		s.killAll(unix.SIGKILL)
+	}
+	if pid != 0 {
+		<-ended
+	}
+	_ = r.all("ExecStopPost", timeout) // its failure is in the log
+	r.removeRuntime()
+	s.set("inactive")
+	s.print("Stopped %s.", s.name)
+	return nil
+}
+
+// killAll signals the processes of the current invocation: without control
+// groups, those that have its id in their environment.
+func (s *service) killAll(sig syscall.Signal) {
+	s.mu.Lock()
+	mark := []byte("INVOCATION_ID=" + s.invocation)
+	pid := s.pid
+	s.mu.Unlock()
+	if pid != 0 {
+		_ = unix.Kill(pid, sig) // it may have ended
+	}
+	files, _ := filepath.Glob("/proc/[0-9]*/environ") // the only error is a bad pattern
+	for _, f := range files {
+		content, err := os.ReadFile(f)
+		other, err2 := strconv.Atoi(filepath.Base(filepath.Dir(f)))
+		if err == nil && err2 == nil && other != pid && bytes.Contains(content, mark) {
+			_ = unix.Kill(other, sig) // it may have ended
+		}
+	}
+}
+
+// logFile opens the service's log.
+func (s *service) logFile() (*os.File, error) {
+	return os.OpenFile(filepath.Join(logDir, s.name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
+}
+
+// print adds a line to the service's log.
+func (s *service) print(format string, args ...any) {
+	f, err := s.logFile()
+	if err != nil {
+		return
+	}
+	defer func() { _ = f.Close() }()
+	_, _ = fmt.Fprintf(f, format+"\n", args...) // a log that is full is full
+}
