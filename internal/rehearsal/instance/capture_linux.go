@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"golang.org/x/sys/unix"
 )
 
 // layer is a file system frozen by Capture, on top of those that its machine
@@ -77,7 +79,7 @@ func (m *machine) freeze(name string) error {
 	if err != nil {
 		return err
 	}
-	if err := os.Rename(m.hostPath("upper"), m.host.path(dir)); err != nil {
+	if err := unix.Rename(m.hostPath("upper"), m.host.path(dir)); err != nil { // os.Rename takes no empty target
 		return err
 	}
 	if err := m.emptyUpper(); err != nil {

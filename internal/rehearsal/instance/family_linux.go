@@ -107,12 +107,10 @@ func (f *family) reap() {
 	for {
 		var status unix.WaitStatus
 		pid, err := unix.Wait4(-1, &status, 0, nil)
-		switch err {
-		case nil:
-		case unix.ECHILD:
+		if errors.Is(err, unix.ECHILD) {
 			<-f.grown
-			continue
-		default:
+		}
+		if err != nil {
 			continue
 		}
 		f.mu.Lock()

@@ -232,7 +232,7 @@ func (c *scpCall) into(target string, top bool) error {
 	var changed time.Time
 	for {
 		line, err := c.in.ReadString('\n')
-		if err == io.EOF && top && line == "" {
+		if errors.Is(err, io.EOF) && top && line == "" {
 			return nil
 		}
 		if err != nil {

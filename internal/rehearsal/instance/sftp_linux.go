@@ -4,6 +4,7 @@
 package instance
 
 import (
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -23,7 +24,7 @@ func sftpServer([]string) int {
 	if err == nil {
 		err = s.Serve()
 	}
-	if err != nil && err != io.EOF {
+	if err != nil && !errors.Is(err, io.EOF) {
 		fmt.Fprintln(os.Stderr, "sftp-server:", err)
 		return 1
 	}

@@ -97,9 +97,13 @@ func (s *site) start(change ...func(*Spec)) *guest {
 	return &guest{m, s.t, spec, s.host.Port(), key}
 }
 
+func (g *guest) address() string { return net.JoinHostPort(g.spec.Address, strconv.Itoa(g.port)) }
+
+func asExit(err error, exit **gossh.ExitError) bool { return errors.As(err, exit) }
+
 // dial logs in with a key.
 func (g *guest) dial(user string, key gossh.Signer) (*gossh.Client, error) {
-	return gossh.Dial("tcp", net.JoinHostPort(g.spec.Address, strconv.Itoa(g.port)), &gossh.ClientConfig{
+	return gossh.Dial("tcp", g.address(), &gossh.ClientConfig{
 		User:            user,
 		Auth:            []gossh.AuthMethod{gossh.PublicKeys(key)},
 		HostKeyCallback: gossh.InsecureIgnoreHostKey(),

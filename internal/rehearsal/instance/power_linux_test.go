@@ -1,0 +1,133 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package instance
+
+import (
+	"context"
+	"testing"
+	"time"
+)
+
+// within waits for something that happens soon, and fails the test if it
+// does not.
+func within(t *testing.T, what string, done func() bool) {
+	t.Helper()
+	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("%s: not within 20 s", what)
+		}
+	}
+}
+
+// A reboot, from outside or inside, drops connections and keeps files.
+func TestReboot(t *testing.T) {
+	s := newSite(t)
+	for name, reboot := range map[string]func(t *testing.T, g *guest){
+		"from outside": func(t *testing.T, g *guest) {
+			if err := g.Reboot(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		},
+		"reboot":          func(_ *testing.T, g *guest) { g.try("sudo reboot", "") },
+		"shutdown -r now": func(_ *testing.T, g *guest) { g.try("sudo shutdown -r now", "") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			g := s.start()
+			g.run("echo kept | sudo tee /usr/local/bin/kept; echo lost >/tmp/lost; sleep 1000 >/dev/null 2>&1 </dev/null &")
+			before := g.run("cat /etc/machine-id; ls -i /proc/1/exe 2>/dev/null; true")
+			open := g.client()
+			dropped := make(chan error, 1)
+			go func() { dropped <- open.Wait() }()
+			reboot(t, g)
+			select {
+			case <-dropped:
+			case <-time.After(20 * time.Second):
+				t.Fatal("the connection was not dropped")
+			}
+			within(t, "logging in again", func() bool {
+				c, err := g.dial(g.spec.User, g.signer)
+				if err == nil {
+					_ = c.Close()
+				}
+				return err == nil
+			})
+			if got := g.run("cat /usr/local/bin/kept; test ! -e /tmp/lost && ! pgrep sleep"); got != "kept" {
+				t.Errorf("got %q", got)
+			}
+			if after := g.run("cat /etc/machine-id; ls -i /proc/1/exe 2>/dev/null; true"); after != before {
+				t.Errorf("machine id was %s and is %s", before, after)
+			}
+			select {
+			case <-g.Off():
+				t.Error("a reboot counts as off")
+			default:
+			}
+		})
+	}
+}
+
+// A machine that powers itself off says so, and can be booted again.
+func TestPoweroff(t *testing.T) {
+	g := newSite(t).start()
+	for _, command := range []string{"sudo poweroff", "sudo shutdown -h now", "sudo systemctl poweroff"} {
+		off := g.Off()
+		g.run("echo " + command + " >mark")
+		g.try(command, "")
+		select {
+		case <-off:
+		case <-time.After(20 * time.Second):
+			t.Fatalf("%s: not off", command)
+		}
+		if _, err := g.dial(g.spec.User, g.signer); err == nil {
+			t.Fatalf("%s: it still answers", command)
+		}
+		if err := g.Boot(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+		if got := g.run("cat mark"); got != command {
+			t.Errorf("the file has %q, want %q", got, command)
+		}
+	}
+	g.run("sudo shutdown -h +60 && sudo shutdown -c")
+	if o := g.try("poweroff", ""); o.status == 0 {
+		t.Error("anybody may power off")
+	}
+	if err := g.Stop(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-g.Off():
+		t.Error("Stop counts as powering itself off")
+	default:
+	}
+	if err := g.Boot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	g.run("true")
+	if err := g.Terminate(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	for name, f := range map[string]func(context.Context) error{"Stop": g.Stop, "Boot": g.Boot, "Reboot": g.Reboot, "Terminate": g.Terminate} {
+		if f(t.Context()) == nil {
+			t.Errorf("%s after Terminate: no error", name)
+		}
+	}
+}
+
+// User data that is a script runs once, as root.
+func TestUserData(t *testing.T) {
+	g := newSite(t).start(func(s *Spec) {
+		s.UserData = []byte("#!/bin/sh\nid -u >>/var/lib/ran\necho said\n")
+	})
+	within(t, "user data", func() bool { return g.try("cat /var/lib/ran", "").stdout == "0\n" })
+	if got := g.run("sudo cat /var/log/cloud-init-output.log"); got != "said" {
+		t.Errorf("the log has %q", got)
+	}
+	if err := g.Reboot(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.run("sleep 0.2; cat /var/lib/ran"); got != "0" {
+		t.Errorf("it ran again: %q", got)
+	}
+}
