@@ -4,6 +4,7 @@
 package cfntemplate
 
 import (
+	"errors"
 	"fmt"
 	"sort"
 	"strings"
@@ -54,8 +55,12 @@ func (t *Template) Apply(mapping string, edits ...Edit) ([]byte, []Change, error
 	if err != nil {
 		return nil, nil, err
 	}
+	if out, changes, both, err := t.applyInTurn(mapping, edits); both {
+		return out, changes, err
+	}
 	p := &plan{t: t, name: mapping, m: m}
 	var added []rowEdit
+	var removed []int
 	for _, r := range rows {
 		i := m.val.find(r.region)
 		switch {
@@ -67,7 +72,7 @@ func (t *Template) Apply(mapping string, edits ...Edit) ([]byte, []Change, error
 				p.changes = append(p.changes, Change{r.region, c.Attribute, "", c.Value})
 			}
 		case r.remove:
-			err = p.remove(i)
+			removed = append(removed, i)
 		default:
 			err = p.row(m.val.entry[i], r)
 		}
@@ -77,6 +82,11 @@ func (t *Template) Apply(mapping string, edits ...Edit) ([]byte, []Change, error
 	}
 	if len(added) > 0 {
 		if err := p.addRows(added); err != nil {
+			return nil, nil, err
+		}
+	}
+	if len(removed) > 0 {
+		if err := p.remove(removed); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -94,6 +104,39 @@ func (t *Template) Apply(mapping string, edits ...Edit) ([]byte, []Change, error
 		return nil, nil, err
 	}
 	return out, p.changes, nil
+}
+
+// applyInTurn makes edits that set and edits that remove one after the other,
+// so that a row may go even where it was the last one beside a new one. It
+// returns false if the edits are all of one sort.
+func (t *Template) applyInTurn(mapping string, edits []Edit) ([]byte, []Change, bool, error) {
+	var sets, removes []Edit
+	for _, e := range edits {
+		if e.Remove {
+			removes = append(removes, e)
+		} else {
+			sets = append(sets, e)
+		}
+	}
+	if len(sets) == 0 || len(removes) == 0 {
+		return nil, nil, false, nil
+	}
+	if _, err := t.group(mapping, edits); err != nil {
+		return nil, nil, true, err
+	}
+	out, changes, err := t.Apply(mapping, sets...)
+	if err != nil {
+		return nil, nil, true, err
+	}
+	next, err := Parse(t.name, out)
+	if err != nil {
+		return nil, nil, true, err
+	}
+	out, removed, err := next.Apply(mapping, removes...)
+	if err != nil {
+		return nil, nil, true, err
+	}
+	return out, append(changes, removed...), true, nil
 }
 
 // rowEdit is what happens to one row.
@@ -220,13 +263,13 @@ func (p *plan) cell(name string, row, cell entry, edit Edit) error {
 		return t.errorf(v.start, "%s spans several lines; write it on one", name)
 	case v.kind != scalar && !v.intrinsic():
 		return t.errorf(v.start, "%s is %s; expected one value", name, describe(v))
-	case v.kind != scalar || v.null:
+	case v.kind != scalar || v.null || t.yaml == nil:
 		quote = p.quoteOf(row.val)
 	}
 	p.changes = append(p.changes, Change{edit.Region, edit.Attribute, old, edit.Value})
 	text := quoted(edit.Value, quote)
 	if v.start == v.end {
-		if t.src[v.end-1] == ':' {
+		if v.end > cell.key.end && t.src[v.end-1] == ':' {
 			text = " " + text
 		} else if v.end == cell.key.end {
 			text = ": " + text
@@ -264,65 +307,88 @@ func describe(n *node) string {
 	return fmt.Sprintf("%q", n.text)
 }
 
-// remove takes a row out, with its own lines in block style and with its comma
-// in flow style.
-func (p *plan) remove(i int) error {
+// remove takes rows out, with their own lines in block style and with their
+// commas in flow style. Comment lines between rows stay.
+func (p *plan) remove(indices []int) error {
 	t, rows := p.t, p.m.val.entry
-	row := rows[i]
-	name := p.name + "." + row.key.text
-	if err := t.unshared(p.m.val, false); err != nil {
-		return err
-	}
-	if err := t.unshared(t.mappings.val, false); err != nil {
-		return err
-	}
-	for _, n := range []*node{row.key, row.val} {
-		if err := t.unshared(n, true); err != nil {
+	for _, n := range []*node{p.m.val, t.mappings.val} {
+		if err := t.unshared(n, false); err != nil {
 			return err
 		}
 	}
-	for _, c := range row.val.entry {
-		if c.val.kind == scalar && !row.val.intrinsic() {
-			p.changes = append(p.changes, Change{row.key.text, c.key.text, c.val.text, ""})
+	gone := make([]bool, len(rows)+1)
+	for _, i := range indices {
+		gone[i] = true
+		row := rows[i]
+		if err := errors.Join(t.unshared(row.key, true), t.unshared(row.val, true)); err != nil {
+			return err
+		}
+		if t.contentEnd(row) < 0 {
+			return t.errorf(row.key.start, "row %s.%s ends in a value of several lines; remove it by hand", p.name, row.key.text)
+		}
+		for _, c := range row.val.entry {
+			if c.val.kind == scalar && !row.val.intrinsic() {
+				p.changes = append(p.changes, Change{row.key.text, c.key.text, c.val.text, ""})
+			}
 		}
 	}
-	if !p.m.val.flow {
+	if len(indices) == len(rows) {
+		return t.errorf(p.m.key.start, "%s would have no row left, and CloudFormation needs one; remove the map by hand", p.name)
+	}
+	if p.m.val.flow {
+		return p.removeFlow(gone)
+	}
+	for i, row := range rows {
+		if !gone[i] {
+			continue
+		}
 		start := max(t.bom, t.lineStart(row.key.start))
 		if strings.TrimLeft(string(t.src[start:row.key.start]), " ") != "" {
-			return t.errorf(row.key.start, "row %s does not begin its line; remove it by hand", name)
+			return t.errorf(row.key.start, "row %s.%s does not begin its line; remove it by hand", p.name, row.key.text)
 		}
-		end := row.val.end
-		switch {
-		case i+1 < len(rows):
-			// Up to the next row less the comment lines above it, which stay.
-			end = t.contentEnd(row)
-		case end < 0:
-			return t.errorf(row.key.start, "row %s ends in a value of several lines; remove it by hand", name)
+		stop := t.lineEnd(t.contentEnd(row))
+		if n := len(p.splices); n > 0 && p.splices[n-1].end == start {
+			start = p.splices[n-1].start
+			p.splices = p.splices[:n-1]
 		}
-		if end < 0 {
-			return t.errorf(row.key.start, "row %s ends in a value of several lines; remove it by hand", name)
-		}
-		stop := t.lineEnd(end)
 		if stop < len(t.src) {
 			stop += lineBreak(t.src, stop, true)
 		} else if start > t.bom {
 			// The last line of a file that ends without a line break: take the
 			// one before it, so that the file still ends without.
-			stop, start = len(t.src), t.lineEnd(start-1)
+			start = t.lineEnd(start - 1)
 		}
 		p.put(start, stop, "")
-		return nil
 	}
-	if row.val.end < 0 {
-		return t.errorf(row.key.start, "row %s ends in a value of several lines; remove it by hand", name)
+	return nil
+}
+
+// removeFlow takes runs of rows out, each with the comma on one of its sides.
+func (p *plan) removeFlow(gone []bool) error {
+	rows := p.m.val.entry
+	for i := 0; i < len(rows); i++ {
+		if !gone[i] {
+			continue
+		}
+		from := i
+		for gone[i+1] {
+			i++
+		}
+		name, at := p.name+"."+rows[from].key.text, rows[from].key.start
+		var err error
+		if from > 0 {
+			before := rows[from-1]
+			err = p.cut(before.val.end, rows[i].val.end, name, at)
+			if err == nil && before.val.start == before.val.end && before.val.end > before.key.end {
+				p.splices[len(p.splices)-1].text = " " // `a:}` would be a name
+			}
+		} else {
+			err = p.cut(rows[0].key.start, rows[i+1].key.start, name, at)
+		}
+		if err != nil {
+			return err
+		}
 	}
-	switch {
-	case i > 0:
-		return p.cut(rows[i-1].val.end, row.val.end, name, row.key.start)
-	case len(rows) > 1:
-		return p.cut(row.key.start, rows[1].key.start, name, row.key.start)
-	}
-	p.put(row.key.start, row.val.end, "")
 	return nil
 }
 

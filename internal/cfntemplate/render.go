@@ -358,7 +358,11 @@ func (p *plan) addEntries(n *node, write func(style) []string) error {
 	texts := write(t.styleOf(n))
 	if n.flow {
 		_, _, sep := t.gaps(n)
-		p.put(last.val.end, last.val.end, sep+strings.Join(texts, sep))
+		lead := sep
+		if last.val.start == last.val.end && last.val.end > last.key.end {
+			lead = " " + sep // `a:,` would be a name
+		}
+		p.put(last.val.end, last.val.end, lead+strings.Join(texts, sep))
 		return nil
 	}
 	lead := string(t.src[max(t.bom, t.lineStart(last.key.start)):last.key.start])

@@ -178,6 +178,9 @@ func (t *Template) locate(name string) (entry, error) {
 // unambiguous refuses keys that stand twice, merge keys and keys that are no
 // text.
 func (t *Template) unambiguous(n *node, what string) error {
+	if n.customTag() {
+		return t.errorf(n.start, "%s has the tag %s, which may change what it means; remove the tag", what, n.tag)
+	}
 	first := make(map[string]*node, len(n.entry))
 	for _, e := range n.entry {
 		switch {

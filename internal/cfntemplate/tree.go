@@ -48,11 +48,14 @@ func (n *node) find(key string) int {
 // {"Ref": ...}). CloudFormation takes none in Mappings, so in a cell it can only
 // be a placeholder.
 func (n *node) intrinsic() bool {
-	if len(n.tag) > 1 && n.tag[0] == '!' && n.tag[1] != '!' {
-		return true
+	if n.kind != object {
+		return n.customTag()
 	}
-	return n.kind == object && len(n.entry) == 1 && isFunction(n.entry[0].key.text)
+	return !n.customTag() && len(n.entry) == 1 && isFunction(n.entry[0].key.text)
 }
+
+// customTag says whether n has a tag that is not one of YAML's own.
+func (n *node) customTag() bool { return len(n.tag) > 1 && n.tag[0] == '!' && n.tag[1] != '!' }
 
 func isFunction(name string) bool {
 	return name == "Ref" || len(name) > 4 && name[:4] == "Fn::"

@@ -24,7 +24,7 @@ func (t *Template) parseYAML() error {
 	t.yaml = doc
 	root := doc.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return t.errorf(t.offsetOf(root), "the template is not a map; expected sections such as Mappings: and Resources:")
+		return t.errorf(max(0, t.offsetOf(root)), "the template is not a map; expected sections such as Mappings: and Resources:")
 	}
 	for i := 0; i < len(root.Content); i += 2 {
 		k := root.Content[i]
