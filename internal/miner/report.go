@@ -111,11 +111,18 @@ func (r Report) Measured() string {
 	if r.Reference {
 		name = "reference miner"
 	}
-	return fmt.Sprintf("%s, epoch %d, %s window, %s", device, r.Epoch, seconds(r.WindowSeconds), name)
+	return fmt.Sprintf("%s, epoch %d, %s window, %s", device, r.Epoch, r.Window(), name)
 }
 
-func seconds(s float64) string {
-	return strconv.FormatFloat(math.Round(s*10)/10, 'f', -1, 64) + " s"
+// Window is the window's length for people, to a tenth of a second: "10 s".
+func (r Report) Window() string {
+	return strconv.FormatFloat(math.Round(r.WindowSeconds*10)/10, 'f', -1, 64) + " s"
+}
+
+// DAG names the size at which was measured, for people:
+// "block 11700000, epoch 390, a DAG of 4.05 GiB".
+func (r Report) DAG() string {
+	return fmt.Sprintf("block %d, epoch %d, a DAG of %.2f GiB", r.Block, r.Epoch, float64(r.DAGBytes)/(1<<30))
 }
 
 // countNames writes equal names once: "4 x Tesla T4, NVIDIA L4".

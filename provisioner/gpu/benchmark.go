@@ -50,7 +50,7 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	}()
 	err := r.measure(ctx, ended)
 	if ctx.Err() == nil && !errors.Is(err, errEnded) {
-		r.machine.stop(s, "INT")
+		r.machine.stop(s, "INT", "TERM", "KILL")
 		select {
 		case last := <-ended:
 			r.watch.log = logFile(last)
@@ -58,7 +58,7 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 		}
 	}
 	if errors.Is(err, errEnded) || errors.Is(err, errNoRate) {
-		return "", fmt.Errorf("%w at %s; %s%s", err, r.dag(), r.likely(), r.shown())
+		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.likely(), r.shown())
 	}
 	if err != nil {
 		return "", err
@@ -163,11 +163,6 @@ func (r *run) endedEarly(ctx context.Context, err error) error {
 	return fmt.Errorf("%w before it was measured (%s)", errEnded, reason)
 }
 
-// dag names the size at which was measured.
-func (r *run) dag() string {
-	return fmt.Sprintf("block %d, epoch %d, a DAG of %.2f GiB", r.report.Block, r.report.Epoch, float64(r.report.DAGBytes)/(1<<30))
-}
-
 // causes are what a failure line usually means, by a part of it in lower case.
 var causes = []struct{ part, remedy string }{
 	{"invalid device symbol", "the binary was built for another GPU: remove -DCOMPUTE from cmake_options, or set it to this GPU's compute capability"},
@@ -181,7 +176,8 @@ var causes = []struct{ part, remedy string }{
 
 // likely is the remedy for what the log says.
 func (r *run) likely() string {
-	text := strings.ToLower(strings.Join(r.watch.evidence(), "\n"))
+	lines, _ := r.watch.evidence()
+	text := strings.ToLower(strings.Join(lines, "\n"))
 	for _, cause := range causes {
 		if strings.Contains(text, cause.part) {
 			return cause.remedy
@@ -190,13 +186,17 @@ func (r *run) likely() string {
 	return "see what the miner printed, and try the same command on a machine like it: ethminer " + strings.Join(r.benchmarkArgs(), " ")
 }
 
-// shown are lines of the miner for the end of a message.
+// shown is what the miner said, for the end of a message: the lines that name
+// a failure; for want of those its last ones, unless it mined well.
 func (r *run) shown() string {
-	lines := r.watch.evidence()
-	if len(lines) == 0 {
-		return "; the miner printed nothing"
+	lines, telling := r.watch.evidence()
+	text := ""
+	switch {
+	case len(lines) == 0:
+		text = "; the miner printed nothing"
+	case telling || r.report.Hashrate == 0:
+		text = "; the miner printed:\n  " + strings.Join(lines, "\n  ")
 	}
-	text := "; the miner printed:\n  " + strings.Join(lines, "\n  ")
 	if r.watch.log != "" {
 		text += "\nits whole output is in " + r.watch.log
 	}

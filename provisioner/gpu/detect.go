@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"path"
 	"strconv"
 	"strings"
 	"time"
@@ -23,6 +24,7 @@ type detected struct {
 	gpus                    []string // names, one each
 	compute                 string   // "75" for compute capability 7.5
 	nvcc                    string   // path, "" without the toolkit
+	pciGPUs                 int      // NVIDIA GPUs on the bus, driver or not
 	device                  string   // deviceCPU or deviceCUDA: what to mine on
 }
 
@@ -37,11 +39,12 @@ func (r *run) detect(ctx context.Context) (string, error) {
 		arch:         a.fact("arch"),
 		cpu:          a.fact("cpu"),
 		nvcc:         a.fact("nvcc"),
+		pciGPUs:      len(a.facts["pci_gpu"]),
 	}
 	d.cores, _ = strconv.Atoi(a.fact("cores"))
 	d.freeMB, err = strconv.Atoi(a.fact("free_mb"))
 	if err == nil && d.freeMB < minFreeMB {
-		return "", fmt.Errorf("the disk of %s has %d MB free, expected %d MB or more; give the instance a larger root volume (launch_block_device_mappings)", r.machine.work, d.freeMB, minFreeMB)
+		return "", fmt.Errorf("the disk of %s has %d MB free, expected %d MB or more; give the instance a larger root volume (launch_block_device_mappings)", path.Dir(r.machine.work), d.freeMB, minFreeMB)
 	}
 	for _, line := range a.facts["gpu"] {
 		name, compute, _ := strings.Cut(line, ",")
@@ -52,8 +55,8 @@ func (r *run) detect(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if pci := len(a.facts["pci_gpu"]); d.device == deviceCPU && pci > 0 && r.config.Device == deviceAuto {
-		r.ui.Sayf("detect: %d NVIDIA GPU on the PCI bus without a driver: the CPU mines; install a driver and the CUDA toolkit before this provisioner, or start from an image that has them", pci)
+	if d.device == deviceCPU && d.pciGPUs > 0 && r.config.Device == deviceAuto {
+		r.ui.Sayf("detect: %d NVIDIA GPU on the PCI bus without a driver: the CPU mines; install a driver and the CUDA toolkit before this provisioner, or start from an image that has them", d.pciGPUs)
 	}
 	r.found = d
 	if d.device == deviceCUDA {
@@ -69,7 +72,7 @@ func chooseDevice(wanted string, d detected, driverError string) (string, error)
 		return deviceCPU, nil
 	}
 	switch {
-	case driverError != "":
+	case driverError != "" && (d.pciGPUs > 0 || wanted == deviceCUDA):
 		return "", fmt.Errorf("device %q: nvidia-smi fails: %s%s", wanted, driverError, remedy)
 	case len(d.gpus) > 0 && d.nvcc == "":
 		return "", fmt.Errorf("device %q: the instance has %s with a driver but no CUDA toolkit (nvcc is neither in PATH nor in /usr/local/cuda/bin)%s", wanted, d.gpus[0], remedy)

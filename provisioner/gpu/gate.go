@@ -38,7 +38,7 @@ func (r *run) gate(ctx context.Context) (string, error) {
 
 // judge says why a benchmark makes no image, or nil.
 func judge(r miner.Report) error {
-	at := fmt.Sprintf("over %.4g s at block %d, epoch %d, a DAG of %.2f GiB", r.WindowSeconds, r.Block, r.Epoch, float64(r.DAGBytes)/(1<<30))
+	at := "over " + r.Window() + " at " + r.DAG()
 	switch {
 	case r.Samples == 0:
 		return fmt.Errorf("the miner printed no status line %s; expected one a second; check that it knows --display-interval, or make benchmark_duration longer", at)

@@ -13,12 +13,25 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 	"syscall"
 	"testing"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
+
+// Local logs of failures land in a folder that goes with the tests.
+func TestMain(m *testing.M) {
+	dir, err := os.MkdirTemp("", "ethminer-gpu-test-")
+	if err != nil {
+		panic(err)
+	}
+	if err := os.Setenv("TMPDIR", dir); err != nil {
+		panic(err)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(dir)
+	os.Exit(code)
+}
 
 // localInstance is an instance that is this machine: commands run by /bin/sh
 // in a session of their own, as over SSH; what is installed lands under root.
@@ -26,11 +39,10 @@ type localInstance struct {
 	packersdk.MockCommunicator
 	dir, root, tmp, path string
 
-	mu       sync.Mutex
-	commands []string
-
-	// onStart, if set, may refuse a command or see it.
-	onStart func(command string) error
+	// rewrite, if set, changes a command on its way.
+	rewrite func(command string) string
+	// refuse, if set, is what every command is refused with.
+	refuse error
 }
 
 // newInstance puts programs, POSIX scripts by name, in front of PATH.
@@ -51,21 +63,18 @@ func newInstance(t *testing.T, programs map[string]string) *localInstance {
 		}
 	}
 	in.path = bin + ":" + os.Getenv("PATH")
-	// Local logs of failures must land where the test removes them.
-	t.Setenv("TMPDIR", dir)
 	return in
 }
 
 func (in *localInstance) Start(_ context.Context, cmd *packersdk.RemoteCmd) error {
-	in.mu.Lock()
-	in.commands = append(in.commands, cmd.Command)
-	in.mu.Unlock()
-	if in.onStart != nil {
-		if err := in.onStart(cmd.Command); err != nil {
-			return err
-		}
+	if in.refuse != nil {
+		return in.refuse
 	}
-	c := exec.Command("/bin/sh", "-c", cmd.Command)
+	command := cmd.Command
+	if in.rewrite != nil {
+		command = in.rewrite(command)
+	}
+	c := exec.Command("/bin/sh", "-c", command)
 	c.Env = []string{"PATH=" + in.path, "TMPDIR=" + in.tmp, "HOME=" + in.tmp}
 	c.Stdin, c.Stdout, c.Stderr = cmd.Stdin, cmd.Stdout, cmd.Stderr
 	c.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

@@ -29,6 +29,10 @@ var scripts embed.FS
 // stopPatience is how long a cancelled phase waits for its remote end.
 const stopPatience = 1500 * time.Millisecond
 
+// stopBound is how long a stop may take; the instance ends what is left by
+// each script's own bound.
+const stopBound = 30 * time.Second
+
 // machine is the instance, reached through Packer's communicator only. Scripts
 // run in a scratch folder of their own, each as a process group that a stop
 // reaches and under a bound of its own on the instance, so that nothing
@@ -174,7 +178,7 @@ func (m *machine) run(ctx context.Context, s script) (*answer, error) {
 		each(line)
 	}
 	out, diag := &miner.Lines{Each: locked}, &miner.Lines{Each: locked}
-	status, err := m.start(ctx, m.command(s), out, diag, func() { m.stop(s, "TERM") })
+	status, err := m.start(ctx, m.command(s), out, diag, func() { m.stop(s, "TERM", "KILL") })
 	if err != nil {
 		return nil, err
 	}
@@ -261,11 +265,13 @@ func (m *machine) start(ctx context.Context, command string, out, diag io.Writer
 	return 0, context.Cause(ctx)
 }
 
-// stop asks the instance to end a script's process group: first with signal,
-// then harder, until it is gone.
-func (m *machine) stop(s script, signal string) {
-	words := append(m.as(s.asRoot), "sh", m.path("stop.sh"), m.pidFile(s), signal)
-	_, _ = m.start(context.Background(), commandLine(words...), io.Discard, io.Discard, nil)
+// stop has the instance end a script's process group with each signal in turn,
+// until it is gone.
+func (m *machine) stop(s script, signals ...string) {
+	words := append(m.as(s.asRoot), "sh", m.path("stop.sh"), m.pidFile(s))
+	ctx, cancel := context.WithTimeout(context.Background(), stopBound)
+	defer cancel()
+	_, _ = m.start(ctx, commandLine(append(words, signals...)...), io.Discard, io.Discard, nil)
 }
 
 func (m *machine) uploadScript(ctx context.Context, name string) error {

@@ -43,6 +43,7 @@ func provision(t *testing.T, ctx context.Context, in *localInstance, options map
 
 func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
 	in := newInstance(t, tools())
+	t.Setenv("TMPDIR", in.dir)
 	reportFile := filepath.Join(t.TempDir(), "made", "benchmark.json")
 	said, err := provision(t, t.Context(), in, map[string]any{
 		"source":        sourceFolder(t, cpuMiner),
@@ -99,7 +100,58 @@ func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
 			t.Errorf("phase %s has not said when it began and ended:\n%s", phase.name, said)
 		}
 	}
-	if logs, _ := filepath.Glob(filepath.Join(in.dir, "*.log")); len(logs) > 0 {
+	if logs, _ := filepath.Glob(filepath.Join(os.TempDir(), "ethminer-gpu-*.log")); len(logs) > 0 {
 		t.Errorf("local logs left after success: %q", logs)
+	}
+}
+
+func TestProvisionOnCUDA(t *testing.T) {
+	programs := tools()
+	programs["nvidia-smi"] = "printf 'Tesla T4, 7.5\\nTesla T4, 7.5\\n'\n"
+	programs["nvcc"] = "exit 0\n"
+	in := newInstance(t, programs)
+	said, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, cpuMiner), "service": false})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, said)
+	}
+	if want := "hash rate: 412.3 h/s (GPU: 2 x Tesla T4, epoch 0, 1 s window, "; !strings.Contains(said, want) {
+		t.Errorf("the user saw no %q in:\n%s", want, said)
+	}
+	if got := in.notes("miner-args"); !strings.HasPrefix(got, "-U ") {
+		t.Errorf("the miner ran with %q, expected -U", got)
+	}
+	for _, option := range []string{"-DETHASHCUDA=ON", "-DCOMPUTE=75"} {
+		if !strings.Contains(in.notes("cmake-options"), option+"\n") {
+			t.Errorf("cmake got %q, expected %s", in.notes("cmake-options"), option)
+		}
+	}
+	if got := in.notes("systemctl"); got != "" {
+		t.Errorf("systemctl was asked %q with service = false", got)
+	}
+}
+
+func TestChooseDevice(t *testing.T) {
+	gpu := []string{"Tesla T4"}
+	for _, test := range []struct {
+		name, wanted string
+		found        detected
+		driverError  string
+		want         string
+		err          string
+	}{
+		{"nothing there", "auto", detected{}, "", "cpu", ""},
+		{"all there", "auto", detected{gpus: gpu, nvcc: "/n"}, "", "cuda", ""},
+		{"a toolkit without a GPU", "auto", detected{nvcc: "/n"}, "", "cpu", ""},
+		{"a GPU that could mine is never passed over in silence", "auto", detected{gpus: gpu}, "", "", "no CUDA toolkit"},
+		{"a driver without a GPU", "auto", detected{nvcc: "/n"}, "couldn't communicate", "cpu", ""},
+		{"a broken driver neither", "auto", detected{pciGPUs: 1}, "Driver/library version mismatch", "", "Driver/library version mismatch"},
+		{"the user's wish", "cpu", detected{gpus: gpu, nvcc: "/n"}, "", "cpu", ""},
+		{"the wish, over a broken driver", "cpu", detected{}, "mismatch", "cpu", ""},
+		{"what is not there cannot be wished", "cuda", detected{nvcc: "/n"}, "", "", "no NVIDIA driver"},
+	} {
+		got, err := chooseDevice(test.wanted, test.found, test.driverError)
+		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {
+			t.Errorf("%s: %q, %v; expected %q, %q", test.name, got, err, test.want, test.err)
+		}
 	}
 }

@@ -4,6 +4,7 @@
 package gpu
 
 import (
+	"slices"
 	"sync"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
@@ -60,12 +61,16 @@ func (w *watch) line(text string) {
 	case miner.KindIncorrect:
 		w.incorrect++
 	case miner.KindFailure:
-		if len(w.failures) == 0 {
-			close(w.failed)
-		}
-		if len(w.failures) < recentLines {
-			w.failures = append(w.failures, line.Text)
-		}
+		w.failure(line.Text)
+	}
+}
+
+func (w *watch) failure(text string) {
+	if len(w.failures) == 0 {
+		close(w.failed)
+	}
+	if len(w.failures) < recentLines {
+		w.failures = append(w.failures, text)
 	}
 }
 
@@ -110,13 +115,13 @@ func (w *watch) fill(r *miner.Report) {
 	r.Incorrect = max(w.incorrect, w.last.Failed)
 }
 
-// evidence is what a message shows: the lines that name a failure, or else the
-// last ones.
-func (w *watch) evidence() []string {
+// evidence is what a message shows: the lines that name a failure (telling),
+// or else the last ones.
+func (w *watch) evidence() (lines []string, telling bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.failures) > 0 {
-		return append([]string(nil), w.failures...)
+		return slices.Clone(w.failures), true
 	}
-	return append([]string(nil), w.recent...)
+	return slices.Clone(w.recent), false
 }

@@ -2,12 +2,13 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# stop.sh PIDFILE SIGNAL
-# Ends the process group that run.sh has started: SIGNAL, TERM, KILL, with a
-# pause between them. It is no error when there is none.
+# stop.sh PIDFILE SIGNALS...
+# Ends the process group that run.sh has started: sends each signal in turn and
+# gives it two seconds. It is no error when there is none.
 
 set -u
-pidfile=$1 signal=$2
+pidfile=$1
+shift
 
 # A phase that is stopped at once may not have written the file yet.
 tries=20
@@ -18,13 +19,13 @@ done
 group=$(cat "$pidfile" 2>/dev/null) || exit 0
 [ -n "$group" ] || exit 0
 
-for s in "$signal" TERM KILL; do
+for s in "$@"; do
 	# Before it is a group it is a process.
 	kill -s "$s" -- "-$group" 2>/dev/null || kill -s "$s" "$group" 2>/dev/null || exit 0
-	tries=30
+	tries=10
 	while [ "$tries" -gt 0 ]; do
-		kill -0 -- "-$group" 2>/dev/null || exit 0
-		sleep 0.1
+		kill -s 0 -- "-$group" 2>/dev/null || exit 0
+		sleep 0.2
 		tries=$((tries - 1))
 	done
 done

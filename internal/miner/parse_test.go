@@ -1,0 +1,215 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package miner
+
+import (
+	"math"
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestParseStatus(t *testing.T) {
+	for _, test := range []struct {
+		name, line string
+		want       Status
+	}{
+		{
+			"0.19, HWMON 2, nothing mined",
+			" m 16:39:20 ethminer 0:00 A0 0.00 h - cu0 0.00 62C 30% 188.24W, cu1 0.00 57C 49% 51.91W",
+			Status{Devices: []Device{
+				{Name: "cu0", TempC: 62, FanPercent: 30, PowerW: 188.24},
+				{Name: "cu1", TempC: 57, FanPercent: 49, PowerW: 51.91},
+			}},
+		},
+		{
+			"0.19, all counters, a device's rate is in the farm's unit",
+			" m 16:39:20 ethminer 12:34 A10:W2:R1:F3 25.25 Mh - cu0 12.50 62C 30%, cu1 12.75",
+			Status{
+				Run: 12*time.Hour + 34*time.Minute, Rate: 25.25e6,
+				Accepted: 10, Wasted: 2, Rejected: 1, Failed: 3,
+				Devices: []Device{{Name: "cu0", Rate: 12.5e6, TempC: 62, FanPercent: 30}, {Name: "cu1", Rate: 12.75e6}},
+			},
+		},
+		{
+			"0.19, CPU, no sensors",
+			" m 16:39:20 ethminer 0:01 A3 412.30 h - cp0 206.15, cp1 206.15",
+			Status{Run: time.Minute, Rate: 412.3, Accepted: 3, Devices: []Device{{Name: "cp0", Rate: 206.15}, {Name: "cp1", Rate: 206.15}}},
+		},
+		{
+			"colour",
+			"\x1b[32m m \x1b[0m\x1b[35m16:39:20\x1b[0m ethminer 0:00 A0 \x1b[36m1.50 Gh\x1b[0m - cu0 1.50\r",
+			Status{Rate: 1.5e9, Devices: []Device{{Name: "cu0", Rate: 1.5e9}}},
+		},
+		{
+			"older, one GPU",
+			" m 15:28:33 main     Speed 25.25 Mh/s gpu0 25.25 [A90+6] Time: 13:58",
+			Status{
+				Run: 13*time.Hour + 58*time.Minute, Rate: 25.25e6, Accepted: 90, Wasted: 6,
+				Devices: []Device{{Name: "gpu0", Rate: 25.25e6}},
+			},
+		},
+		{
+			"older, bars and slashes",
+			"  m  18:45:25|ethminer|  Speed 319.85 Mh/s    gpu/0 26.58 gpu/1 26.70  [A203+3:R0+0:F0] Time: 00:40",
+			Status{
+				Run: 40 * time.Minute, Rate: 319.85e6, Accepted: 203, Wasted: 3,
+				Devices: []Device{{Name: "gpu/0", Rate: 26.58e6}, {Name: "gpu/1", Rate: 26.7e6}},
+			},
+		},
+		{
+			"a locale that groups by comma",
+			" m 16:39:20 ethminer 0:00 A0 1,234.56 Mh - cu0 1,234.56",
+			Status{Rate: 1234.56e6, Devices: []Device{{Name: "cu0", Rate: 1234.56e6}}},
+		},
+		{
+			"a locale with a decimal comma",
+			" m 16:39:20 ethminer 0:00 A0 25,25 Mh - cu0 25,25, cu1 0,00",
+			Status{Rate: 25.25e6, Devices: []Device{{Name: "cu0", Rate: 25.25e6}, {Name: "cu1"}}},
+		},
+		{
+			"cut within the devices: the farm's rate stands",
+			" m 16:39:20 ethminer 0:00 A0 25.25 Mh - cu0 12.50 62C, cu",
+			Status{Rate: 25.25e6, Devices: []Device{{Name: "cu0", Rate: 12.5e6, TempC: 62}}},
+		},
+		{
+			"another line runs into the devices",
+			" m 16:39:20 ethminer 0:00 A0 25.25 Mh - cu0 12.50 i 16:39:20 **Accepted",
+			Status{Rate: 25.25e6, Devices: []Device{{Name: "cu0", Rate: 12.5e6}}},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := ParseLine(test.line)
+			if got.Kind != KindStatus {
+				t.Fatalf("kind %d, expected a status", got.Kind)
+			}
+			near(t, &got.Status, &test.want)
+			if !reflect.DeepEqual(got.Status, test.want) {
+				t.Errorf("got  %+v\nwant %+v", got.Status, test.want)
+			}
+		})
+	}
+}
+
+// near evens out rates that differ by floating point's last digits only.
+func near(t *testing.T, got, want *Status) {
+	t.Helper()
+	snap := func(a *Rate, b Rate) {
+		if math.Abs(float64(*a-b)) <= 1e-9*math.Abs(float64(b)) {
+			*a = b
+		}
+	}
+	snap(&got.Rate, want.Rate)
+	for i := range min(len(got.Devices), len(want.Devices)) {
+		snap(&got.Devices[i].Rate, want.Devices[i].Rate)
+	}
+}
+
+func TestParseKind(t *testing.T) {
+	for line, want := range map[string]Kind{
+		" i 16:39:20 stratum **Accepted   1 ms. localhost:0":                                                  KindAccepted,
+		" i 16:39:20 stratum **Accepted stale":                                                                KindStale,
+		" X 16:39:20 stratum **Rejected 12 ms. pool:4444":                                                     KindRejected,
+		" X 16:39:20 cuda-0 GPU 0 gave incorrect result. Lower overclocking values if it happens frequently.": KindIncorrect,
+		"cu 16:39:20 cuda-0   This device hasn't enough memory available. Mining suspended ...":               KindFailure,
+		"CUDA error in func set_constants at line 110 invalid device symbol on CUDA device 01:00.0":           KindFailure,
+		"CUDA error in func init at line 1 out of memory on CUDA device 01:00.0":                              KindFailure,
+		"CUDA Error : No CUDA driver found":                                                                   KindFailure,
+		"CUDA Error : Insufficient CUDA driver 9010":                                                          KindFailure,
+		"CUDA Error : system not yet initialized":                                                             KindFailure,
+		"Error: No usable mining devices found":                                                               KindFailure,
+
+		"cu 16:39:20 cuda-0   Generated DAG + Light in 23,024 ms. 6.43 GB left.":                         Other,
+		"cu 16:39:20 cuda-0   Using Pci Id : 08:00.0 GeForce RTX 3060 Ti (Compute 8.6) Memory : 7.79 GB": Other,
+		" i 16:39:20 main Simulation results : Max 0.000000 h Mean 0.000000 h":                           Other,
+		" m 16:39:20 ethminer Not connected":                                                             Other,
+		" m 16:39:20 ethminer 0:00 A0 25.25":                                                             Other, // cut before the unit
+		" m 16:39:20 ethminer 0:00 A0 25.":                                                               Other,
+		" m 16:39:20 ethminer 0:00 A0 25.25 Mi 16:39:20":                                                 Other, // mixed within the unit
+		" m 16:39:20 ethminer 0:00 A0 -1.00 h - cu0 -1.00":                                               Other,
+		" m 16:39:20 ethminer 0:00 A0 nan h - cu0 nan":                                                   Other,
+		" m 16:39:20 ethminer 0:00 A0 " + strings.Repeat("9", 400) + " h - cu0 1":                        Other,
+		"":  Other,
+		"m": Other,
+		" i 16:39:20 main A0 25.25 Mh - cu0 25.25 is not statistics": Other,
+	} {
+		if got := ParseLine(line).Kind; got != want {
+			t.Errorf("ParseLine(%q).Kind = %d, expected %d", line, got, want)
+		}
+	}
+}
+
+func TestUngroup(t *testing.T) {
+	for text, want := range map[string]float64{
+		"23,024":       23024,
+		"1,234,567":    1234567,
+		"1,234.5":      1234.5,
+		"1.234,5":      1234.5,
+		"25,25":        25.25,
+		"0,5":          0.5,
+		"1.234.567,25": 1234567.25,
+	} {
+		if got, ok := parseNumber(text); !ok || got != want {
+			t.Errorf("parseNumber(%q) = %v, %v, expected %v", text, got, ok, want)
+		}
+	}
+}
+
+func TestLines(t *testing.T) {
+	var got []string
+	lines := Lines{Each: func(line string) { got = append(got, line) }}
+	long := strings.Repeat("x", maxLine+100)
+	for _, chunk := range []string{"one\ntw", "o\r\nthr", "ee\rfour\n\n", long[:5000], long[5000:], "\nend"} {
+		if n, err := lines.Write([]byte(chunk)); n != len(chunk) || err != nil {
+			t.Fatalf("Write = %d, %v", n, err)
+		}
+	}
+	lines.Flush()
+	want := []string{"one", "two", "three", "four", long[:maxLine], "end"}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("lines %q", got)
+	}
+}
+
+func FuzzParseLine(f *testing.F) {
+	for _, line := range []string{
+		" m 16:39:20 ethminer 0:00 A0:W1:R2:F3 25.25 Mh - cu0 25.25 62C 30% 188.24W, cu1 0.00 57C",
+		" m 15:28:33 main     Speed 25.25 Mh/s gpu0 25.25 [A90+6] Time: 13:58",
+		"  m  18:45:25|ethminer|  Speed 319.85 Mh/s    gpu/0 26.58 gpu/1 1  [A203+3:R0+0:F0] Time: 00:40",
+		"\x1b[32m m \x1b[0m 1,2,3 Kh A1 \x1b[",
+		" X 1 **Rejected",
+	} {
+		f.Add(line)
+	}
+	f.Fuzz(func(t *testing.T, text string) {
+		line := ParseLine(text)
+		check := func(r Rate) {
+			if math.IsNaN(float64(r)) || math.IsInf(float64(r), 0) || r < 0 {
+				t.Errorf("rate %v", float64(r))
+			}
+		}
+		check(line.Status.Rate)
+		for _, d := range line.Status.Devices {
+			check(d.Rate)
+			if d.Name == "" {
+				t.Error("a device without a name")
+			}
+		}
+		if strings.ContainsAny(line.Text, "\x1b\n\r") {
+			t.Errorf("control characters in %q", line.Text)
+		}
+		if again := ParseLine(line.Text); !reflect.DeepEqual(again, line) {
+			t.Errorf("reading %q twice: %+v, then %+v", text, line, again)
+		}
+	})
+}
+
+func BenchmarkParseLine(b *testing.B) {
+	const line = " m 16:39:20 ethminer 12:34 A10:W2:R1:F3 25.25 Mh - cu0 12.50 62C 30%, cu1 12.75"
+	b.SetBytes(int64(len(line)))
+	for b.Loop() {
+		ParseLine(line)
+	}
+}

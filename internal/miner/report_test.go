@@ -1,0 +1,69 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package miner
+
+import (
+	"reflect"
+	"strings"
+	"testing"
+	"time"
+)
+
+func TestReportSurvivesJSON(t *testing.T) {
+	want := Report{
+		SchemaVersion: ReportSchema, Miner: "ethminer 0.19.0", Source: "./miner", Device: DeviceCUDA,
+		CPU: "Xeon", GPUs: []string{"Tesla T4"}, Block: 11_700_000, Epoch: 390, DAGBytes: DatasetBytes(390),
+		WindowSeconds: 60, Samples: 60, Hashrate: 25.25e6, Min: 25e6, Max: 26e6, Accepted: 3, Floor: 20e6,
+		Verdict: VerdictPassed, StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
+	}
+	data, err := want.Encode()
+	if err != nil {
+		t.Fatal(err)
+	}
+	got, err := DecodeReport(data)
+	if err != nil || !reflect.DeepEqual(got, want) {
+		t.Errorf("read back %+v, %v", got, err)
+	}
+	// What others read it by.
+	for _, part := range []string{`"schema_version": 1,`, `"hashrate_hs": 25250000,`, `"dag_bytes": `, `"started_at": "2026-01-02T03:04:05Z"`} {
+		if !strings.Contains(string(data), part) {
+			t.Errorf("no %s in:\n%s", part, data)
+		}
+	}
+}
+
+func TestReportSaysNoGPUAsAnEmptyList(t *testing.T) {
+	data, err := Report{SchemaVersion: ReportSchema}.Encode()
+	if err != nil || !strings.Contains(string(data), `"gpus": []`) || !strings.HasSuffix(string(data), "}\n") {
+		t.Errorf("%v\n%s", err, data)
+	}
+}
+
+func TestDecodeReportRefuses(t *testing.T) {
+	for _, data := range []string{``, `[]`, `{}`, `{"schema_version": 2}`, `{"schema_version": "1"}`} {
+		if got, err := DecodeReport([]byte(data)); err == nil {
+			t.Errorf("DecodeReport(%s) = %+v, expected an error", data, got)
+		}
+	}
+}
+
+func TestMeasured(t *testing.T) {
+	for _, test := range []struct {
+		report Report
+		want   string
+	}{
+		{
+			Report{Device: DeviceCPU, CPU: "AMD EPYC", WindowSeconds: 10.001, Reference: true, Miner: "ethminer 0.19.0 (reference)"},
+			"CPU: AMD EPYC, epoch 0, 10 s window, reference miner",
+		},
+		{
+			Report{Device: DeviceCUDA, GPUs: []string{"Tesla T4", "Tesla T4", "NVIDIA L4"}, Epoch: 390, WindowSeconds: 3600, Miner: "ethminer 0.19.0"},
+			"GPU: 2 x Tesla T4, NVIDIA L4, epoch 390, 3600 s window, ethminer 0.19.0",
+		},
+	} {
+		if got := test.report.Measured(); got != test.want {
+			t.Errorf("Measured() = %q, expected %q", got, test.want)
+		}
+	}
+}

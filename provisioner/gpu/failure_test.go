@@ -1,0 +1,328 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build linux
+
+package gpu
+
+import (
+	"context"
+	"errors"
+	"maps"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+const versionLine = `if [ "$1" = -V ]; then echo "ethminer 0.19.0"; exit; fi` + "\n"
+
+// Miners that behave like one real failure each.
+const (
+	silentMiner     = "#!/bin/sh\n" + versionLine + "while :; do sleep 0.1; done\n"
+	deadMiner       = "#!/bin/sh\n" + versionLine + "echo 'Error: No usable mining devices found'\nexit 2\n"
+	suspendedMiner  = "#!/bin/sh\n" + versionLine + "echo 'CUDA error in func set_constants at line 110 invalid device symbol on CUDA device 01:00.0'\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A0 0.00 h - cu0 0.00'; sleep 0.1; done\n"
+	fadingMiner     = "#!/bin/sh\n" + versionLine + "echo ' m 16:39:20 ethminer 0:00 A0 5.00 h - cp0 5.00'\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A0 0.00 h - cp0 0.00'; sleep 0.1; done\n"
+	wrongMiner      = "#!/bin/sh\n" + versionLine + "while :; do echo ' X 16:39:20 cuda-0 GPU 0 gave incorrect result. Lower overclocking values if it happens frequently.'; echo ' m 16:39:20 ethminer 0:00 A0 5.00 Mh - cu0 5.00'; sleep 0.1; done\n"
+	chattyMiner     = "#!/bin/sh\n" + versionLine + "while :; do echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'; done\n"
+	stubbornMiner   = "#!/bin/sh\n" + versionLine + "trap '' INT TERM\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'; sleep 0.1; done\n"
+	briefMiner      = "#!/bin/sh\n" + versionLine + "echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'\nsleep 0.3\nexit 0\n"
+	versionlessOnce = "#!/bin/sh\n[ \"$1\" != -V ] || exit 3\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'; sleep 0.1; done\n"
+)
+
+func TestEveryPhaseExplainsItsFailure(t *testing.T) {
+	for _, test := range []struct {
+		name     string
+		programs map[string]string // besides the usual stand-ins
+		miner    string            // cpuMiner when empty
+		files    map[string]string // more files of the source
+		options  map[string]any
+		want     []string // parts of the error
+	}{
+		{
+			name:     "detect: another system",
+			programs: map[string]string{"uname": "echo Darwin\n"},
+			want:     []string{"detect: failed after", "runs Darwin, expected Linux", "choose a Debian or Ubuntu image"},
+		},
+		{
+			name:     "detect: disk full",
+			programs: map[string]string{"df": "printf 'head\\nfs 1000 950 50 95%% /\\n'\n"},
+			want:     []string{"detect: failed", "has 50 MB free, expected 200 MB or more", "larger root volume"},
+		},
+		{
+			name:    "detect: CUDA wanted, none there",
+			options: map[string]any{"device": "cuda"},
+			want:    []string{"detect: failed", `device "cuda": `, "nvidia-smi", `set device = "cpu"`},
+		},
+		{
+			name:  "build: cmake cannot configure",
+			files: map[string]string{"configure.err": "CMake Error at CMakeLists.txt:3 (find_package):\n  Could not find Boost\n\n-- Configuring incomplete\n"},
+			want:  []string{"build: failed", "cmake cannot configure the source: CMake Error at CMakeLists.txt:3", "Could not find Boost", "the whole output is in "},
+		},
+		{
+			name:  "build: the compiler's first error, in the user's path",
+			files: map[string]string{"compile.err": "[1/2] Building\nSRC/src/main.cpp: In function 'int main()':\nSRC/src/main.cpp:7:5: error: 'x' was not declared\n    7 |     x = 1;\n      |     ^\nSRC/src/main.cpp:9:1: error: later\nmake: *** [all] Error 2\n"},
+			want:  []string{"the source does not compile: ", "/src/main.cpp:7:5: error: 'x' was not declared\n    7 |     x = 1;"},
+		},
+		{
+			name:    "build: no such program",
+			options: map[string]any{"binary_name": "kawminer"},
+			want:    []string{"build: failed", "the build made no program kawminer", "set binary_name"},
+		},
+		{
+			name:     "install: no unit",
+			programs: map[string]string{"systemctl": "[ \"$1\" != enable ]\n"},
+			want:     []string{"install: failed", "systemctl cannot enable ethminer.service"},
+		},
+		{
+			name:    "benchmark: never prints",
+			miner:   silentMiner,
+			options: map[string]any{"benchmark_start_timeout": "1s"},
+			want:    []string{"benchmark: failed", "no hash rate above zero within 1s", "block 1, epoch 0, a DAG of 1.00 GiB", "printed nothing"},
+		},
+		{
+			name:  "benchmark: exits at once",
+			miner: deadMiner,
+			want:  []string{"benchmark: failed", "ended by itself before it was measured", "exit code 2", "sees no device of this kind", "Error: No usable mining devices found"},
+		},
+		{
+			name:    "benchmark: exits within the window, with exit code 0",
+			miner:   briefMiner,
+			options: map[string]any{"benchmark_duration": "30s"},
+			want:    []string{"benchmark: failed", "ended by itself before it was measured"},
+		},
+		{
+			name:    "benchmark: wrong architecture lives on at zero",
+			miner:   suspendedMiner,
+			options: map[string]any{"benchmark_start_timeout": "1s"},
+			want:    []string{"no hash rate above zero", "built for another GPU", "invalid device symbol on CUDA device 01:00.0", "its whole output is in "},
+		},
+		{
+			name:  "gate: stops mining in the window",
+			miner: fadingMiner,
+			want:  []string{"gate: failed", "measured 0.00 h/s", "expected a rate above zero"},
+		},
+		{
+			name:  "gate: incorrect results",
+			miner: wrongMiner,
+			want:  []string{"gate: failed", "solutions were incorrect", "lower its clocks"},
+		},
+		{
+			name:    "gate: under the floor",
+			options: map[string]any{"min_hashrate": "25 Mh/s"},
+			want: []string{
+				"gate: failed", "measured 412.3 h/s (0 % of the floor)", "over 1 s at block 1, epoch 0, a DAG of 1.00 GiB",
+				"expected min_hashrate 25.00 Mh/s or more on CPU: ", "lower min_hashrate",
+			},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			programs := tools()
+			maps.Copy(programs, test.programs)
+			in := newInstance(t, programs)
+			if test.miner == "" {
+				test.miner = cpuMiner
+			}
+			source := sourceFolder(t, test.miner)
+			for name, text := range test.files {
+				write(t, filepath.Join(source, name), text)
+			}
+			options := map[string]any{"source": source}
+			maps.Copy(options, test.options)
+			said, err := provision(t, t.Context(), in, options)
+			if err == nil {
+				t.Fatalf("no error; the user saw:\n%s", said)
+			}
+			for _, part := range test.want {
+				if !strings.Contains(err.Error(), part) {
+					t.Errorf("the error lacks %q:\n%v", part, err)
+				}
+			}
+			if strings.Contains(err.Error(), in.tmp+"/") {
+				t.Errorf("the error names a folder of the instance that is gone:\n%v", err)
+			}
+			if left := in.scratch(t); len(left) > 0 {
+				t.Errorf("left on the instance: %q", left)
+			}
+		})
+	}
+}
+
+func TestMinersThatAreHardToMeasure(t *testing.T) {
+	for name, script := range map[string]string{
+		"prints for ever at full speed": chattyMiner,
+		"ignores INT and TERM":          stubbornMiner,
+		"does not know its version":     versionlessOnce,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			in := newInstance(t, tools())
+			said, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, script)})
+			if err != nil || !strings.Contains(said, "hash rate: 5.00 Kh/s") {
+				t.Errorf("%v\n%s", err, said)
+			}
+			if left := in.scratch(t); len(left) > 0 {
+				t.Errorf("left on the instance: %q", left)
+			}
+		})
+	}
+}
+
+// isolate leaves the instance only the programs that every Debian has.
+func (in *localInstance) isolate(t *testing.T) {
+	t.Helper()
+	bin, _, _ := strings.Cut(in.path, ":")
+	for _, name := range strings.Fields("sh mktemp id env timeout cat tr awk df nproc uname sleep rm mkdir tar gzip find wc du cp mv chmod head grep printf sed") {
+		path, err := exec.LookPath(name)
+		if err != nil {
+			t.Skipf("SKIPPED: needs %s: %v", name, err)
+		}
+		if err := os.Symlink(path, filepath.Join(bin, name)); err != nil && !errors.Is(err, os.ErrExist) {
+			t.Fatal(err)
+		}
+	}
+	in.path = bin
+}
+
+func TestTools(t *testing.T) {
+	const install = `
+echo "$DEBIAN_FRONTEND $*" >>"$TMPDIR/../apt"
+case "$*" in *" update") exit ${UPDATE:-0} ;; esac
+`
+	for _, test := range []struct {
+		name     string
+		programs map[string]string
+		want     string   // part of what the user sees or of the error
+		apt      []string // parts of what apt-get was asked
+	}{
+		{
+			name: "all there: apt is not called",
+			programs: map[string]string{
+				"cmake": tools()["cmake"], "c++": "exit 0\n", "make": "exit 0\n",
+				"apt-get": "touch \"$TMPDIR/../apt-called\"; exit 1\n",
+			},
+			want: "tools: done in 0s (all there)",
+		},
+		{
+			name:     "no apt",
+			programs: map[string]string{},
+			want:     "the instance lacks cmake g++ make, and has no apt-get to install them with; start from an Ubuntu or Debian image",
+		},
+		{
+			name:     "no root",
+			programs: map[string]string{"id": "echo 1000\n", "apt-get": "exit 1\n"},
+			want:     "the instance lacks cmake g++ make, and installing them needs root; let the login user run sudo without a password",
+		},
+		{
+			name:     "no network",
+			programs: map[string]string{"apt-get": "echo 'Temporary failure resolving mirror' >&2; exit 100\n"},
+			want:     "apt-get can neither update its lists nor install cmake g++ make; see that the instance reaches its package mirror",
+		},
+		{
+			name:     "what is absent is installed, and no more",
+			programs: map[string]string{"cmake": tools()["cmake"], "make": "exit 0\n", "apt-get": install},
+			want:     "(installed g++)",
+			apt:      []string{"noninteractive", "DPkg::Lock::Timeout=300", "install --no-install-recommends g++\n"},
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			programs := map[string]string{"systemctl": "exit 0\n", "nvidia-smi": "exit 9\n", "id": "echo 0\n"}
+			maps.Copy(programs, test.programs)
+			in := newInstance(t, programs)
+			in.isolate(t)
+			said, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, cpuMiner)})
+			if err != nil {
+				said += err.Error()
+			}
+			if !strings.Contains(said, test.want) {
+				t.Errorf("expected %q in:\n%s", test.want, said)
+			}
+			if in.notes("apt-called") != "" {
+				t.Error("apt-get was called")
+			}
+			for _, part := range test.apt {
+				if !strings.Contains(in.notes("apt"), part) {
+					t.Errorf("apt-get was asked %q, expected %q", in.notes("apt"), part)
+				}
+			}
+		})
+	}
+}
+
+func TestLostConnectionIsNoSuccess(t *testing.T) {
+	in := newInstance(t, tools())
+	// The SDK reports exit code 0 for some lost connections.
+	in.rewrite = func(command string) string {
+		if strings.Contains(command, "build.sh") {
+			return "echo half; exit 0"
+		}
+		return command
+	}
+	_, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, cpuMiner)})
+	if err == nil || !strings.Contains(err.Error(), "the connection to the instance was lost while build ran") {
+		t.Errorf("error: %v", err)
+	}
+}
+
+// TestCancelEndsTheRemoteProcess cancels in a phase and looks whether what ran
+// there is gone.
+func TestCancelEndsTheRemoteProcess(t *testing.T) {
+	const slow = `echo $$ >"$TMPDIR/../pid"; sleep 300`
+	for _, test := range []struct{ phase, miner, cmake string }{
+		{"build", cpuMiner, slow},
+		{"benchmark", "#!/bin/sh\n" + versionLine + slow + "\n", ""},
+		{"benchmark", "#!/bin/sh\n" + versionLine + "trap '' INT TERM\n" + slow + "\n", ""},
+	} {
+		t.Run(test.phase, func(t *testing.T) {
+			t.Parallel()
+			programs := tools()
+			if test.cmake != "" {
+				programs["cmake"] = test.cmake
+			}
+			in := newInstance(t, programs)
+			ctx, cancel := context.WithCancelCause(t.Context())
+			why := errors.New("the user pressed Ctrl-C")
+			var pid int
+			go func() {
+				pid = in.await(ctx)
+				cancel(why)
+			}()
+			_, err := provision(t, ctx, in, map[string]any{"source": sourceFolder(t, test.miner)})
+			if !errors.Is(err, why) || !strings.Contains(err.Error(), test.phase+": cancelled after") {
+				t.Errorf("error: %v", err)
+			}
+			for tries := 0; syscall.Kill(pid, 0) == nil; tries++ {
+				if tries == 300 {
+					t.Fatalf("process %d still runs", pid)
+				}
+				time.Sleep(100 * time.Millisecond)
+			}
+		})
+	}
+}
+
+// await is the process id that a stand-in has written, once it has.
+func (in *localInstance) await(ctx context.Context) int {
+	for ctx.Err() == nil {
+		if pid, err := strconv.Atoi(strings.TrimSpace(in.notes("pid"))); err == nil {
+			return pid
+		}
+		time.Sleep(20 * time.Millisecond)
+	}
+	return 0
+}
+
+func TestUnreachableInstance(t *testing.T) {
+	in := newInstance(t, tools())
+	in.refuse = errors.New("no route to host")
+	_, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, cpuMiner)})
+	if !errors.Is(err, in.refuse) || !strings.Contains(err.Error(), "reaching the instance") {
+		t.Errorf("error: %v", err)
+	}
+}
