@@ -1,0 +1,47 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package test
+
+import (
+	"os"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/rogpeppe/go-internal/testscript"
+)
+
+var ami = regexp.MustCompile(`ami-[0-9a-f]{8,17}`)
+
+// await FILE TEXT waits until a file that a background command writes holds
+// the text.
+func await(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: await FILE TEXT")
+	}
+	const limit = 2 * time.Minute // for a machine that does something else too
+	var content []byte
+	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
+		content, _ = os.ReadFile(ts.MkAbs(args[0]))
+		if strings.Contains(string(content), args[1]) {
+			return
+		}
+	}
+	ts.Fatalf("%s does not say %q after %s:\n%s", args[0], args[1], limit, content)
+}
+
+// count N REGEXP FILE fails unless the file has N matches.
+func count(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 3 || neg {
+		ts.Fatalf("usage: count N REGEXP FILE")
+	}
+	want, err := strconv.Atoi(args[0])
+	ts.Check(err)
+	pattern, err := regexp.Compile("(?m)" + args[1])
+	ts.Check(err)
+	if got := len(pattern.FindAllString(ts.ReadFile(args[2]), -1)); got != want {
+		ts.Fatalf("%s matches %q %d times, want %d", args[2], args[1], got, want)
+	}
+}
