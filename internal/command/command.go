@@ -39,7 +39,10 @@ type subcommand struct {
 
 // subcommands is the table of verbs; each file of this package has its own.
 func subcommands() map[string]subcommand {
-	return map[string]subcommand{}
+	return map[string]subcommand{
+		"rehearsal-aws": {summary: "the AWS of a rehearsal: serve, inventory, stop, check, env", run: rehearsalAWS},
+		"map":           {summary: "get, set or diff the region map of a CloudFormation template", run: runMap},
+	}
 }
 
 // Handles says whether args name a subcommand of ours, or ask for help.

@@ -1,0 +1,221 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ec2
+
+import (
+	"context"
+	"encoding/base64"
+	"fmt"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+)
+
+// settleInstance completes a change of state that is over.
+func (s *Service) settleInstance(r *region, i *instanceT, now time.Time) {
+	if i.State == terminated && now.Sub(i.endedAt) > keptTerminated {
+		r.instances.remove(i.InstanceID)
+		return
+	}
+	t := i.turn
+	if t == nil || !t.job.over || now.Before(t.at) {
+		return
+	}
+	i.turn = nil
+	if t.job.err != nil && t.to == running {
+		// As when EC2's own host fails: the instance never runs.
+		i.State, i.StateReason = shuttingDown, &stateReason{"Server.InternalError", "Server.InternalError: " + t.job.err.Error()}
+		s.finish(r, i, now)
+		return
+	}
+	i.State = t.to
+	switch t.to {
+	case running:
+		i.setAddresses(true)
+	case stopped:
+		i.setAddresses(false)
+	case terminated:
+		s.finish(r, i, now)
+	}
+}
+
+// finish makes an instance terminated, with the volumes that end with it.
+func (s *Service) finish(r *region, i *instanceT, now time.Time) {
+	i.State, i.endedAt, i.turn = terminated, now, nil
+	for _, d := range i.Devices.Items {
+		v, ok := r.volumes.get(d.Ebs.VolumeID)
+		switch {
+		case ok && d.Ebs.Delete:
+			r.volumes.remove(v.VolumeID)
+			v.deleted = true
+			s.dropUnused(v.layer)
+		case ok:
+			v.detach()
+		}
+	}
+	i.Devices.Items, i.Interfaces.Items = nil, nil
+	i.PrivateIP, i.PublicIP, i.SubnetID, i.VpcID = "", "", "", ""
+	i.Groups.Items = nil
+	s.dropUnused(i.layer)
+}
+
+// setAddresses shows the addresses that an instance has while it runs or not:
+// a stopped one keeps its private address only.
+func (i *instanceT) setAddresses(on bool) {
+	i.PrivateIP = i.address
+	i.PublicIP = ""
+	i.nic.Association = nil
+	if on && i.public {
+		i.PublicIP = i.address
+		i.nic.Association = &association{Owner: "amazon", PublicIP: i.address}
+	}
+	i.nic.Addresses = query.SetOf(nicIP{Association: i.nic.Association, Primary: true, Address: i.address})
+}
+
+// launchMachine starts the machine of an instance that RunInstances made.
+func (s *Service) launchMachine(r *region, i *instanceT, key []byte, userData []byte) *job {
+	return i.box.start(instance.Spec{
+		ID: i.InstanceID, Layer: i.layer, User: i.login, AuthorizedKeys: key, UserData: userData, Address: i.address,
+	}, func() { s.poweredOff(r, i) })
+}
+
+// poweredOff is called when a machine was shut down from inside.
+func (s *Service) poweredOff(r *region, i *instanceT) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if i.State != running && i.State != pending {
+		return
+	}
+	now := s.cfg.Clock.Now()
+	i.StateReason = &stateReason{"Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown"}
+	if i.onShutdown == "terminate" {
+		i.State = shuttingDown
+		i.turn = &turn{terminated, now.Add(s.cfg.Pace.Terminated), i.box.end()}
+		return
+	}
+	i.State = stopping
+	i.turn = &turn{stopped, now.Add(s.cfg.Pace.Stopped), &job{over: true}}
+}
+
+type stateChange struct {
+	ID       string `xml:"instanceId"`
+	Current  state  `xml:"currentState"`
+	Previous state  `xml:"previousState"`
+}
+
+type stateChanges struct {
+	Instances query.Set[stateChange] `xml:"instancesSet"`
+}
+
+// change checks all instances of the request, then applies a change to each.
+func (c *call) change(check func(*instanceT) error, apply func(*instanceT)) (any, error) {
+	found, err := c.instancesByID(c.p.List("InstanceId"))
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range found {
+		if err := check(i); err != nil {
+			return nil, err
+		}
+	}
+	if err := c.commit(); err != nil {
+		return nil, err
+	}
+	var out stateChanges
+	for _, i := range found {
+		before := i.State
+		apply(i)
+		out.Instances.Items = append(out.Instances.Items, stateChange{i.InstanceID, i.State, before})
+	}
+	return out, nil
+}
+
+func wrongState(i *instanceT, verb string) error {
+	return query.Errorf("IncorrectInstanceState", "The instance '%s' is not in a state from which it can be %s.", i.InstanceID, verb)
+}
+
+func startInstances(c *call) (any, error) {
+	return c.change(func(i *instanceT) error {
+		if i.State != stopped && i.State != running && i.State != pending {
+			return wrongState(i, "started")
+		}
+		return nil
+	}, func(i *instanceT) {
+		if i.State != stopped {
+			return
+		}
+		i.State, i.StateReason, i.Reason = pending, nil, ""
+		r, s := c.r, c.s
+		i.turn = &turn{running, c.now.Add(s.cfg.Pace.Running), i.box.boot(func() { s.poweredOff(r, i) })}
+	})
+}
+
+func stopInstances(c *call) (any, error) {
+	return c.change(func(i *instanceT) error {
+		if i.Lifecycle == "spot" {
+			return query.Errorf("UnsupportedOperation", "You can't stop the Spot Instance '%s' because it is associated with a one-time Spot Instance request. You can only stop Spot Instances associated with persistent Spot Instance requests.", i.InstanceID)
+		}
+		if i.State != running && i.State != stopping && i.State != stopped {
+			return wrongState(i, "stopped")
+		}
+		return nil
+	}, func(i *instanceT) {
+		if i.State != running {
+			return
+		}
+		i.State = stopping
+		i.userReason(c.now, "Client.UserInitiatedShutdown", "User initiated shutdown")
+		i.turn = &turn{stopped, c.now.Add(c.s.cfg.Pace.Stopped), i.box.each(func(ctx context.Context, m instance.Machine) error { return m.Stop(ctx) })}
+	})
+}
+
+func (i *instanceT) userReason(now time.Time, code, text string) {
+	i.StateReason = &stateReason{code, code + ": " + text}
+	i.Reason = fmt.Sprintf("User initiated (%s)", now.UTC().Format("2006-01-02 15:04:05 MST"))
+}
+
+func terminateInstances(c *call) (any, error) {
+	return c.change(func(i *instanceT) error {
+		if i.protected {
+			return query.Errorf("OperationNotPermitted", "The instance '%s' may not be terminated. Modify its 'disableApiTermination' instance attribute and try again.", i.InstanceID)
+		}
+		return nil
+	}, func(i *instanceT) {
+		if i.State == terminated || i.State == shuttingDown {
+			return
+		}
+		i.State = shuttingDown
+		i.userReason(c.now, "Client.UserInitiatedShutdown", "User initiated shutdown")
+		i.turn = &turn{terminated, c.now.Add(c.s.cfg.Pace.Terminated), i.box.end()}
+	})
+}
+
+func rebootInstances(c *call) (any, error) {
+	_, err := c.change(func(i *instanceT) error {
+		if i.State != running {
+			return wrongState(i, "rebooted")
+		}
+		return nil
+	}, func(i *instanceT) {
+		i.box.each(func(ctx context.Context, m instance.Machine) error { return m.Reboot(ctx) })
+	})
+	return done{true}, err
+}
+
+func getConsoleOutput(c *call) (any, error) {
+	i, err := c.instance(c.p.Get("InstanceId"))
+	if err != nil {
+		return nil, err
+	}
+	text := ""
+	if i.State == running {
+		text = "rehearsal: " + i.InstanceID + " is up\n"
+	}
+	return struct {
+		ID   string `xml:"instanceId"`
+		Time string `xml:"timestamp"`
+		Text string `xml:"output"`
+	}{i.InstanceID, stamp(c.now), base64.StdEncoding.EncodeToString([]byte(text))}, nil
+}

@@ -1,0 +1,109 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package query
+
+import (
+	"bytes"
+	"encoding/xml"
+	"fmt"
+	"net/http"
+)
+
+// Error is an error as AWS names it.
+type Error struct {
+	Code    string
+	Message string
+	Status  int // of HTTP; 0 is 400
+}
+
+func (e *Error) Error() string { return e.Code + ": " + e.Message }
+
+// HTTPStatus returns the status that the error travels with.
+func (e *Error) HTTPStatus() int {
+	if e.Status == 0 {
+		return http.StatusBadRequest
+	}
+	return e.Status
+}
+
+// Errorf makes an error with status 400.
+func Errorf(code, format string, args ...any) *Error {
+	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
+}
+
+// Set is a list on the wire: an element that is there even when it is empty,
+// with a child called item for each member.
+type Set[T any] struct {
+	Items []T `xml:"item"`
+}
+
+// SetOf makes a list of its arguments.
+func SetOf[T any](items ...T) Set[T] { return Set[T]{Items: items} }
+
+// Dialect is what differs between the services of the query protocol.
+type Dialect struct {
+	// Namespace is the XML name space of answers.
+	Namespace string
+	// Wrapped answers stand in an ActionResult beside ResponseMetadata, as
+	// those of STS do; those of EC2 stand in the root beside requestId.
+	Wrapped bool
+}
+
+// EC2 and STS are the dialects of these services.
+var (
+	EC2 = Dialect{Namespace: "http://ec2.amazonaws.com/doc/2016-11-15/"}
+	STS = Dialect{Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Wrapped: true}
+)
+
+// Answer renders the answer to an action. body is a struct with xml tags, or
+// nil for an answer without any data.
+func (d Dialect) Answer(action, requestID string, body any) ([]byte, error) {
+	inner, err := children(body)
+	if err != nil {
+		return nil, fmt.Errorf("encoding the answer to %s: %w", action, err)
+	}
+	var b bytes.Buffer
+	b.WriteString(xml.Header)
+	fmt.Fprintf(&b, "<%sResponse xmlns=%q>", action, d.Namespace)
+	if d.Wrapped {
+		fmt.Fprintf(&b, "<%sResult>%s</%sResult>", action, inner, action)
+		fmt.Fprintf(&b, "<ResponseMetadata><RequestId>%s</RequestId></ResponseMetadata>", requestID)
+	} else {
+		fmt.Fprintf(&b, "<requestId>%s</requestId>%s", requestID, inner)
+	}
+	fmt.Fprintf(&b, "</%sResponse>", action)
+	return b.Bytes(), nil
+}
+
+// Failure renders an error.
+func (d Dialect) Failure(requestID string, e *Error) []byte {
+	var b bytes.Buffer
+	b.WriteString(xml.Header)
+	if d.Wrapped {
+		fmt.Fprintf(&b, "<ErrorResponse xmlns=%q><Error><Type>Sender</Type><Code>%s</Code><Message>%s</Message></Error><RequestId>%s</RequestId></ErrorResponse>",
+			d.Namespace, escape(e.Code), escape(e.Message), requestID)
+	} else {
+		fmt.Fprintf(&b, "<Response><Errors><Error><Code>%s</Code><Message>%s</Message></Error></Errors><RequestID>%s</RequestID></Response>",
+			escape(e.Code), escape(e.Message), requestID)
+	}
+	return b.Bytes()
+}
+
+func children(body any) ([]byte, error) {
+	if body == nil {
+		return nil, nil
+	}
+	var b bytes.Buffer
+	if err := xml.NewEncoder(&b).EncodeElement(body, xml.StartElement{Name: xml.Name{Local: "R"}}); err != nil {
+		return nil, err
+	}
+	inner := bytes.TrimPrefix(b.Bytes(), []byte("<R>"))
+	return bytes.TrimSuffix(inner, []byte("</R>")), nil
+}
+
+func escape(s string) string {
+	var b bytes.Buffer
+	_ = xml.EscapeText(&b, []byte(s)) // a buffer's writes cannot fail
+	return b.String()
+}

@@ -1,0 +1,197 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package rehearsal
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"path/filepath"
+	"sync"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
+)
+
+// ExitLocked is the exit code of a server whose state folder has one already.
+const ExitLocked = 3
+
+// ErrRunning is returned by Serve where the state folder has a server.
+var ErrRunning = errors.New("a rehearsal is running for this state folder already")
+
+// Serve is the server process: it serves a state folder until ctx is over, it
+// is told to stop, or its last owner is gone; with o.Owner 0 there is none to
+// wait for. What is worth telling goes to log, a line each.
+func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
+	owner := o.Owner
+	if o, err = o.withDefaults(); err != nil {
+		return err
+	}
+	latency, err := pace.Parse(o.Latency)
+	if err != nil {
+		return err
+	}
+	if o.Instance == "" {
+		o.Instance = Sandbox
+	}
+	if err := makeStateDir(o.StateDir); err != nil {
+		return err
+	}
+	lock, err := takeLock(filepath.Join(o.StateDir, lockFile))
+	if errors.Is(err, errLocked) {
+		return ErrRunning
+	}
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, lock.Close()) }()
+	giveToSudoUser(filepath.Join(o.StateDir, lockFile))
+
+	var mu sync.Mutex
+	cfg := Config{Pace: latency, Log: func(format string, args ...any) {
+		mu.Lock()
+		defer mu.Unlock()
+		_, _ = fmt.Fprintf(log, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...)) // a log has no other place to complain
+	}}
+	session := Session{AccountID: AccountID, CallerIP: CallerIP, Instance: o.Instance, Latency: o.Latency, PID: os.Getpid()}
+	if o.Instance == Sandbox {
+		if cfg.Host, err = instance.NewHost(filepath.Join(o.StateDir, "host")); err != nil {
+			return fmt.Errorf("%w; a rehearsal without machines does everything but the provisioning: instance %q", err, NoInstance)
+		}
+		session.SSHPort = cfg.Host.Port()
+	}
+	server := New(cfg)
+	defer func() {
+		err = errors.Join(err, server.Close(), os.RemoveAll(filepath.Join(o.StateDir, "host")))
+	}()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return fmt.Errorf("listening on loopback: %w", err)
+	}
+	session.Endpoint = "http://" + listener.Addr().String()
+	session.AccessKey, session.SecretKey = server.cfg.AccessKey, server.cfg.SecretKey
+
+	ctx, cancel := context.WithCancel(ctx)
+	defer cancel()
+	owners := newOwners(ctx, cancel, owner == 0)
+	server.mu.Lock()
+	server.describe, server.onOwner, server.onStop = func() Session { return session }, owners.add, cancel
+	server.mu.Unlock()
+	if owner != 0 {
+		if err := owners.add(owner); err != nil {
+			return errors.Join(err, listener.Close())
+		}
+	}
+
+	file := filepath.Join(o.StateDir, sessionFile)
+	if err := writeSession(file, session); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	defer func() { err = errors.Join(err, os.Remove(file)) }()
+	cfg.Log("serving %s at %s, instance %s", o.StateDir, session.Endpoint, o.Instance)
+
+	h := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second}
+	failed := make(chan error, 1)
+	go func() { failed <- h.Serve(listener) }()
+	select {
+	case err = <-failed:
+		return fmt.Errorf("serving: %w", err)
+	case <-ctx.Done():
+	}
+	cfg.Log("ending")
+	stop, done := context.WithTimeout(context.WithoutCancel(ctx), 2*time.Second)
+	defer done()
+	if h.Shutdown(stop) != nil {
+		return h.Close()
+	}
+	return nil
+}
+
+// writeSession writes the session where only its user can read it, at once.
+func writeSession(file string, s Session) error {
+	text, err := json.MarshalIndent(s, "", "  ")
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(file), ".server-*") // mode 0600
+	if err != nil {
+		return fmt.Errorf("writing the rehearsal's session: %w", err)
+	}
+	_, err = f.Write(append(text, '\n'))
+	err = errors.Join(err, f.Close())
+	giveToSudoUser(f.Name())
+	if err == nil {
+		err = os.Rename(f.Name(), file)
+	}
+	if err != nil {
+		return fmt.Errorf("writing the rehearsal's session: %w", errors.Join(err, os.Remove(f.Name())))
+	}
+	return nil
+}
+
+// makeStateDir makes the folder and those above it; each that it makes belongs
+// to the user who called sudo, if one did.
+func makeStateDir(dir string) error {
+	var made []string
+	for d := dir; ; d = filepath.Dir(d) {
+		if _, err := os.Stat(d); err == nil || d == filepath.Dir(d) {
+			break
+		}
+		made = append(made, d)
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return fmt.Errorf("making the rehearsal's state folder: %w", err)
+	}
+	for _, d := range made {
+		giveToSudoUser(d)
+	}
+	return nil
+}
+
+// owners are the processes that a server lives with.
+type owners struct {
+	ctx  context.Context
+	stop context.CancelFunc
+	free bool // lives on without any
+
+	mu    sync.Mutex
+	alive map[int]bool
+}
+
+func newOwners(ctx context.Context, stop context.CancelFunc, free bool) *owners {
+	return &owners{ctx: ctx, stop: stop, free: free, alive: map[int]bool{}}
+}
+
+// add makes the server live at least as long as the process.
+func (o *owners) add(pid int) error {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	if o.free || o.alive[pid] {
+		return nil
+	}
+	if o.ctx.Err() != nil {
+		return errors.New("the rehearsal is ending")
+	}
+	gone, err := watchProcess(o.ctx, pid)
+	if err != nil {
+		return fmt.Errorf("the rehearsal's owner, process %d: %w", pid, err)
+	}
+	o.alive[pid] = true
+	go func() {
+		<-gone
+		o.mu.Lock()
+		defer o.mu.Unlock()
+		delete(o.alive, pid)
+		if len(o.alive) == 0 {
+			o.stop()
+		}
+	}()
+	return nil
+}

@@ -1,0 +1,206 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package rehearsal is an AWS of our own on loopback: a server that speaks the
+// wire protocols of the services that a build uses, keeps a state for each
+// region, and behaves as AWS does where it matters for baking images. It needs
+// no account, costs nothing and reaches nothing outside.
+//
+// One server process serves one state folder. Connect finds or starts it. New
+// makes the same server for use inside a test.
+package rehearsal
+
+import (
+	"crypto/rand"
+	"crypto/subtle"
+	"encoding/hex"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/sts"
+)
+
+// AccountID is the account of every rehearsal; AWS uses it in examples.
+const AccountID = "111122223333"
+
+// CallerIP is what a rehearsal's caller has as its public address. It is never
+// asked for outside.
+const CallerIP = "127.0.0.1"
+
+// Config says what a Server is made of. The zero value is a server without
+// machines, on the system's clock, where everything happens at once.
+type Config struct {
+	Clock     pace.Clock    // nil is the system's
+	Pace      pace.Profile  // how long things take
+	Host      instance.Host // starts machines; nil means that instances are only names
+	AccessKey string        // what requests must be signed with; made up where empty
+	SecretKey string        // also opens the control paths; made up where empty
+	Seed      string        // of all ids; random where empty
+	Addresses uint16        // see ec2.Config
+	Faults    []Fault       // calls that are to fail
+	Log       func(format string, args ...any)
+	// Record, if set, is called with every answer of a service, for tests.
+	Record func(service, action string, status int, body []byte)
+}
+
+// Server is an AWS. It is an http.Handler: the services are told apart by the
+// scope of the request's signature, as are the regions.
+type Server struct {
+	cfg    Config
+	ec2    *ec2.Service
+	sts    sts.Service
+	faults faults
+	calls  calls
+
+	mu       sync.Mutex
+	onOwner  func(pid int) error // set by Serve
+	onStop   func()
+	describe func() Session
+}
+
+// New makes a server.
+func New(cfg Config) *Server {
+	if cfg.Clock == nil {
+		cfg.Clock = pace.System{}
+	}
+	if cfg.AccessKey == "" {
+		cfg.AccessKey = "AKIAREHEARSAL" + strings.ToUpper(randomHex(4))[:7]
+	}
+	if cfg.SecretKey == "" {
+		cfg.SecretKey = randomHex(20)
+	}
+	if cfg.Seed == "" {
+		cfg.Seed = randomHex(8)
+	}
+	s := &Server{cfg: cfg}
+	s.ec2 = ec2.New(ec2.Config{
+		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, Addresses: cfg.Addresses, Log: cfg.Log,
+	})
+	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now}
+	for _, f := range cfg.Faults {
+		s.AddFault(f)
+	}
+	return s
+}
+
+func randomHex(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.Read(b) // never fails
+	return hex.EncodeToString(b)
+}
+
+// Close ends all machines. Calls answer Unavailable from then on.
+func (s *Server) Close() error { return s.ec2.Close() }
+
+// Inventory returns what has been made and not removed, by region.
+func (s *Server) Inventory() map[string][]ec2.Resource { return s.ec2.Inventory() }
+
+// ServeHTTP answers a request of a service, or of the rehearsal's own paths.
+func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, controlPath) {
+		s.control(w, r)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, 8<<20)
+	requestID := uuid()
+	scope, ok := scopeOf(r)
+	dialect := query.EC2
+	if scope.service == "sts" {
+		dialect = query.STS
+	}
+	action := ""
+	body, err := func() (any, error) {
+		if err := r.ParseForm(); err != nil {
+			return nil, query.Errorf("MalformedQueryString", "The query string contains a syntax error: %v", err)
+		}
+		action = r.Form.Get("Action")
+		if !ok {
+			return nil, query.Errorf("MissingAuthenticationToken", "Request is missing Authentication Token")
+		}
+		if subtle.ConstantTimeCompare([]byte(scope.accessKey), []byte(s.cfg.AccessKey)) != 1 {
+			return nil, &query.Error{Code: "AuthFailure", Message: "AWS was not able to validate the provided access credentials", Status: 401}
+		}
+		if action == "" {
+			return nil, query.Errorf("MissingAction", "The request must contain the parameter Action")
+		}
+		return s.serve(scope, action, paramsOf(r.Form))
+	}()
+	status, out := http.StatusOK, []byte(nil)
+	if err == nil {
+		if out, err = dialect.Answer(action, requestID, body); err != nil {
+			err = &query.Error{Code: "InternalError", Message: err.Error(), Status: 500}
+		}
+	}
+	if err != nil {
+		known := err.(*query.Error)
+		status, out = known.HTTPStatus(), dialect.Failure(requestID, known)
+	}
+	if s.cfg.Record != nil {
+		s.cfg.Record(scope.service, action, status, out)
+	}
+	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
+	w.Header().Set("x-amzn-RequestId", requestID)
+	w.WriteHeader(status)
+	_, _ = w.Write(out) // the client went away: nobody to tell
+}
+
+// serve counts a call, lets it fail if it is to, else answers it.
+func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
+	s.calls.count(at.region, action)
+	if err := s.faults.next(at.region, action, p); err != nil {
+		return nil, err
+	}
+	switch at.service {
+	case "ec2":
+		return s.ec2.Call(at.region, action, p)
+	case "sts":
+		return s.sts.Call(action, p)
+	}
+	return nil, &query.Error{Code: "InvalidAction", Message: "The rehearsal does not have the service " + at.service + ".", Status: 501}
+}
+
+// paramsOf takes from a form what is not part of the protocol itself, but for
+// the signature of a presigned request.
+func paramsOf(form url.Values) query.Params {
+	p := query.FromForm(form)
+	delete(p, "Action")
+	delete(p, "Version")
+	for name := range p {
+		if strings.HasPrefix(name, "X-Amz-") {
+			delete(p, name)
+		}
+	}
+	return p
+}
+
+// scope is what a signature says of a request.
+type scope struct{ accessKey, region, service string }
+
+// scopeOf reads AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request.
+// The signature itself is not looked at.
+func scopeOf(r *http.Request) (scope, bool) {
+	text := r.URL.Query().Get("X-Amz-Credential")
+	if header := r.Header.Get("Authorization"); header != "" {
+		_, rest, ok := strings.Cut(header, "Credential=")
+		if !ok {
+			return scope{}, false
+		}
+		text, _, _ = strings.Cut(rest, ",")
+	}
+	parts := strings.Split(strings.TrimSpace(text), "/")
+	if len(parts) != 5 || parts[4] != "aws4_request" {
+		return scope{}, false
+	}
+	return scope{parts[0], parts[2], parts[3]}, true
+}
+
+func uuid() string {
+	h := randomHex(16)
+	return h[:8] + "-" + h[8:12] + "-4" + h[13:16] + "-a" + h[17:20] + "-" + h[20:]
+}

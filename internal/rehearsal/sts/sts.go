@@ -1,0 +1,92 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package sts answers who one is in a rehearsal, as AWS's Security Token
+// Service does.
+package sts
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"strings"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+)
+
+// Service knows the one user of the account.
+type Service struct {
+	AccountID string
+	AccessKey string
+	SecretKey string
+	Now       func() time.Time
+}
+
+// Call serves one action. The body is a struct with xml tags; the error is
+// always a *query.Error.
+func (s Service) Call(action string, p query.Params) (any, error) {
+	switch action {
+	case "GetCallerIdentity":
+		return identity{"arn:aws:iam::" + s.AccountID + ":user/rehearsal", userID(s.AccessKey), s.AccountID}, nil
+	case "GetSessionToken":
+		return struct {
+			Credentials credentials `xml:"Credentials"`
+		}{s.credentials()}, nil
+	case "AssumeRole":
+		return s.assumeRole(p)
+	case "DecodeAuthorizationMessage":
+		if p.Get("EncodedMessage") == "" {
+			return nil, &query.Error{Code: "ValidationError", Message: "EncodedMessage must have a value"}
+		}
+		return struct {
+			Message string `xml:"DecodedMessage"`
+		}{`{"allowed":false,"explicitDeny":false,"matchedStatements":{"items":[]}}`}, nil
+	}
+	return nil, query.Errorf("InvalidAction", "Could not find operation %s for version 2011-06-15", action)
+}
+
+type identity struct {
+	Arn     string `xml:"Arn"`
+	UserID  string `xml:"UserId"`
+	Account string `xml:"Account"`
+}
+
+type credentials struct {
+	AccessKey string `xml:"AccessKeyId"`
+	SecretKey string `xml:"SecretAccessKey"`
+	Token     string `xml:"SessionToken"`
+	Expires   string `xml:"Expiration"`
+}
+
+// credentials are the caller's own once more: the rehearsal has no others.
+func (s Service) credentials() credentials {
+	return credentials{s.AccessKey, s.SecretKey, "rehearsal", s.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
+}
+
+func (s Service) assumeRole(p query.Params) (any, error) {
+	arn, name := p.Get("RoleArn"), p.Get("RoleSessionName")
+	if !strings.HasPrefix(arn, "arn:") || !strings.Contains(arn, ":role/") {
+		return nil, &query.Error{Code: "ValidationError", Message: arn + " is invalid"}
+	}
+	if name == "" {
+		return nil, &query.Error{Code: "ValidationError", Message: "1 validation error detected: Value null at 'roleSessionName' failed to satisfy constraint: Member must not be null"}
+	}
+	role := arn[strings.LastIndexByte(arn, '/')+1:]
+	var answer struct {
+		User struct {
+			ID  string `xml:"AssumedRoleId"`
+			Arn string `xml:"Arn"`
+		} `xml:"AssumedRoleUser"`
+		Credentials credentials `xml:"Credentials"`
+	}
+	answer.User.ID = "AROA" + userID(arn)[4:] + ":" + name
+	answer.User.Arn = "arn:aws:sts::" + s.AccountID + ":assumed-role/" + role + "/" + name
+	answer.Credentials = s.credentials()
+	return answer, nil
+}
+
+// userID makes the 21 characters that a principal is known by.
+func userID(of string) string {
+	sum := sha256.Sum256([]byte(of))
+	return "AIDA" + strings.ToUpper(hex.EncodeToString(sum[:]))[:17]
+}
