@@ -1,0 +1,165 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package instance
+
+import (
+	"bufio"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+// processes are those of the host, machines' included, whose command line has
+// the mark.
+func processes(t *testing.T, mark string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		if b, err := os.ReadFile(f); err == nil && strings.Contains(string(b), mark) {
+			found = append(found, f)
+		}
+	}
+	return found
+}
+
+// mountsOf are the mounts below dir in any namespace.
+func mountsOf(t *testing.T, dir string) (found []string) {
+	t.Helper()
+	files, err := filepath.Glob("/proc/[0-9]*/task/*/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			continue
+		}
+		for line := range strings.Lines(string(b)) {
+			if strings.Contains(line, dir) {
+				found = append(found, f+": "+line)
+			}
+		}
+	}
+	return found
+}
+
+// mark is a number that sleep takes and nothing else has.
+func mark(n int) string { return fmt.Sprintf("86%d.%d", n, os.Getpid()) }
+
+// However a machine or its host ends, nothing of it is left.
+func TestNothingIsLeft(t *testing.T) {
+	needSandbox(t)
+	before, err := os.ReadFile("/proc/self/mountinfo")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i, c := range []struct {
+		name string
+		end  func(t *testing.T, g *guest, h Host)
+	}{
+		{"Terminate", func(t *testing.T, g *guest, _ Host) {
+			if err := g.Terminate(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"Stop", func(t *testing.T, g *guest, _ Host) {
+			if err := g.Stop(t.Context()); err != nil {
+				t.Fatal(err)
+			}
+		}},
+		{"Close", func(t *testing.T, _ *guest, h Host) {
+			if err := h.Close(); err != nil {
+				t.Fatal(err)
+			}
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			s := newSite(t)
+			g := s.start()
+			m := mark(i)
+			// One that ignores every polite signal, and left its session.
+			g.run("setsid sh -c 'trap \"\" TERM HUP INT; while :; do sleep " + m + "; done' >/dev/null 2>&1 </dev/null & sudo setsid sleep " + m + " >/dev/null 2>&1 </dev/null &")
+			within(t, "the processes", func() bool { return len(processes(t, m)) >= 3 })
+			now, err := os.ReadFile("/proc/self/mountinfo")
+			if err != nil {
+				t.Fatal(err)
+			}
+			if string(now) != string(before) {
+				t.Errorf("a mount shows on the host:\n%s", now)
+			}
+			c.end(t, g, s.host)
+			if left := processes(t, m); len(left) > 0 {
+				t.Errorf("processes are left: %v", left)
+			}
+			if c.name == "Close" {
+				dir := filepath.Dir(s.host.(*host).dir)
+				if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
+					t.Errorf("%v is left of %s (%v)", left, dir, err)
+				}
+				if left := mountsOf(t, dir); len(left) > 0 {
+					t.Errorf("mounts are left: %v", left)
+				}
+			}
+		})
+	}
+}
+
+// serverVariable makes the test binary a server of one machine, for a test
+// that kills it.
+const serverVariable = "REHEARSAL_TEST_SERVER"
+
+// TestServer is that server, and nothing on its own.
+func TestServer(t *testing.T) {
+	dir := os.Getenv(serverVariable)
+	if dir == "" {
+		return
+	}
+	h, err := NewHost(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	g := (&site{t, h}).start(func(s *Spec) { s.Address = "127.77.9.240" })
+	g.run("sleep " + os.Getenv("REHEARSAL_TEST_MARK") + " >/dev/null 2>&1 </dev/null & sudo setsid sleep " + os.Getenv("REHEARSAL_TEST_MARK") + " >/dev/null 2>&1 </dev/null &")
+	g.run("pgrep sleep")
+	fmt.Println("up")
+	select {}
+}
+
+// A server that is killed takes everything with it.
+func TestKilledServer(t *testing.T) {
+	needSandbox(t)
+	dir := t.TempDir()
+	m := mark(9)
+	cmd := exec.Command("/proc/self/exe", "-test.run=^TestServer$", "-test.v")
+	cmd.Env = append(os.Environ(), serverVariable+"="+dir, "REHEARSAL_TEST_MARK="+m)
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lines := bufio.NewScanner(out)
+	for lines.Scan() && lines.Text() != "up" {
+	}
+	if lines.Text() != "up" {
+		_ = cmd.Wait()
+		t.Fatal("the server did not start")
+	}
+	within(t, "the processes", func() bool { return len(processes(t, m)) >= 2 })
+	if len(mountsOf(t, dir)) == 0 {
+		t.Error("there is no mount to begin with")
+	}
+	if err := cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	_ = cmd.Wait() // killed, as it says
+	within(t, "an end of processes and mounts", func() bool { return len(processes(t, m)) == 0 && len(mountsOf(t, dir)) == 0 })
+}

@@ -1,0 +1,168 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package instance
+
+import (
+	"bytes"
+	"context"
+	"log"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	packerssh "github.com/hashicorp/packer-plugin-sdk/sdk-internals/communicator/ssh"
+	"github.com/pkg/sftp"
+	gossh "golang.org/x/crypto/ssh"
+)
+
+// packer is a communicator as Packer itself would make it.
+func (g *guest) packer(useSftp bool) packersdk.Communicator {
+	g.t.Helper()
+	log.SetOutput(g.t.Output()) // Packer's talk, for when a test fails
+	g.t.Cleanup(func() { log.SetOutput(os.Stderr) })
+	c, err := packerssh.New(g.address(), &packerssh.Config{
+		Connection: packerssh.ConnectFunc("tcp", g.address()),
+		SSHConfig: &gossh.ClientConfig{
+			User:            g.spec.User,
+			Auth:            []gossh.AuthMethod{gossh.PublicKeys(g.signer)},
+			HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+		},
+		Pty:               false,
+		UseSftp:           useSftp,
+		KeepAliveInterval: 20 * time.Millisecond,
+		HandshakeTimeout:  10 * time.Second,
+	})
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	return c
+}
+
+// ownScp makes the machine use the scp from here even if the host has one.
+func (g *guest) ownScp() {
+	g.t.Helper()
+	g.run("sudo ln -s " + toolDir + "/scp /usr/local/bin/scp")
+}
+
+// tree is a directory with what is hard to copy.
+func tree(t *testing.T) (dir string, want map[string]string) {
+	t.Helper()
+	dir = t.TempDir()
+	want = map[string]string{
+		"plain": "text\n", "empty": "", "a/b/deep": "deep", "a/exact": strings.Repeat("0123456789abcdef", 4096), "a/zero\x01": "\x00\x01\x02",
+	}
+	for name, content := range want {
+		p := filepath.Join(dir, name)
+		if err := os.MkdirAll(filepath.Dir(p), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(p, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return dir, want
+}
+
+// Packer's file transfers work, whether the machine's scp is the host's or
+// from here, and by SFTP.
+func TestPackerTransfers(t *testing.T) {
+	s := newSite(t)
+	for name, c := range map[string]struct{ own, sftp bool }{"scp": {own: true}, "the host's scp": {}, "sftp": {sftp: true}} {
+		t.Run(name, func(t *testing.T) {
+			g := s.start()
+			if c.own {
+				g.ownScp()
+			} else if g.try("command -v scp", "").status != 0 {
+				t.Skip("SKIPPED: needs scp: the host has none")
+			}
+			p := g.packer(c.sftp)
+			dir, want := tree(t)
+
+			if err := p.Upload("/tmp/up", strings.NewReader("uploaded"), nil); err != nil {
+				t.Fatal(err)
+			}
+			if got := g.run("cat /tmp/up; stat -c ' %U' /tmp/up"); got != "uploaded ubuntu" {
+				t.Errorf("uploaded %q", got)
+			}
+			if err := p.Upload("/etc/forbidden", strings.NewReader("x"), nil); err == nil {
+				t.Error("uploaded where the user may not write")
+			}
+			var down bytes.Buffer
+			if err := p.Download("/tmp/up", &down); err != nil || down.String() != "uploaded" {
+				t.Errorf("downloaded %q, %v", down.String(), err)
+			}
+			if err := p.Download("/tmp/nothing", &down); err == nil {
+				t.Error("downloaded what is not there")
+			}
+			// Without a slash, the directory itself.
+			if err := p.UploadDir("/tmp", dir, nil); err != nil {
+				t.Fatal(err)
+			}
+			back := t.TempDir()
+			if err := p.DownloadDir("/tmp/"+filepath.Base(dir)+"/", back, nil); err != nil {
+				t.Fatal(err)
+			}
+			for name, content := range want {
+				// SFTP and scp differ in what a slash means for the way back.
+				got, err := os.ReadFile(filepath.Join(back, name))
+				if err != nil {
+					got, err = os.ReadFile(filepath.Join(back, filepath.Base(dir), name))
+				}
+				if err != nil || string(got) != content {
+					t.Errorf("%q came back as %d bytes, want %d (%v)", name, len(got), len(content), err)
+				}
+			}
+		})
+	}
+}
+
+// Packer's commands have their output and exit status, with keep-alives
+// meanwhile.
+func TestPackerCommand(t *testing.T) {
+	g := newSite(t).start()
+	p := g.packer(false)
+	var out bytes.Buffer
+	cmd := &packersdk.RemoteCmd{Command: "sleep 0.2; cat; exit 9", Stdin: strings.NewReader("in"), Stdout: &out}
+	if err := p.Start(context.Background(), cmd); err != nil {
+		t.Fatal(err)
+	}
+	if got := cmd.Wait(); got != 9 || out.String() != "in" {
+		t.Errorf("status %d, output %q", got, out.String())
+	}
+}
+
+// The SFTP server has the rights of the user.
+func TestSFTP(t *testing.T) {
+	g := newSite(t).start()
+	c, err := sftp.NewClient(g.client())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = c.Close() }()
+	if wd, err := c.Getwd(); err != nil || wd != "/home/ubuntu" {
+		t.Errorf("it starts in %q, %v", wd, err)
+	}
+	f, err := c.Create("made")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := f.Write([]byte("content")); err != nil {
+		t.Fatal(err)
+	}
+	if err := f.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if got := g.run("cat made; stat -c ' %U' made"); got != "content ubuntu" {
+		t.Errorf("got %q", got)
+	}
+	if _, err := c.Create("/etc/made"); err == nil {
+		t.Error("made a file where the user may not")
+	}
+	if _, err := c.Open("/etc/shadow"); err == nil {
+		t.Error("read what only root may")
+	}
+}
