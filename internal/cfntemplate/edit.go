@@ -401,9 +401,9 @@ func (p *plan) cut(from, to int, name string, at int) error {
 	return nil
 }
 
-// contentEnd is where the row's last value ends.
+// contentEnd is where the row's last value ends; -1 if that is not known.
 func (t *Template) contentEnd(row entry) int {
-	if row.val.end < row.key.end {
+	if row.val.end >= 0 && row.val.end < row.key.end {
 		return row.key.end
 	}
 	return row.val.end

@@ -355,6 +355,9 @@ func (p *plan) addEntries(n *node, write func(style) []string) error {
 	if last.val.end < 0 {
 		return t.errorf(last.val.start, "the value of %s spans several lines, and a new entry would follow it; write it on one line", last.key.text)
 	}
+	if v := last.val; v.start == v.end && v.end > last.key.end && t.src[v.end-1] != ':' {
+		return t.errorf(last.key.start, "%s has no value; write null behind it", last.key.text)
+	}
 	texts := write(t.styleOf(n))
 	if n.flow {
 		_, _, sep := t.gaps(n)

@@ -11,6 +11,8 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"regexp"
+	"time"
 
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/common"
@@ -24,6 +26,8 @@ import (
 
 // buildRegions in required_regions stands for the regions of the build.
 const buildRegions = "build"
+
+var accountID = regexp.MustCompile(`^[0-9]{12}$`)
 
 // Config is what a `post-processor "ethminer-cfn"` block takes.
 type Config struct {
@@ -62,6 +66,18 @@ type Config struct {
 	// builds fill the map too, the newest for each cell; this build's own go
 	// before them. Give the `manifest` block a `output` of its own for it.
 	Manifest string `mapstructure:"manifest"`
+	// Ask AWS, before anything is written, whether each image exists in its
+	// region, is available, has the architecture that `attributes` says, and
+	// can be launched by `launch_accounts`. A pending image is waited for. Takes
+	// the permission `ec2:DescribeImages` in every region. Default: `true`.
+	VerifyAMIs config.Trilean `mapstructure:"verify_amis"`
+	// How long `verify_amis` waits for a pending image, such as `45m`. Default:
+	// `30m`.
+	VerifyTimeout time.Duration `mapstructure:"verify_timeout"`
+	// The ids of the accounts that will launch the images, 12 digits each;
+	// `verify_amis` makes sure that they may. Takes the permission
+	// `ec2:DescribeImageAttribute`. Default: none.
+	LaunchAccounts []string `mapstructure:"launch_accounts"`
 	// Print the change as a unified diff and write nothing. Default: `false`.
 	DryRun bool `mapstructure:"dry_run"`
 
@@ -110,6 +126,20 @@ func (c *Config) prepare(raws ...interface{}) error {
 		if r != cfntemplate.EveryRow && r != buildRegions && !cfntemplate.IsRegion(r) {
 			fail("required_regions: %q; expected a region such as us-east-1, or %q, or %q", r, cfntemplate.EveryRow, buildRegions)
 		}
+	}
+	for _, a := range c.LaunchAccounts {
+		if !accountID.MatchString(a) {
+			fail("launch_accounts: %q; expected the 12 digits of an account's id", a)
+		}
+	}
+	if len(c.LaunchAccounts) > 0 && c.VerifyAMIs.False() {
+		fail("launch_accounts: is checked by verify_amis, which is false; set it to true, or leave launch_accounts out")
+	}
+	if c.VerifyTimeout < 0 {
+		fail("verify_timeout: %s; expected a time such as 30m", c.VerifyTimeout)
+	}
+	if (c.AccessKey == "") != (c.SecretKey == "") {
+		fail("access_key and secret_key: only one of them is set; set both, or neither")
 	}
 	switch cfntemplate.Stale(c.StaleRegions) {
 	case cfntemplate.StaleKeep, cfntemplate.StaleFail, cfntemplate.StaleRemove:

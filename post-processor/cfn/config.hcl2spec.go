@@ -43,6 +43,9 @@ type FlatConfig struct {
 	RequiredRegions       []string                          `mapstructure:"required_regions" cty:"required_regions" hcl:"required_regions"`
 	StaleRegions          *string                           `mapstructure:"stale_regions" cty:"stale_regions" hcl:"stale_regions"`
 	Manifest              *string                           `mapstructure:"manifest" cty:"manifest" hcl:"manifest"`
+	VerifyAMIs            *bool                             `mapstructure:"verify_amis" cty:"verify_amis" hcl:"verify_amis"`
+	VerifyTimeout         *string                           `mapstructure:"verify_timeout" cty:"verify_timeout" hcl:"verify_timeout"`
+	LaunchAccounts        []string                          `mapstructure:"launch_accounts" cty:"launch_accounts" hcl:"launch_accounts"`
 	DryRun                *bool                             `mapstructure:"dry_run" cty:"dry_run" hcl:"dry_run"`
 }
 
@@ -90,6 +93,9 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"required_regions":              &hcldec.AttrSpec{Name: "required_regions", Type: cty.List(cty.String), Required: false},
 		"stale_regions":                 &hcldec.AttrSpec{Name: "stale_regions", Type: cty.String, Required: false},
 		"manifest":                      &hcldec.AttrSpec{Name: "manifest", Type: cty.String, Required: false},
+		"verify_amis":                   &hcldec.AttrSpec{Name: "verify_amis", Type: cty.Bool, Required: false},
+		"verify_timeout":                &hcldec.AttrSpec{Name: "verify_timeout", Type: cty.String, Required: false},
+		"launch_accounts":               &hcldec.AttrSpec{Name: "launch_accounts", Type: cty.List(cty.String), Required: false},
 		"dry_run":                       &hcldec.AttrSpec{Name: "dry_run", Type: cty.Bool, Required: false},
 	}
 	return s

@@ -4,10 +4,13 @@
 package cfn
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"sort"
+	"maps"
+	"os"
+	"slices"
 	"strings"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
@@ -62,31 +65,98 @@ func (p *PostProcessor) refuseRehearsal(source packersdk.Artifact) error {
 	return nil
 }
 
-// regionImages reads region:ami,region:ami.
-func regionImages(id string) (map[string]string, error) {
-	images := make(map[string]string)
-	for _, part := range strings.Split(id, ",") {
-		region, ami, ok := strings.Cut(strings.TrimSpace(part), ":")
-		if !ok || !cfntemplate.IsRegion(region) || !cfntemplate.IsAMI(ami) {
-			return nil, fmt.Errorf("%q is not region:ami", part)
+// images lists what goes into the map: the images of the builds of the manifest
+// and of the artifact, the newest for each cell, verified.
+func (p *PostProcessor) images(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) ([]cfntemplate.Image, error) {
+	builds, err := p.builds(source)
+	if err != nil {
+		return nil, err
+	}
+	arch := func(_, _ string) string { return buildOf(source).Architecture }
+	if !p.config.VerifyAMIs.False() {
+		if arch, err = p.verify(ctx, ui, source, builds); err != nil {
+			return nil, err
 		}
-		images[region] = ami
+	}
+	var errs []error
+	used := make(map[string]string) // attribute: architecture of its images
+	images := cfntemplate.Newest(builds, func(b cfntemplate.Build, region, ami string) (string, bool) {
+		a := arch(region, ami)
+		name, ok := p.config.attributeOf(b.Name, a)
+		switch own := b.Name == p.config.PackerBuildName; {
+		case !ok && own:
+			errs = append(errs, fmt.Errorf("attributes: names neither the build %q nor its architecture %q; add one of them, or set attribute", b.Name, a))
+		case ok && a != "":
+			if err := p.config.rightArchitecture(name, a, used[name]); err != nil {
+				errs = append(errs, fmt.Errorf("%s in %s: %w", ami, region, err))
+			}
+			used[name] = a
+		}
+		return name, ok
+	})
+	if len(errs) > 0 {
+		return nil, errs[0]
+	}
+	if len(images) == 0 {
+		return nil, errors.New("no build of the manifest goes into the map; attributes names none of them")
 	}
 	return images, nil
 }
 
-// images lists what goes into the map, by region.
-func (p *PostProcessor) images(source packersdk.Artifact) ([]cfntemplate.Image, error) {
-	byRegion, err := regionImages(source.Id())
-	if err != nil {
-		return nil, fmt.Errorf("the artifact of %s (%q) holds no AMIs; expected one of ethminer-ami, amazon-ebs, amazon-ebssurrogate, amazon-instance or amazon-import", source.BuilderId(), source.Id())
+// builds lists the builds whose images are wanted, the oldest first; the
+// artifact's is the last.
+func (p *PostProcessor) builds(source packersdk.Artifact) ([]cfntemplate.Build, error) {
+	var builds []cfntemplate.Build
+	if p.config.Manifest != "" {
+		src, err := os.ReadFile(p.config.Manifest)
+		if err != nil {
+			return nil, fmt.Errorf("manifest: %w", err)
+		}
+		if builds, err = cfntemplate.ParseManifest(p.config.Manifest, src); err != nil {
+			return nil, fmt.Errorf("manifest: %w", err)
+		}
 	}
-	var images []cfntemplate.Image
-	for region, id := range byRegion {
-		images = append(images, cfntemplate.Image{Region: region, Attribute: p.config.Attribute, ID: id})
+	images, err := cfntemplate.ArtifactImages(source.Id())
+	switch {
+	case err == nil:
+		return append(builds, cfntemplate.Build{Name: p.config.PackerBuildName, Images: images}), nil
+	case len(builds) > 0:
+		return builds, nil // a build that only merges a manifest
 	}
-	sort.Slice(images, func(i, j int) bool { return images[i].Region < images[j].Region })
-	return images, nil
+	return nil, fmt.Errorf("the artifact of %s holds no AMIs (its id is %q); expected one of ethminer-ami, amazon-ebs, amazon-ebssurrogate, amazon-instance or amazon-import, or set manifest", source.BuilderId(), source.Id())
+}
+
+// architectures that EC2 knows, from the API's type ArchitectureValues.
+var architectures = []string{"i386", "x86_64", "arm64", "x86_64_mac", "arm64_mac"}
+
+// attributeOf says where the images of a build go; false if nowhere.
+func (c *Config) attributeOf(build, architecture string) (string, bool) {
+	if a := c.Attributes[build]; a != "" {
+		return a, true
+	}
+	if a := c.Attributes[architecture]; a != "" {
+		return a, true
+	}
+	return c.Attribute, c.Attribute != ""
+}
+
+// rightArchitecture checks that an attribute holds images of one architecture,
+// and of the one that attributes gives it. before is that of another of its
+// images, if there was one.
+func (c *Config) rightArchitecture(attribute, got, before string) error {
+	if before != "" && before != got {
+		return fmt.Errorf("its architecture is %s, while another image for %s is %s; give each architecture its attribute in attributes", got, attribute, before)
+	}
+	var right []string
+	for _, a := range architectures {
+		if c.Attributes[a] == attribute {
+			right = append(right, a)
+		}
+	}
+	if len(right) > 0 && !slices.Contains(right, got) {
+		return fmt.Errorf("its architecture is %s; attributes has %s for %s", got, attribute, strings.Join(right, ", "))
+	}
+	return nil
 }
 
 // required is required_regions with `build` spelled out.
@@ -98,6 +168,9 @@ func (c *Config) required(source packersdk.Artifact) []string {
 			continue
 		}
 		regions = append(regions, buildOf(source).Regions...)
+		if images, err := cfntemplate.ArtifactImages(source.Id()); err == nil {
+			regions = slices.AppendSeq(regions, maps.Keys(images))
+		}
 	}
 	return regions
 }

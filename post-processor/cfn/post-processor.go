@@ -20,12 +20,17 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/verifyami"
 )
 
 // PostProcessor is the component.
 type PostProcessor struct {
 	config     Config
 	configured time.Time
+
+	// describer makes the EC2 client of a region for verify_amis; tests set
+	// their own.
+	describer func(ctx context.Context, region string) (verifyami.API, error)
 }
 
 var _ packersdk.PostProcessor = (*PostProcessor)(nil)
@@ -57,7 +62,7 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 	if err := p.refuseRehearsal(source); err != nil {
 		return "", err
 	}
-	images, err := p.images(source)
+	images, err := p.images(ctx, ui, source)
 	if err != nil {
 		return "", err
 	}

@@ -45,7 +45,7 @@ func newScene(t *testing.T, src string, settings map[string]any) *scene {
 	if err := os.WriteFile(s.template, []byte(src), 0o640); err != nil {
 		t.Fatal(err)
 	}
-	conf := map[string]any{"template": s.template}
+	conf := map[string]any{"template": s.template, "verify_amis": false}
 	for k, v := range settings {
 		if text, ok := v.(string); ok {
 			v = strings.ReplaceAll(text, "DIR", dir)
