@@ -112,7 +112,7 @@ func (t *Template) yamlNode(n *yaml.Node, depth int) (*node, error) {
 	}
 	m.body = at
 	if n.Kind != yaml.AliasNode {
-		m.body = skipProperties(t.src, at)
+		m.body = skipProperties(t.src, at, m.tag)
 	}
 	switch n.Kind {
 	case yaml.ScalarNode:
@@ -236,8 +236,11 @@ func (t *Template) yamlEnd(m *node) {
 }
 
 // skipProperties returns the offset behind a tag and an anchor at src[at:].
-func skipProperties(src []byte, at int) int {
+func skipProperties(src []byte, at int, tag string) int {
 	for at < len(src) && (src[at] == '!' || src[at] == '&') {
+		if src[at] == '!' && bytes.HasPrefix(src[at:], []byte(tag)) {
+			at += len(tag) // which may hold a comma
+		}
 		for at < len(src) && !isSpace(src[at]) && !bytes.ContainsRune([]byte(",[]{}"), rune(src[at])) {
 			_, n := utf8.DecodeRune(src[at:])
 			at += n

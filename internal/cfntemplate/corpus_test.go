@@ -1,0 +1,228 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cfntemplate
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"sort"
+	"strings"
+	"testing"
+)
+
+const regionMap = "AWSRegion2AMI"
+
+func corpus(t testing.TB) map[string][]byte {
+	t.Helper()
+	files, err := filepath.Glob("testdata/corpus/*")
+	if err != nil || len(files) < 30 {
+		t.Fatalf("%d templates in the corpus, want 30 or more (%v)", len(files), err)
+	}
+	all := make(map[string][]byte)
+	for _, f := range files {
+		b, err := os.ReadFile(f)
+		if err != nil {
+			t.Fatal(err)
+		}
+		all[filepath.Base(f)] = b
+	}
+	return all
+}
+
+// grown puts a section of about size bytes in front of a YAML template.
+func grown(src []byte, size int) []byte {
+	var b bytes.Buffer
+	b.WriteString("Metadata:\n  Notes:\n")
+	for i := 0; b.Len() < size-len(src); i++ {
+		fmt.Fprintf(&b, "    - {Rig: %d, Where: \"shelf %d\", Says: |-\n        none}\n", i, i%7)
+	}
+	return append(bytes.ReplaceAll(b.Bytes(), []byte("|-\n        none"), []byte("none")), src...)
+}
+
+// TestCorpus makes every edit in every template. None may be refused; the bytes
+// outside the map stay, and so does what the property test checks.
+func TestCorpus(t *testing.T) {
+	all := corpus(t)
+	all["1-mb.yaml"] = grown(all["comments.yaml"], 1_000_000)
+	for name, src := range all {
+		t.Run(name, func(t *testing.T) {
+			p, err := Parse(name, src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, err := p.Mapping(regionMap)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if len(m.Rows) < 2 {
+				t.Fatalf("%d rows, want 2 or more", len(m.Rows))
+			}
+			e, err := p.locate(regionMap)
+			if err != nil {
+				t.Fatal(err)
+			}
+			before, behind := e.key.start, len(src)-p.lineEnd(e.val.end)
+			edits := everyEdit(m)
+			if len(src) > 100_000 {
+				edits = edits[:2]
+			}
+			for _, edit := range edits {
+				out, err := holdsProperty(t, src, regionMap, edit)
+				if err != nil {
+					t.Errorf("%v: %v", edit, err)
+					continue
+				}
+				if bytes.Equal(out, src) {
+					t.Errorf("%v: nothing changed", edit)
+				}
+				if !bytes.Equal(out[:before], src[:before]) || !bytes.Equal(out[len(out)-behind:], src[len(src)-behind:]) {
+					t.Errorf("%v: bytes outside the map changed\n%q", edit, out)
+				}
+				if bytes.Count(src, []byte("\r\n")) == bytes.Count(src, []byte("\n")) && bytes.Count(out, []byte("\r\n")) != bytes.Count(out, []byte("\n")) {
+					t.Errorf("%v: a line end is not CRLF as the others\n%q", edit, out)
+				}
+			}
+		})
+	}
+}
+
+// TestStyle: a new row is written as its siblings are. Every template's new row
+// is compared with the last row there was: with the names and values replaced,
+// the two are the same text.
+func TestStyle(t *testing.T) {
+	for name, src := range corpus(t) {
+		// Not comparable: rows or line ends in several styles, comments between the parts of
+		// a row, escapes, placeholders.
+		if strings.HasPrefix(name, "mixed-") || strings.HasPrefix(name, "comments") || strings.HasPrefix(name, "blank") ||
+			strings.HasPrefix(name, "escapes") || strings.HasPrefix(name, "placeholders") || strings.HasPrefix(name, "engine") || name == "non-ascii.yaml" {
+			continue
+		}
+		t.Run(name, func(t *testing.T) {
+			p, err := Parse(name, src)
+			if err != nil {
+				t.Fatal(err)
+			}
+			m, _ := p.Mapping(regionMap)
+			last := m.Rows[len(m.Rows)-1]
+			region := strings.Repeat("x", len(last.Region)-2) + "-9" // as long, for the aligned
+			var edits []Edit
+			for _, c := range last.Cells {
+				edits = append(edits, Edit{Region: region, Attribute: c.Name, Value: amiN})
+			}
+			out, _, err := p.Apply(regionMap, edits...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, err := Parse(name, out)
+			if err != nil {
+				t.Fatal(err)
+			}
+			text := func(row entry) string {
+				s := string(out[row.key.start:row.val.end])
+				s = strings.ReplaceAll(s, row.key.text, "REGION")
+				for _, c := range row.val.entry {
+					s = strings.Replace(s, c.val.text, "VALUE", 1)
+				}
+				return strings.ReplaceAll(s, " # first", "")
+			}
+			e, _ := q.locate(regionMap)
+			rows := e.val.entry
+			if a, b := text(rows[len(rows)-2]), text(rows[len(rows)-1]); a != b {
+				t.Errorf("the last row there was\n%q\nand the new one\n%q", a, b)
+			}
+		})
+	}
+}
+
+// TestLint: cfn-lint says after an edit what it said before.
+func TestLint(t *testing.T) {
+	lint, err := exec.LookPath("cfn-lint")
+	if err != nil {
+		t.Skip("SKIPPED: needs cfn-lint: pip install cfn-lint")
+	}
+	if testing.Short() {
+		t.Skip("SKIPPED: -short: cfn-lint takes a minute")
+	}
+	dir := t.TempDir()
+	var files []string
+	for name, src := range corpus(t) {
+		p, err := Parse(name, src)
+		if err != nil {
+			t.Fatal(err)
+		}
+		m, err := p.Mapping(regionMap)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var sets []Edit
+		for _, r := range m.Rows {
+			for _, c := range r.Cells {
+				if !c.Placeholder { // a filled placeholder is better than before
+					sets = append(sets, Edit{Region: r.Region, Attribute: c.Name, Value: amiN})
+				}
+			}
+		}
+		added := []Edit{}
+		for _, c := range m.Rows[0].Cells {
+			added = append(added, Edit{Region: "ca-central-1", Attribute: c.Name, Value: amiN})
+		}
+		for kind, edits := range map[string][]Edit{"0before": nil, "1set": sets, "2added": added, "3removed": {{Region: "eu-west-1", Remove: true}}} {
+			if kind == "3removed" {
+				if _, there := m.Cell("eu-west-1", m.Rows[0].Cells[0].Name); !there || len(m.Rows) < 2 || strings.HasPrefix(name, "placeholders") || strings.HasPrefix(name, "engine") || name == "escapes.json" {
+					continue
+				}
+			}
+			out := src
+			if len(edits) > 0 {
+				if out, _, err = p.Apply(regionMap, edits...); err != nil {
+					t.Fatalf("%s: %s: %v", name, kind, err)
+				}
+			}
+			f := filepath.Join(dir, name+"-"+kind+filepath.Ext(name))
+			if err := os.WriteFile(f, out, 0o600); err != nil {
+				t.Fatal(err)
+			}
+			files = append(files, f)
+		}
+	}
+	cmd := exec.Command(lint, append([]string{"--format", "json", "--"}, files...)...)
+	out, _ := cmd.Output() // its exit code says that it found something
+	var found []struct {
+		Filename, Message string
+		Rule              struct{ ID string }
+	}
+	if err := json.Unmarshal(out, &found); err != nil {
+		t.Fatalf("cfn-lint: %v\n%s", err, out)
+	}
+	digits := regexp.MustCompile(`ami-[0-9A-Za-z]+|[0-9]+`)
+	said := make(map[string][]string)
+	for _, f := range found {
+		said[filepath.Base(f.Filename)] = append(said[filepath.Base(f.Filename)], f.Rule.ID+" "+digits.ReplaceAllString(f.Message, "N"))
+	}
+	for _, s := range said {
+		sort.Strings(s)
+	}
+	if len(said) == 0 {
+		t.Fatal("cfn-lint found nothing anywhere; the corpus has files that it warns of, so it did not run")
+	}
+	for _, f := range files {
+		f = filepath.Base(f)
+		i := strings.LastIndex(f, "-")
+		before := f[:i] + "-0before" + filepath.Ext(f)
+		was := said[before]
+		if strings.HasPrefix(f, "placeholders") || strings.HasPrefix(f, "engine") {
+			// A row that is whole may answer a complaint; there must be no new one.
+			was = slices.DeleteFunc(slices.Clone(was), func(s string) bool { return !slices.Contains(said[f], s) })
+		}
+		if a, b := strings.Join(was, "\n"), strings.Join(said[f], "\n"); a != b {
+			t.Errorf("%s: cfn-lint said\n%s\nand now\n%s", f, a, b)
+		}
+	}
+}
