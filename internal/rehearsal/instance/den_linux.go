@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"runtime"
+	"sync"
 
 	"golang.org/x/sys/unix"
 )
@@ -17,12 +18,14 @@ import (
 // its last member, and sends Pdeathsig when the thread that forked ends, not
 // the process.
 type den struct {
-	work chan func()
+	work  chan func()
+	ended chan struct{}
+	once  sync.Once
 }
 
 // newDen starts the thread and moves it to its namespace.
 func newDen() (*den, error) {
-	d := &den{work: make(chan func())}
+	d := &den{work: make(chan func()), ended: make(chan struct{})}
 	started := make(chan error)
 	go d.live(started)
 	if err := <-started; err != nil {
@@ -51,19 +54,26 @@ func (d *den) live(started chan<- error) {
 		return
 	}
 	started <- nil
-	for f := range d.work {
-		f()
+	for {
+		select {
+		case f := <-d.work:
+			f()
+		case <-d.ended:
+			return
+		}
 	}
 }
 
 // do runs f on the thread and waits for it.
 func (d *den) do(f func() error) error {
 	result := make(chan error, 1)
-	d.work <- func() { result <- f() }
-	return <-result
+	select {
+	case d.work <- func() { result <- f() }:
+		return <-result
+	case <-d.ended:
+		return errClosed
+	}
 }
 
-// end ends the thread; do must not be called afterwards.
-func (d *den) end() {
-	close(d.work)
-}
+// end ends the thread.
+func (d *den) end() { d.once.Do(func() { close(d.ended) }) }

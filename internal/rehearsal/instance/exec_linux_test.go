@@ -5,13 +5,6 @@ package instance
 
 import "testing"
 
-func TestCheck(t *testing.T) {
-	needSandbox(t)
-	if err := Check(); err != nil {
-		t.Fatal(err)
-	}
-}
-
 // What a command did reaches the client as it was.
 func TestExec(t *testing.T) {
 	g := newSite(t).start()

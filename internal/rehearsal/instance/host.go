@@ -4,6 +4,23 @@
 // Package instance is what a rehearsal's EC2 instances run on: a sandbox that
 // one logs in to by SSH, over the host's own root file system, which it cannot
 // change.
+//
+// A machine's root is an overlay: the host's /, a base layer that hides what is
+// the host's own (homes, secrets, enabled services, whatever is no part of a
+// Linux system), the layers of the image, and what the machine writes, which
+// is in memory. Its processes have pid, mount, IPC and host name spaces of
+// their own. The first of them is this executable again: it runs user data,
+// enabled services and what comes by SSH, and answers systemctl.
+//
+// It is there to rehearse in, and is no security boundary. Root in a machine
+// lacks the capabilities that reach the host's kernel, but shares that kernel,
+// its memory and processors, and its network: what a machine serves, it serves
+// on the host's addresses, and two machines can't have one port. What else
+// differs from an instance of EC2: there is no metadata service, no kernel of
+// its own, no disk besides /, and of systemd only services; what can't be done
+// fails and says so.
+//
+// The host needs Linux, root, overlayfs and tmpfs. Check tells.
 package instance
 
 import "context"

@@ -31,7 +31,10 @@ type machine struct {
 	gone  bool
 }
 
-var errGone = errors.New("the machine is terminated")
+var (
+	errGone   = errors.New("the machine is terminated")
+	errClosed = errors.New("the host of the machines is closed")
+)
 
 // newMachine makes a machine's files; it is off.
 func (h *host) newMachine(spec Spec) (*machine, error) {

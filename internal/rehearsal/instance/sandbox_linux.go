@@ -11,7 +11,9 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -87,6 +89,9 @@ func newHost(dir string) (*host, error) {
 
 // furnish mounts the host's files, fills them, and finds a port.
 func (h *host) furnish() error {
+	if err := oneFileSystem("/proc/self/mountinfo"); err != nil {
+		return err
+	}
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return err
 	}
@@ -105,6 +110,25 @@ func (h *host) furnish() error {
 		return err
 	}
 	return h.choosePort()
+}
+
+// indispensable are directories that a machine can't do without.
+var indispensable = []string{"/bin", "/etc", "/lib", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin", "/var", "/var/lib"}
+
+// oneFileSystem says no to a host that has an indispensable directory as a
+// mount of its own, since an overlay shows what is below the mounts.
+func oneFileSystem(mountinfo string) error {
+	content, err := os.ReadFile(mountinfo)
+	if err != nil {
+		return err
+	}
+	for line := range strings.Lines(string(content)) {
+		// proc(5): the fifth field is where it is mounted.
+		if f := strings.Fields(line); len(f) > 4 && slices.Contains(indispensable, f[4]) {
+			return fmt.Errorf("the host's %s is a mount of its own, which an overlay of / does not show", f[4])
+		}
+	}
+	return nil
 }
 
 // mount runs in the den.
@@ -188,6 +212,9 @@ func (h *host) Start(ctx context.Context, spec Spec) (Machine, error) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
+	if m.gone {
+		return nil, fmt.Errorf("starting %s: %w", spec.ID, errClosed)
+	}
 	if err := m.start(ctx); err != nil {
 		return nil, fmt.Errorf("starting %s: %w", spec.ID, errors.Join(err, m.remove()))
 	}
@@ -225,7 +252,7 @@ func (h *host) directory(under string) (string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	if h.closed {
-		return "", errors.New("the host is closed")
+		return "", errClosed
 	}
 	h.next++
 	name := filepath.Join(under, strconv.Itoa(h.next))

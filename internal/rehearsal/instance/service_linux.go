@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -350,12 +351,12 @@ func clean(u *unitFile, st unix.WaitStatus) bool {
 		}
 		return false
 	}
-	for _, w := range u.words("Service.SuccessExitStatus") {
-		if n, err := strconv.Atoi(w); err == nil && n == st.ExitStatus() {
-			return true
-		}
-	}
-	return st.ExitStatus() == 0
+	return st.ExitStatus() == 0 || listed(u, "Service.SuccessExitStatus", st)
+}
+
+// listed says whether a setting lists the exit status.
+func listed(u *unitFile, setting string, st unix.WaitStatus) bool {
+	return st.Exited() && slices.Contains(u.words(setting), strconv.Itoa(st.ExitStatus()))
 }
 
 // again starts the service after a while if Restart says so.
@@ -373,7 +374,7 @@ func (s *service) again(u *unitFile, clean bool) {
 	case "on-abnormal", "on-abort":
 		want = s.status.Signaled() && !clean
 	}
-	if !want || s.stopping {
+	if !want || s.stopping || listed(u, "Service.RestartPreventExitStatus", s.status) {
 		return
 	}
 	delay, err := u.span("Service.RestartSec", restartDelay)

@@ -48,6 +48,9 @@ var missing = map[string]string{
 // machine's first process has this argv[0], and only in a machine is an
 // executable found at toolPath.
 func init() {
+	if len(os.Args) == 0 {
+		return
+	}
 	if os.Args[0] == initName {
 		os.Exit(runInit())
 	}

@@ -24,7 +24,7 @@ Unit.ConditionFileNotEmpty Unit.ConditionDirectoryNotEmpty Unit.AssertPathExists
 Service.Type Service.ExecStartPre Service.ExecStart Service.ExecStartPost Service.ExecReload Service.ExecStop Service.ExecStopPost
 Service.Environment Service.EnvironmentFile Service.User Service.Group Service.SupplementaryGroups Service.WorkingDirectory Service.UMask
 Service.Restart Service.RestartSec Service.RemainAfterExit Service.TimeoutSec Service.TimeoutStartSec Service.TimeoutStopSec
-Service.KillSignal Service.KillMode Service.SendSIGKILL Service.SendSIGHUP Service.PIDFile Service.GuessMainPID Service.SuccessExitStatus
+Service.KillSignal Service.KillMode Service.SendSIGKILL Service.SendSIGHUP Service.PIDFile Service.GuessMainPID Service.SuccessExitStatus Service.RestartPreventExitStatus
 Service.StandardInput Service.StandardOutput Service.StandardError Service.SyslogIdentifier Service.SyslogFacility Service.SyslogLevel Service.NotifyAccess
 Service.RuntimeDirectory Service.RuntimeDirectoryMode Service.RuntimeDirectoryPreserve Service.StateDirectory Service.StateDirectoryMode
 Service.CacheDirectory Service.CacheDirectoryMode Service.LogsDirectory Service.LogsDirectoryMode
