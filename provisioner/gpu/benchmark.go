@@ -47,12 +47,15 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	go func() {
 		_, err := r.machine.run(ctx, s)
 		ended <- err
+		close(ended)
 	}()
 	err := r.measure(ctx, ended)
-	if ctx.Err() == nil && !errors.Is(err, errEnded) {
+	if ctx.Err() != nil {
+		<-ended // the run itself stops the miner then, and waits a moment only
+	} else if !errors.Is(err, errEnded) {
 		r.machine.stop(s, "INT", "TERM", "KILL")
 		select {
-		case last := <-ended:
+		case last := <-ended: // nil when it was read before
 			r.watch.log = logFile(last)
 		case <-time.After(endGrace):
 		}
@@ -73,7 +76,7 @@ func (r *run) benchmarkArgs() []string {
 	if r.found.device == deviceCUDA {
 		device = "-U"
 	}
-	return []string{device, "--nocolor", "--stdout", "--HWMON", "2", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
+	return []string{device, "--nocolor", "--stdout", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
 }
 
 // What a miner can do wrong before its rate is judged.
@@ -148,19 +151,15 @@ func (r *run) noRate(waited time.Duration) error {
 }
 
 func (r *run) endedEarly(ctx context.Context, err error) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx)
-	}
 	var failed *errScript
-	if err != nil && !errors.As(err, &failed) {
+	switch {
+	case ctx.Err() != nil:
+		return context.Cause(ctx)
+	case !errors.As(err, &failed) || failed.lost:
 		return err
 	}
-	r.watch.log = logFile(err)
-	reason := "exit code 0"
-	if failed != nil {
-		reason = failed.reason
-	}
-	return fmt.Errorf("%w before it was measured (%s)", errEnded, reason)
+	r.watch.log = failed.log
+	return fmt.Errorf("%w before it was measured (%s)", errEnded, failed.reason)
 }
 
 // causes are what a failure line usually means, by a part of it in lower case.

@@ -25,7 +25,7 @@ func (r *run) build(ctx context.Context) (string, error) {
 	if errors.As(err, &failed) {
 		log, _ := os.ReadFile(failed.log) // none is as good as empty
 		if first := firstError(r.sourcePaths(string(log))); first != "" {
-			failed.reason += ": " + first + "\n"
+			failed.reason, failed.last = failed.reason+": "+first+"\n", ""
 		}
 		return "", failed
 	}

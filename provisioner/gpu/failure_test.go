@@ -8,6 +8,7 @@ package gpu
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
 	"os"
 	"os/exec"
@@ -221,7 +222,7 @@ case "$*" in *" update") exit ${UPDATE:-0} ;; esac
 		{
 			name:     "no network",
 			programs: map[string]string{"apt-get": "echo 'Temporary failure resolving mirror' >&2; exit 100\n"},
-			want:     "apt-get can neither update its lists nor install cmake g++ make; see that the instance reaches its package mirror",
+			want:     "apt-get can neither update its lists nor install cmake g++ make (Temporary failure resolving mirror); see that the instance reaches its package mirror",
 		},
 		{
 			name:     "what is absent is installed, and no more",
@@ -255,18 +256,52 @@ case "$*" in *" update") exit ${UPDATE:-0} ;; esac
 	}
 }
 
+// TestLostConnectionIsNoSuccess: the SDK reports exit code 0 for some lost
+// connections, and CmdDisconnect for others.
 func TestLostConnectionIsNoSuccess(t *testing.T) {
-	in := newInstance(t, tools())
-	// The SDK reports exit code 0 for some lost connections.
-	in.rewrite = func(command string) string {
-		if strings.Contains(command, "build.sh") {
-			return "echo half; exit 0"
+	for _, phase := range []string{"build", "benchmark"} {
+		for _, how := range []string{"exit 0", "kill -KILL $$"} {
+			t.Run(phase+" "+how, func(t *testing.T) {
+				in := newInstance(t, tools())
+				in.rewrite = func(command string) string {
+					if strings.Contains(command, "/"+phase+".sh") {
+						return "echo half; " + how
+					}
+					return command
+				}
+				_, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, cpuMiner)})
+				if err == nil || !strings.Contains(err.Error(), "the connection to the instance was lost while "+phase+" ran; see that the instance is up") {
+					t.Errorf("error: %v", err)
+				}
+			})
 		}
-		return command
 	}
-	_, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, cpuMiner)})
-	if err == nil || !strings.Contains(err.Error(), "the connection to the instance was lost while build ran") {
-		t.Errorf("error: %v", err)
+}
+
+// TestBoundEndsWhatNobodyStops: the instance itself ends a script whose plugin
+// has gone away.
+func TestBoundEndsWhatNobodyStops(t *testing.T) {
+	in := newInstance(t, nil)
+	m, err := newMachine(t.Context(), in, in.root, false)
+	if err != nil {
+		t.Fatal(err)
+	}
+	write(t, m.path("slow.sh"), "echo $$ >\"$TMPDIR/../pid\"\nsleep 300 &\nsleep 300\n")
+	s := script{name: "slow", bound: time.Second}
+	status, err := m.start(t.Context(), m.command(s), io.Discard, io.Discard, nil)
+	if err != nil || status != 124 {
+		t.Errorf("exit code %d, %v; expected timeout's 124", status, err)
+	}
+	log, err := newLog("slow")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer log.close()
+	if err := m.explain(s, readAnswer(""), status, log); err.Error() != "slow did not end within 1s" {
+		t.Errorf("explained as %q", err)
+	}
+	if err := syscall.Kill(in.await(t.Context()), 0); !errors.Is(err, syscall.ESRCH) {
+		t.Errorf("the script still runs: %v", err)
 	}
 }
 

@@ -99,14 +99,19 @@ func (a *answer) fact(key string) string {
 	return ""
 }
 
-// errScript is a script's own "no"; every other error is the connection's.
+// errScript is how a script failed, or that it was cut off.
 type errScript struct {
 	reason, remedy string
+	last           string // line of the output, if it says more
 	log            string // local file with the output, "" when there is none
+	lost           bool   // it was the connection that ended
 }
 
 func (e *errScript) Error() string {
 	text := e.reason
+	if e.last != "" {
+		text += " (" + e.last + ")"
+	}
 	if e.remedy != "" {
 		text += "; " + e.remedy
 	}
@@ -199,13 +204,16 @@ func (m *machine) explain(s script, a *answer, status int, log *localLog) error 
 	}
 	switch {
 	case failure.reason != "":
+		failure.last = log.recent
 	case status == packersdk.CmdDisconnect || status == 0 || status == 123:
+		failure.lost = true
 		failure.reason = "the connection to the instance was lost while " + s.name + " ran"
 		failure.remedy = "see that the instance is up and was not rebooted, and run the build again"
 	case status == 124 || status == 137:
 		failure.reason = fmt.Sprintf("%s did not end within %s", s.name, s.bound)
 	default:
-		failure.reason = fmt.Sprintf("%s ended with exit code %d: %s", s.name, status, log.last())
+		failure.reason = fmt.Sprintf("%s ended with exit code %d", s.name, status)
+		failure.last = log.recent
 	}
 	return failure
 }
@@ -326,14 +334,6 @@ func (l *localLog) line(text string) {
 	if l.size += len(text) + 1; l.size <= maxLog {
 		_, _ = io.WriteString(l.file, text+"\n")
 	}
-}
-
-// last is the last line, for an error without a reason of its own.
-func (l *localLog) last() string {
-	if l.recent == "" {
-		return "it printed nothing"
-	}
-	return l.recent
 }
 
 // keep leaves the file when something is in it and names it.

@@ -104,6 +104,9 @@ func (c *Config) checkSource() error {
 	case c.Source == unknown:
 		return nil
 	case isGitURL(c.Source):
+		if redactURL(c.Source) != c.Source {
+			return fmt.Errorf("source %q: a password in a URL ends up in logs; clone the repository first and name the local folder", redactURL(c.Source))
+		}
 		if c.SourceRef == unknown || fullCommit.MatchString(c.SourceRef) {
 			return nil
 		}

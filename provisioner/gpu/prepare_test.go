@@ -58,7 +58,7 @@ func TestPrepareRefuses(t *testing.T) {
 		{"a commit of a folder", map[string]any{"source": folder, "source_ref": commit}, []string{"source_ref", "is a local folder", "remove source_ref"}},
 		{"a branch", map[string]any{"source": "https://example.com/m.git", "source_ref": "master"}, []string{`source_ref "master"`, "full commit", "git ls-remote https://example.com/m.git"}},
 		{"no commit", map[string]any{"source": "git@example.com:m.git"}, []string{`source_ref ""`}},
-		{"a password in the message", map[string]any{"source": "https://u:secret@example.com/m.git"}, []string{"https://u:xxxxx@example.com/m.git"}},
+		{"a password", map[string]any{"source": "https://u:secret@example.com/m.git", "source_ref": commit}, []string{"https://u:xxxxx@example.com/m.git", "ends up in logs"}},
 		{"not an option", map[string]any{"cmake_options": []string{"-DA=1", "B=2"}}, []string{`cmake_options[1] "B=2"`, "-DNAME=VALUE"}},
 		{"a path as name", map[string]any{"binary_name": "bin/x"}, []string{`binary_name "bin/x"`, "without a folder"}},
 		{"a device", map[string]any{"device": "opencl"}, []string{`device "opencl"`, `"auto", "cuda" or "cpu"`}},

@@ -64,7 +64,7 @@ func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
 	if got := in.notes("systemctl"); !strings.Contains(got, "enable ethminer.service") {
 		t.Errorf("systemctl was asked %q, expected it to enable the unit", got)
 	}
-	if got, want := in.notes("miner-args"), "--cpu --nocolor --stdout --HWMON 2 --display-interval 1 -M 1\n"; got != want {
+	if got, want := in.notes("miner-args"), "--cpu --nocolor --stdout --display-interval 1 -M 1\n"; got != want {
 		t.Errorf("the miner ran with %q, expected %q", got, want)
 	}
 	if got := in.notes("cmake-options"); !strings.HasSuffix(got, "\n-DNAME=it's $(date) \"x\"\nline\n") || !strings.Contains(got, "-DETHASHCPU=ON\n") {

@@ -27,8 +27,12 @@ func commandLine(words ...string) string {
 
 // redactURL is a git URL for a message: without its password.
 func redactURL(source string) string {
-	if u, err := url.Parse(source); err == nil && u.User != nil {
-		return u.Redacted()
+	u, err := url.Parse(source)
+	if err != nil {
+		return source
 	}
-	return source
+	if _, has := u.User.Password(); !has {
+		return source
+	}
+	return u.Redacted()
 }

@@ -115,7 +115,7 @@ func TestGitSource(t *testing.T) {
 	for _, test := range []struct{ name, url, ref, want string }{
 		{"a commit that is not the newest", url, first, "source: done in "},
 		{"no such commit", url, none, "source has no commit " + none},
-		{"no such repository", "file:///nowhere/$(touch x)'s.git", first, "git cannot fetch from source; see that the URL is right"},
+		{"no such repository", "file:///nowhere/$(touch x)'s.git", first, "; see that the URL is right"},
 		{"a commit without CMakeLists.txt", url, second, "source has no CMakeLists.txt at its top"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -3,9 +3,12 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # benchmark.sh ARGS...
-# Becomes the miner, so that a stop reaches it and nothing is left of the shell.
+# Runs the miner, which ends when the plugin stops the process group. Coming to
+# the end here means that it ended by itself.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
 
-exec "$ETHMINER_ROOT/usr/local/bin/ethminer" "$@" </dev/null
+status=0
+"$ETHMINER_ROOT/usr/local/bin/ethminer" "$@" || status=$?
+fail "exit code $status"

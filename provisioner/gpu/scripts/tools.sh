@@ -10,16 +10,12 @@
 . "$WORK/lib.sh"
 
 packages=
-absent() {
-	packages="$packages $2"
-	echo "absent: $1"
-}
-have cmake || absent cmake cmake
-have c++ || have g++ || have clang++ || absent "a C++ compiler" g++
-have make || have ninja || absent "make or ninja" make
+have cmake || packages="$packages cmake"
+have c++ || have g++ || have clang++ || packages="$packages g++"
+have make || have ninja || packages="$packages make"
 for program in "$@"; do
 	# Git without certificates cannot fetch by https.
-	have "$program" || absent "$program" "$program ca-certificates"
+	have "$program" || packages="$packages $program ca-certificates"
 done
 
 if [ -z "$packages" ]; then
