@@ -13,6 +13,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"time"
 )
 
@@ -25,7 +26,8 @@ const lockWait = 20 * time.Millisecond
 // over as nil and created with mode 0644. A symlink is followed, and stays.
 //
 // It returns whether it wrote. The lock is a file beside the target, named
-// .NAME.lock; it stays behind, because to delete it would let two in.
+// .NAME.lock, which goes with its holder where the system can delete an open
+// file (all but Windows).
 func Update(ctx context.Context, path string, change func(old []byte) ([]byte, error)) (wrote bool, err error) {
 	target, err := Resolve(path)
 	if err != nil {
@@ -123,8 +125,13 @@ func write(target string, content []byte) (err error) {
 		}
 		mode = info.Mode().Perm()
 	}
-	dir := filepath.Dir(target)
-	f, err := os.CreateTemp(dir, "."+filepath.Base(target)+".tmp-*")
+	// A writer that was killed may have left its temporary file. We hold the
+	// lock, so no other is in use.
+	dir, prefix := filepath.Dir(target), "."+filepath.Base(target)+".tmp-"
+	if err := removeStale(dir, prefix); err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(dir, prefix+"*")
 	if err != nil {
 		return err
 	}
@@ -159,27 +166,60 @@ func write(target string, content []byte) (err error) {
 	return syncDir(dir)
 }
 
+func removeStale(dir, prefix string) error {
+	files, err := os.ReadDir(dir)
+	if err != nil {
+		return err
+	}
+	for _, f := range files {
+		if strings.HasPrefix(f.Name(), prefix) {
+			if err := os.Remove(filepath.Join(dir, f.Name())); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
 // lock takes the lock of target and returns what gives it back.
 func lock(ctx context.Context, target string) (func(), error) {
 	path := filepath.Join(filepath.Dir(target), "."+filepath.Base(target)+".lock")
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
-	if err != nil {
-		return nil, fmt.Errorf("locking %s: %w", target, err)
-	}
 	for {
+		f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o666)
+		if err != nil {
+			return nil, fmt.Errorf("locking %s: %w", target, err)
+		}
 		held, err := tryLock(f)
 		if err != nil {
 			_ = f.Close()
 			return nil, fmt.Errorf("locking %s: %w", path, err)
 		}
+		if held && names(path, f) {
+			return func() {
+				if deletesOpen {
+					_ = os.Remove(path)
+				}
+				_ = f.Close()
+			}, nil
+		}
+		_ = f.Close()
 		if held {
-			return func() { _ = f.Close() }, nil
+			continue // its holder has deleted it: ours is no longer the lock
 		}
 		select {
 		case <-ctx.Done():
-			_ = f.Close()
 			return nil, fmt.Errorf("waiting for %s, which another writer holds: %w", path, ctx.Err())
 		case <-time.After(lockWait):
 		}
 	}
+}
+
+// names says whether path is the file f still.
+func names(path string, f *os.File) bool {
+	a, err := os.Stat(path)
+	if err != nil {
+		return false
+	}
+	b, err := f.Stat()
+	return err == nil && os.SameFile(a, b)
 }

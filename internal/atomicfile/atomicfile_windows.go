@@ -11,6 +11,9 @@ import (
 	"golang.org/x/sys/windows"
 )
 
+// deletesOpen says whether an open file can be deleted.
+const deletesOpen = false
+
 // tryLock takes an exclusive lock, which the system gives back when f is closed
 // or its process dies.
 func tryLock(f *os.File) (bool, error) {
