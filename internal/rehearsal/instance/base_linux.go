@@ -344,7 +344,11 @@ func (b base) link(target, name string) error {
 
 // opaque hides what the layers below have in the directory.
 func opaque(dir string) error {
-	if err := unix.Setxattr(dir, "trusted.overlay.opaque", []byte("y"), 0); err != nil {
+	err := unix.Setxattr(dir, "trusted.overlay.opaque", []byte("y"), 0)
+	if errors.Is(err, unix.EPERM) {
+		return fmt.Errorf("setting trusted attributes needs CAP_SYS_ADMIN, and not in a user namespace: %w", err)
+	}
+	if err != nil {
 		return fmt.Errorf("emptying %s: %w", dir, err)
 	}
 	return nil

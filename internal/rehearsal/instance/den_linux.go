@@ -45,7 +45,7 @@ func (d *den) live(started chan<- error) {
 		return
 	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
-		started <- fmt.Errorf("making a mount namespace: %w", err)
+		started <- fmt.Errorf("making a mount namespace, which needs CAP_SYS_ADMIN: %w", err)
 		return
 	}
 	// Slave: what the host unmounts goes here too, nothing goes back.

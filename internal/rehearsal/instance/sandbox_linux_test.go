@@ -94,3 +94,17 @@ func BenchmarkLife(b *testing.B) {
 		}
 	}
 }
+
+// An address is free again as soon as its machine has ended, however soon.
+func TestAddressIsFreed(t *testing.T) {
+	s := newSite(t)
+	for range 20 {
+		m, err := s.host.Start(t.Context(), Spec{ID: "i-1", User: "ubuntu", Address: "127.77.8.2"})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := m.Terminate(t.Context()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}

@@ -24,9 +24,10 @@ import (
 // sshServer answers SSH for one boot of a machine. The protocol is spoken here;
 // all that a client asks for runs in the machine.
 type sshServer struct {
-	user   string
-	boot   *boot
-	server ssh.Server
+	user     string
+	boot     *boot
+	server   ssh.Server
+	listener net.Listener
 
 	mu     sync.Mutex
 	conns  map[net.Conn]bool // also those that have not logged in yet
@@ -51,7 +52,7 @@ func (m *machine) listen(ctx context.Context) (net.Listener, error) {
 
 // serve answers SSH on the listener until close.
 func (b *boot) serve(m *machine, l net.Listener) {
-	s := &sshServer{user: m.spec.User, boot: b, conns: map[net.Conn]bool{}}
+	s := &sshServer{user: m.spec.User, boot: b, listener: l, conns: map[net.Conn]bool{}}
 	s.server = ssh.Server{
 		Version:           "rehearsal",
 		HostSigners:       []ssh.Signer{m.key},
@@ -95,6 +96,7 @@ func (s *sshServer) close() {
 	}
 	s.mu.Unlock()
 	_ = s.server.Close()
+	_ = s.listener.Close() // the server may not have come to know it yet
 }
 
 // authorized says whether the key may log in now: the machine's own file
