@@ -10,7 +10,10 @@ import (
 
 	"github.com/hashicorp/packer-plugin-sdk/plugin"
 
+	"github.com/eth-mining/packer-plugin-ethminer/builder/ami"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/command"
+	"github.com/eth-mining/packer-plugin-ethminer/post-processor/cfn"
+	"github.com/eth-mining/packer-plugin-ethminer/provisioner/gpu"
 	"github.com/eth-mining/packer-plugin-ethminer/version"
 )
 
@@ -19,6 +22,9 @@ func main() {
 		os.Exit(command.Main(os.Args[1:]))
 	}
 	set := plugin.NewSet()
+	set.RegisterBuilder("ami", new(ami.Builder))
+	set.RegisterProvisioner("gpu", new(gpu.Provisioner))
+	set.RegisterPostProcessor("cfn", new(cfn.PostProcessor))
 	set.SetVersion(version.PluginVersion)
 	if err := set.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

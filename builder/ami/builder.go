@@ -163,7 +163,7 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
 	c := &b.config
 	generated := &packerbuilderdata.GeneratedData{State: state}
-	if c.Rehearsal && c.RehearsalInstance == rehearsal.InstanceNone {
+	if c.Rehearsal && c.RehearsalInstance == rehearsal.NoInstance {
 		return []multistep.Step{
 			stepSkipProvision{},
 			&awscommon.StepSetGeneratedData{GeneratedData: generated},

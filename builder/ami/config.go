@@ -175,7 +175,7 @@ func (c *Config) setDefaults() error {
 			c.RehearsalState = rehearsal.DefaultStateDir
 		}
 		if c.RehearsalInstance == "" {
-			c.RehearsalInstance = rehearsal.InstanceSandbox
+			c.RehearsalInstance = rehearsal.Sandbox
 		}
 		// A rehearsal reads no credentials, and Vault would be asked for some.
 		c.VaultAWSEngine = awscommon.VaultAWSEngineOptions{}
