@@ -1,0 +1,100 @@
+# Copyright The packer-plugin-ethminer Authors
+# SPDX-License-Identifier: MPL-2.0
+"""Reads recorded answers, a JSON object a line, and compares each with the
+shape that botocore's model of the service gives: every element must be known
+there, and every value must be of its type."""
+import datetime
+import json
+import sys
+import xml.etree.ElementTree as ET
+import botocore.session
+
+session = botocore.session.get_session()
+models = {name: session.get_service_model(name) for name in ("ec2", "sts")}
+problems, judged = set(), set()
+
+
+def local(element):
+    return element.tag.split("}")[-1]
+
+
+def check(shape, element, where, wrapped):
+    kind = shape.type_name
+    text = element.text or ""
+    if kind == "structure":
+        known = {}
+        for name, member in shape.members.items():
+            known[member.serialization.get("name", name)] = member
+        seen = set()
+        for child in element:
+            name = local(child)
+            if name not in known:
+                problems.add(f"{where}.{name}: not in the shape {shape.name}")
+                continue
+            if name in seen:
+                problems.add(f"{where}.{name}: twice")
+            seen.add(name)
+            check(known[name], child, f"{where}.{name}", wrapped)
+        for name in shape.required_members:
+            if shape.members[name].serialization.get("name", name) not in seen:
+                problems.add(f"{where}.{name}: required, and not there")
+    elif kind == "list":
+        item = shape.member.serialization.get("name", "member" if wrapped else "item")
+        for child in element:
+            if local(child) != item:
+                problems.add(f"{where}: has {local(child)} where {item} was expected")
+            else:
+                check(shape.member, child, where + "[]", wrapped)
+    elif len(element):
+        problems.add(f"{where}: has children, expected a {kind}")
+    else:
+        try:
+            if kind in ("integer", "long"):
+                int(text)
+            elif kind in ("double", "float"):
+                float(text)
+            elif kind == "boolean" and text not in ("true", "false"):
+                raise ValueError(text)
+            elif kind == "timestamp":
+                datetime.datetime.fromisoformat(text.replace("Z", "+00:00"))
+        except ValueError:
+            problems.add(f"{where}: {text!r} is not a {kind}")
+        enum = getattr(shape, "enum", None)
+        if enum and text and text not in enum and "instanceType" not in where:
+            problems.add(f"{where}: {text!r} is not one of the values of {shape.name}")
+
+
+for line in open(sys.argv[1]):
+    answer = json.loads(line)
+    root = ET.fromstring(answer["body"])
+    where = answer["service"] + ":" + answer["action"]
+    if answer["status"] != 200:
+        names = {local(e) for e in root.iter()}
+        if not {"Code", "Message"} <= names:
+            problems.add(f"{where}: an error without Code and Message")
+        continue
+    operation = models[answer["service"]].operation_model(answer["action"])
+    if local(root) != answer["action"] + "Response":
+        problems.add(f"{where}: the root is {local(root)}")
+    wrapped = answer["service"] == "sts"
+    if wrapped:
+        root = next(e for e in root if local(e) == answer["action"] + "Result")
+    else:
+        ids = [e for e in root if local(e) == "requestId"]
+        if len(ids) != 1:
+            problems.add(f"{where}: has {len(ids)} requestIds")
+        for e in ids:
+            root.remove(e)
+    judged.add(answer["action"])
+    if operation.output_shape is None:
+        # EC2 answers these with <return>true</return>, which the model omits.
+        for e in root:
+            if local(e) != "return":
+                problems.add(f"{where}.{local(e)}: the operation has no output")
+        continue
+    check(operation.output_shape, root, where, wrapped)
+
+for p in sorted(problems):
+    print(p)
+print(f"{len(judged)} actions judged")
+sys.exit(1 if problems else 0)
