@@ -353,14 +353,25 @@ func (p *plan) remove(indices []int) error {
 		}
 		if stop < len(t.src) {
 			stop += lineBreak(t.src, stop, true)
-		} else if start > t.bom {
+		} else if start > t.bom && t.endKnown(rows, gone) {
 			// The last line of a file that ends without a line break: take the
-			// one before it, so that the file still ends without.
+			// one before it, so that the file still ends without, unless it is
+			// the last byte of a block of lines.
 			start = t.lineEnd(start - 1)
 		}
 		p.put(start, stop, "")
 	}
 	return nil
+}
+
+// endKnown says whether the end of the last row that stays is known.
+func (t *Template) endKnown(rows []entry, gone []bool) bool {
+	for i := len(rows) - 1; i >= 0; i-- {
+		if !gone[i] {
+			return t.contentEnd(rows[i]) >= 0
+		}
+	}
+	return true
 }
 
 // removeFlow takes runs of rows out, each with the comma on one of its sides.
