@@ -1,0 +1,365 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package rehearsal
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	sdk "github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
+)
+
+// lab is a server with a clock that the test turns.
+type lab struct {
+	*testing.T
+	server *Server
+	clock  *pace.Manual
+	ec2    *sdk.Client // of eu-central-1
+}
+
+func newLab(t *testing.T, latency string) *lab {
+	t.Helper()
+	p, err := pace.Parse(latency)
+	if err != nil {
+		t.Fatal(err)
+	}
+	clock := pace.NewManual(time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC))
+	l := &lab{T: t, clock: clock, server: New(Config{Clock: clock, Pace: p, Seed: "lab"})}
+	l.ec2 = l.in("eu-central-1")
+	return l
+}
+
+func (l *lab) in(region string) *sdk.Client {
+	return sdk.NewFromConfig(l.server.AWSConfig(region), func(o *sdk.Options) { o.RetryMaxAttempts = 1 })
+}
+
+func must[T any](l *lab) func(T, error) T {
+	return func(v T, err error) T {
+		l.Helper()
+		if err != nil {
+			l.Fatal(err)
+		}
+		return v
+	}
+}
+
+func (l *lab) wantCode(err error, code string) {
+	l.Helper()
+	var api smithy.APIError
+	if !errors.As(err, &api) || api.ErrorCode() != code {
+		l.Errorf("got %v, expected %s", err, code)
+	}
+}
+
+func (l *lab) source() string {
+	l.Helper()
+	out := must[*sdk.DescribeImagesOutput](l)(l.ec2.DescribeImages(l.Context(), &sdk.DescribeImagesInput{
+		Owners:  []string{"099720109477"},
+		Filters: []types.Filter{{Name: aws.String("name"), Values: []string{"*noble*amd64*"}}},
+	}))
+	return *out.Images[0].ImageId
+}
+
+func (l *lab) run() string {
+	l.Helper()
+	out := must[*sdk.RunInstancesOutput](l)(l.ec2.RunInstances(l.Context(), &sdk.RunInstancesInput{
+		ImageId: aws.String(l.source()), InstanceType: types.InstanceTypeG4dnXlarge, MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+	}))
+	return *out.Instances[0].InstanceId
+}
+
+func (l *lab) state(id string) string {
+	l.Helper()
+	out := must[*sdk.DescribeInstancesOutput](l)(l.ec2.DescribeInstances(l.Context(), &sdk.DescribeInstancesInput{InstanceIds: []string{id}}))
+	return string(out.Reservations[0].Instances[0].State.Name)
+}
+
+func (l *lab) image(region, id string) types.Image {
+	l.Helper()
+	out := must[*sdk.DescribeImagesOutput](l)(l.in(region).DescribeImages(l.Context(), &sdk.DescribeImagesInput{ImageIds: []string{id}}))
+	return out.Images[0]
+}
+
+func TestInstanceStates(t *testing.T) {
+	one := func(id string) []string { return []string{id} }
+	start := func(l *lab, id string) error {
+		_, err := l.ec2.StartInstances(l.Context(), &sdk.StartInstancesInput{InstanceIds: one(id)})
+		return err
+	}
+	stop := func(l *lab, id string) error {
+		_, err := l.ec2.StopInstances(l.Context(), &sdk.StopInstancesInput{InstanceIds: one(id)})
+		return err
+	}
+	reboot := func(l *lab, id string) error {
+		_, err := l.ec2.RebootInstances(l.Context(), &sdk.RebootInstancesInput{InstanceIds: one(id)})
+		return err
+	}
+	terminate := func(l *lab, id string) error {
+		_, err := l.ec2.TerminateInstances(l.Context(), &sdk.TerminateInstancesInput{InstanceIds: one(id)})
+		return err
+	}
+	bake := func(l *lab, id string) error {
+		_, err := l.ec2.CreateImage(l.Context(), &sdk.CreateImageInput{InstanceId: aws.String(id), Name: aws.String("x-" + id)})
+		return err
+	}
+	verbs := map[string]func(*lab, string) error{"start": start, "stop": stop, "reboot": reboot, "terminate": terminate, "bake": bake}
+	// How an instance gets into each state, and what each verb answers there.
+	for _, row := range []struct {
+		state  string
+		reach  func(*lab, string) error
+		wait   time.Duration
+		refuse map[string]string
+	}{
+		{"pending", nil, 0, map[string]string{"stop": "IncorrectInstanceState", "reboot": "IncorrectInstanceState", "bake": "IncorrectState"}},
+		{"running", nil, 9 * time.Second, nil},
+		{"stopping", stop, 9 * time.Second, map[string]string{"start": "IncorrectInstanceState", "reboot": "IncorrectInstanceState"}},
+		{"stopped", stop, 22 * time.Second, map[string]string{"reboot": "IncorrectInstanceState"}},
+		{"shutting-down", terminate, 9 * time.Second, map[string]string{"start": "IncorrectInstanceState", "stop": "IncorrectInstanceState", "reboot": "IncorrectInstanceState", "bake": "IncorrectState"}},
+		{"terminated", terminate, 14 * time.Second, map[string]string{"start": "IncorrectInstanceState", "stop": "IncorrectInstanceState", "reboot": "IncorrectInstanceState", "bake": "IncorrectState"}},
+	} {
+		for verb, do := range verbs {
+			t.Run(row.state+"/"+verb, func(t *testing.T) {
+				l := newLab(t, "running=9s,stopped=13s,terminated=5s,image=31s,copy=47s")
+				id := l.run()
+				l.clock.Advance(min(row.wait, 9*time.Second))
+				if row.reach != nil {
+					if err := row.reach(l, id); err != nil {
+						t.Fatal(err)
+					}
+					l.clock.Advance(row.wait - 9*time.Second)
+				}
+				if have := l.state(id); have != row.state {
+					t.Fatalf("is %s, expected %s", have, row.state)
+				}
+				err := do(l, id)
+				if code := row.refuse[verb]; code != "" {
+					l.wantCode(err, code)
+				} else if err != nil {
+					t.Errorf("%s: %v", verb, err)
+				}
+			})
+		}
+	}
+}
+
+func TestTransitionsTakeTheirTime(t *testing.T) {
+	l := newLab(t, "running=9s,stopped=13s,terminated=5s")
+	id := l.run()
+	check := func(after time.Duration, want string) {
+		t.Helper()
+		l.clock.Advance(after)
+		if have := l.state(id); have != want {
+			t.Errorf("is %s, expected %s", have, want)
+		}
+	}
+	check(8999*time.Millisecond, "pending")
+	check(time.Millisecond, "running")
+	must[*sdk.StopInstancesOutput](l)(l.ec2.StopInstances(t.Context(), &sdk.StopInstancesInput{InstanceIds: []string{id}}))
+	check(12*time.Second, "stopping")
+	check(time.Second, "stopped")
+	must[*sdk.TerminateInstancesOutput](l)(l.ec2.TerminateInstances(t.Context(), &sdk.TerminateInstancesInput{InstanceIds: []string{id}}))
+	check(4*time.Second, "shutting-down")
+	check(time.Second, "terminated")
+	if left := l.server.Inventory(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+	l.clock.Advance(2 * time.Hour)
+	_, err := l.ec2.DescribeInstances(t.Context(), &sdk.DescribeInstancesInput{InstanceIds: []string{id}})
+	l.wantCode(err, "InvalidInstanceID.NotFound")
+}
+
+func TestImageAndCopyProgress(t *testing.T) {
+	for _, row := range []struct {
+		model string
+		want  [4]string // at 0, 37 and 99 % of the time, and when over
+	}{
+		{"linear", [4]string{"0%", "37%", "99%", "100%"}},
+		{"steps", [4]string{"0%", "30%", "90%", "100%"}},
+		{"none", [4]string{"", "", "", "100%"}},
+		{"stuck", [4]string{"0%", "74%", "99%", "100%"}},
+	} {
+		t.Run(row.model, func(t *testing.T) {
+			l := newLab(t, "instant,image=100s,copy=200s,progress="+row.model)
+			id := l.run()
+			img := *must[*sdk.CreateImageOutput](l)(l.ec2.CreateImage(t.Context(), &sdk.CreateImageInput{InstanceId: &id, Name: aws.String("baked")})).ImageId
+			watch := func(region, image string, total time.Duration) {
+				t.Helper()
+				passed := time.Duration(0)
+				for n, percent := range []time.Duration{0, 37, 99, 100} {
+					l.clock.Advance(total*percent/100 - passed)
+					passed = total * percent / 100
+					shown := l.image(region, image)
+					snap := *shown.BlockDeviceMappings[0].Ebs.SnapshotId
+					out := must[*sdk.DescribeSnapshotsOutput](l)(l.in(region).DescribeSnapshots(t.Context(), &sdk.DescribeSnapshotsInput{SnapshotIds: []string{snap}}))
+					if have := *out.Snapshots[0].Progress; have != row.want[n] {
+						t.Errorf("at %d %% of the time the progress is %q, expected %q", percent, have, row.want[n])
+					}
+					want := types.ImageStatePending
+					if percent == 100 {
+						want = types.ImageStateAvailable
+					}
+					if shown.State != want {
+						t.Errorf("at %d %% the image is %s, expected %s", percent, shown.State, want)
+					}
+				}
+			}
+			_, err := l.in("us-east-1").CopyImage(t.Context(), &sdk.CopyImageInput{SourceRegion: aws.String("eu-central-1"), SourceImageId: &img, Name: aws.String("baked")})
+			l.wantCode(err, "InvalidAMIID.Unavailable")
+			watch("eu-central-1", img, 100*time.Second)
+			copied := *must[*sdk.CopyImageOutput](l)(l.in("us-east-1").CopyImage(t.Context(), &sdk.CopyImageInput{
+				SourceRegion: aws.String("eu-central-1"), SourceImageId: &img, Name: aws.String("baked"),
+			})).ImageId
+			watch("us-east-1", copied, 200*time.Second)
+		})
+	}
+}
+
+func TestCopyEndsAsFailed(t *testing.T) {
+	l := newLab(t, "instant,copy=10s")
+	l.server.AddFault(Fault{CopyRegion: "eu-west-2", State: "failed"})
+	source := l.source()
+	end := map[string]types.ImageState{"eu-west-1": "available", "eu-west-2": "failed"}
+	ids := map[string]string{}
+	for region := range end {
+		ids[region] = *must[*sdk.CopyImageOutput](l)(l.in(region).CopyImage(t.Context(), &sdk.CopyImageInput{
+			SourceRegion: aws.String("eu-central-1"), SourceImageId: &source, Name: aws.String("copied"),
+		})).ImageId
+	}
+	l.clock.Advance(10 * time.Second)
+	for region, want := range end {
+		img := l.image(region, ids[region])
+		if img.State != want {
+			t.Errorf("the copy in %s is %s, expected %s", region, img.State, want)
+		}
+		if want == "failed" && (img.StateReason == nil || *img.StateReason.Message == "") {
+			t.Error("a failed image says no reason")
+		}
+		for _, r := range l.server.Inventory()[region] {
+			if r.Leaked() != (want == "failed") {
+				t.Errorf("%s: %+v", region, r)
+			}
+		}
+	}
+}
+
+func TestFaultsHitTheirCall(t *testing.T) {
+	l := newLab(t, "instant")
+	source := l.source()
+	launch := func(kind types.InstanceType) error {
+		_, err := l.ec2.RunInstances(t.Context(), &sdk.RunInstancesInput{ImageId: &source, InstanceType: kind, MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
+		return err
+	}
+	l.server.AddFault(Fault{Action: "RunInstances", Where: map[string]string{"InstanceType": "g5.xlarge"}, Nth: 2, Code: "InsufficientInstanceCapacity"})
+	for n, row := range []struct {
+		kind types.InstanceType
+		code string
+	}{{"g5.xlarge", ""}, {"g4dn.xlarge", ""}, {"g5.xlarge", "InsufficientInstanceCapacity"}, {"g5.xlarge", ""}} {
+		if err := launch(row.kind); row.code != "" {
+			l.wantCode(err, row.code)
+		} else if err != nil {
+			t.Errorf("launch %d: %v", n, err)
+		}
+	}
+	if n := l.server.Calls()["eu-central-1"]["RunInstances"]; n != 4 {
+		t.Errorf("counted %d calls, expected 4", n)
+	}
+}
+
+func TestNewIdsAreNotFoundForAMoment(t *testing.T) {
+	l := newLab(t, "instant,notfound=200ms")
+	id := l.run()
+	_, err := l.ec2.DescribeInstances(t.Context(), &sdk.DescribeInstancesInput{InstanceIds: []string{id}})
+	l.wantCode(err, "InvalidInstanceID.NotFound")
+	l.clock.Advance(200 * time.Millisecond)
+	if have := l.state(id); have != "running" {
+		t.Errorf("is %s", have)
+	}
+}
+
+func TestDryRunChangesNothing(t *testing.T) {
+	l := newLab(t, "instant")
+	id := l.run()
+	img := *must[*sdk.CreateImageOutput](l)(l.ec2.CreateImage(t.Context(), &sdk.CreateImageInput{InstanceId: &id, Name: aws.String("baked")})).ImageId
+	snap := *l.image("eu-central-1", img).BlockDeviceMappings[0].Ebs.SnapshotId
+	before := fmt.Sprint(l.server.Inventory(), l.image("eu-central-1", img).Description)
+	dry, ctx, source := aws.Bool(true), t.Context(), l.source()
+	name := aws.String("name")
+	for verb, err := range map[string]error{
+		"RunInstances": second(l.ec2.RunInstances(ctx, &sdk.RunInstancesInput{DryRun: dry, ImageId: &source, InstanceType: "g5.xlarge", MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})),
+		"Stop":         second(l.ec2.StopInstances(ctx, &sdk.StopInstancesInput{DryRun: dry, InstanceIds: []string{id}})),
+		"Terminate":    second(l.ec2.TerminateInstances(ctx, &sdk.TerminateInstancesInput{DryRun: dry, InstanceIds: []string{id}})),
+		"CreateImage":  second(l.ec2.CreateImage(ctx, &sdk.CreateImageInput{DryRun: dry, InstanceId: &id, Name: name})),
+		"CopyImage":    second(l.ec2.CopyImage(ctx, &sdk.CopyImageInput{DryRun: dry, SourceImageId: &img, SourceRegion: aws.String("eu-central-1"), Name: name})),
+		"Deregister":   second(l.ec2.DeregisterImage(ctx, &sdk.DeregisterImageInput{DryRun: dry, ImageId: &img})),
+		"Modify":       second(l.ec2.ModifyImageAttribute(ctx, &sdk.ModifyImageAttributeInput{DryRun: dry, ImageId: &img, Description: &types.AttributeValue{Value: name}})),
+		"CopySnapshot": second(l.ec2.CopySnapshot(ctx, &sdk.CopySnapshotInput{DryRun: dry, SourceRegion: aws.String("eu-central-1"), SourceSnapshotId: &snap})),
+		"CreateKey":    second(l.ec2.CreateKeyPair(ctx, &sdk.CreateKeyPairInput{DryRun: dry, KeyName: name})),
+		"CreateGroup":  second(l.ec2.CreateSecurityGroup(ctx, &sdk.CreateSecurityGroupInput{DryRun: dry, GroupName: name, Description: name})),
+		"CreateTags":   second(l.ec2.CreateTags(ctx, &sdk.CreateTagsInput{DryRun: dry, Resources: []string{img}, Tags: []types.Tag{{Key: name, Value: name}}})),
+	} {
+		var api smithy.APIError
+		if !errors.As(err, &api) || api.ErrorCode() != "DryRunOperation" {
+			t.Errorf("%s: %v", verb, err)
+		}
+	}
+	if after := fmt.Sprint(l.server.Inventory(), l.image("eu-central-1", img).Description); after != before {
+		t.Errorf("dry runs made\n%s\nof\n%s", after, before)
+	}
+}
+
+func second[T any](_ T, err error) error { return err }
+
+func TestDuplicateNameOfACopy(t *testing.T) {
+	l := newLab(t, "instant")
+	source := l.source()
+	input := func() *sdk.CopyImageInput { // anew, since the SDK leaves its client token in it
+		return &sdk.CopyImageInput{SourceRegion: aws.String("eu-central-1"), SourceImageId: &source, Name: aws.String("taken")}
+	}
+	first := *must[*sdk.CopyImageOutput](l)(l.in("us-west-2").CopyImage(t.Context(), input())).ImageId
+	_, err := l.in("us-west-2").CopyImage(t.Context(), input())
+	l.wantCode(err, "InvalidAMIName.Duplicate")
+	if !strings.Contains(err.Error(), "AMI name taken is already in use by AMI "+first) {
+		t.Errorf("says %v", err)
+	}
+	if _, err := l.in("us-west-1").CopyImage(t.Context(), input()); err != nil {
+		t.Errorf("the name is taken in one region only: %v", err)
+	}
+}
+
+func TestSeedsHaveSubnetsAndIdsOfTheirOwn(t *testing.T) {
+	l := newLab(t, "instant")
+	seen := []string{}
+	for _, region := range []string{"eu-central-1", "us-east-1", "ap-northeast-1"} {
+		out := must[*sdk.DescribeImagesOutput](l)(l.in(region).DescribeImages(t.Context(), &sdk.DescribeImagesInput{Owners: []string{"099720109477", "136693071363"}}))
+		if len(out.Images) != 10 {
+			t.Errorf("%s has %d public images", region, len(out.Images))
+		}
+		for _, img := range out.Images {
+			if slices.Contains(seen, *img.ImageId) {
+				t.Errorf("%s is there twice", *img.ImageId)
+			}
+			seen = append(seen, *img.ImageId)
+		}
+	}
+}
+
+func TestSessionNeverLeavesLoopback(t *testing.T) {
+	t.Setenv("HTTP_PROXY", "http://192.0.2.1:3128")
+	t.Setenv("AWS_ENDPOINT_URL_EC2", "http://192.0.2.2")
+	s := &Session{Endpoint: "http://192.0.2.3:80", AccessKey: "k", SecretKey: "s"}
+	client := sdk.NewFromConfig(s.AWSConfig("eu-central-1"), func(o *sdk.Options) { o.RetryMaxAttempts = 1 })
+	_, err := client.DescribeRegions(t.Context(), &sdk.DescribeRegionsInput{})
+	if !errors.Is(err, ErrNotLoopback) || !strings.Contains(err.Error(), "192.0.2.3:80") {
+		t.Errorf("got %v", err)
+	}
+}
