@@ -46,6 +46,17 @@ func grown(src []byte, size int) []byte {
 	return append(bytes.ReplaceAll(b.Bytes(), []byte("|-\n        none"), []byte("none")), src...)
 }
 
+// commentsOf lists all text behind a hash, a line each.
+func commentsOf(src []byte) string {
+	var all []string
+	for _, line := range strings.FieldsFunc(string(src), func(r rune) bool { return r == '\n' || r == '\r' }) {
+		if i := strings.Index(line, "#"); i >= 0 {
+			all = append(all, line[i:])
+		}
+	}
+	return strings.Join(all, "\n")
+}
+
 // TestCorpus makes every edit in every template. None may be refused; the bytes
 // outside the map stay, and so does what the property test checks.
 func TestCorpus(t *testing.T) {
@@ -78,6 +89,9 @@ func TestCorpus(t *testing.T) {
 				if err != nil {
 					t.Errorf("%v: %v", edit, err)
 					continue
+				}
+				if removes := edit[0].Remove; !removes && commentsOf(out) != commentsOf(src) {
+					t.Errorf("%v: comments changed\n%s", edit, out)
 				}
 				if bytes.Equal(out, src) {
 					t.Errorf("%v: nothing changed", edit)

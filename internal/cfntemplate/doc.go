@@ -18,8 +18,8 @@
 // A new row or cell is written as its siblings are: indentation, quotes, flow or
 // block, the room around the colon, commas, line ends. Before Apply returns, the
 // result is parsed again and compared with the original: outside the spliced
-// spans every byte, and inside the section every key, value, tag, style, anchor
-// and comment must be what it was. If anything differs, Apply returns an error
+// spans every byte, and inside the section every key, value, tag, style and
+// anchor, must be what it was. If anything differs, Apply returns an error
 // and no bytes.
 //
 // What cannot be edited without a guess is refused, with file:line:col and the

@@ -253,19 +253,3 @@ func skipProperties(src []byte, at int, tag string) int {
 }
 
 func isSpace(c byte) bool { return c == ' ' || c == '\t' || c == '\n' || c == '\r' }
-
-// comments lists the comment lines of nodes and of all below them.
-func comments(nodes ...*yaml.Node) []string {
-	var all []string
-	for _, n := range nodes {
-		for _, c := range []string{n.HeadComment, n.LineComment, n.FootComment} {
-			for _, line := range strings.Split(c, "\n") {
-				if line = strings.TrimSpace(line); line != "" {
-					all = append(all, line)
-				}
-			}
-		}
-		all = append(all, comments(n.Content...)...)
-	}
-	return all
-}

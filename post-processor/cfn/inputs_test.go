@@ -75,7 +75,7 @@ func TestInputs(t *testing.T) {
 		{why: "a manifest: the newest build of each region, this build before it", settings: map[string]any{"manifest": "DIR/manifest.json", "attributes": map[string]string{"rig": "AMI"}, "packer_build_name": "rig"},
 			id: "eu-west-2:" + amiB, said: []string{"eu-west-1.AMI: (none) -> ami-002", "eu-west-2.AMI: (none) -> ami-0b"}},
 		{why: "a manifest of two architectures", settings: map[string]any{"manifest": "DIR/manifest.json", "attributes": both, "verify_amis": true}, id: "null",
-			said: []string{"eu-west-1.AMI: (none) -> ami-002", "eu-west-2.AMI: (none) -> ami-001", "us-east-1.Arm: (none) -> ami-0a03"}},
+			said: []string{"eu-west-1.AMI: (none) -> ami-002", "eu-west-2.AMI: (none) -> ami-001", "us-east-1.Arm: (none) -> ami-0a3"}},
 		{why: "required: build is what the build was to reach", settings: map[string]any{"required_regions": []string{"build"}}, id: "us-east-1:" + amiB,
 			state: map[string]any{"ethminer.build": `{"regions": ["us-east-1", "eu-west-3"]}`}, err: "eu-west-3.AMI"},
 		{why: "a state that is no build's is as if it were not there", id: "us-east-1:" + amiB, state: map[string]any{"ethminer.build": 7, "ethminer.rehearsal": "no"},
