@@ -1,0 +1,150 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cfn
+
+import (
+	"bytes"
+	"flag"
+	"fmt"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/rogpeppe/go-internal/diff"
+)
+
+var table = flag.Bool("table", false, "measure and print the table")
+
+const ami = "ami-0123456789abcdef0"
+
+type subject struct {
+	name  string
+	src   []byte
+	rows  int
+	peers []Peer
+}
+
+// subjects are the templates; with 200 rows the smallest is as large as its
+// map, which is more than 5 KB.
+func subjects() []subject {
+	var all []subject
+	for _, rows := range []int{8, 200} {
+		for _, size := range []int{5_000, 125_000, 1_000_000} {
+			all = append(all, subject{"YAML", YAML(size, rows), rows, YAMLPeers}, subject{"JSON", JSON(size, rows), rows, JSONPeers})
+		}
+	}
+	return all
+}
+
+// edited is what a perfect edit of the middle row returns.
+func edited(s subject) (region string, want []byte) {
+	return Region(s.rows / 2), bytes.Replace(s.src, []byte(Old(s.rows/2)), []byte(ami), 1)
+}
+
+// foreign counts the bytes of the lines that differ from a perfect edit: those
+// that are gone and those that are new.
+func foreign(want, got []byte) int {
+	n := 0
+	for i, line := range bytes.Split(diff.Diff("want", want, "got", got), []byte("\n")) {
+		if i >= 3 && len(line) > 0 && (line[0] == '+' || line[0] == '-') {
+			n += len(line) // its own byte stands for the line break
+		}
+	}
+	return n
+}
+
+// TestOurs: what is measured is right.
+func TestOurs(t *testing.T) {
+	for _, s := range subjects() {
+		region, want := edited(s)
+		if got, err := Ours.Set(s.src, region, ami); err != nil || !bytes.Equal(got, want) {
+			t.Errorf("%s of %d bytes: %v, %d bytes changed outside the edit", s.name, len(s.src), err, foreign(want, got))
+		}
+	}
+}
+
+// TestTable prints the table of docs/benchmarks/cfn.md.
+func TestTable(t *testing.T) {
+	if !*table {
+		t.Skip("SKIPPED: needs -table: it measures for minutes")
+	}
+	fmt.Printf("%s, %s/%s, %d CPUs. Time: the fastest of the runs made in 2 s (3 at least).\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU())
+	for _, format := range []string{"YAML", "JSON"} {
+		fmt.Printf("| %s | rows | size | time | allocations | allocated | bytes changed outside the edit |\n|---|--:|--:|--:|--:|--:|--:|\n", format)
+		for _, s := range subjects() {
+			if s.name != format {
+				continue
+			}
+			region, want := edited(s)
+			for _, p := range s.peers {
+				if strings.HasPrefix(p.Name, "jq") {
+					if _, err := exec.LookPath("jq"); err != nil {
+						continue
+					}
+				}
+				line := fmt.Sprintf("| %s | %d | %d KB | ", p.Name, s.rows, (len(s.src)+500)/1000)
+				got, err := p.Set(s.src, region, ami)
+				if err != nil {
+					fmt.Printf("%s refused: %v | | | |\n", line, err)
+					continue
+				}
+				changed := "-"
+				if got != nil {
+					changed = fmt.Sprint(foreign(want, got))
+				}
+				best, allocs, size := measure(func() { _, _ = p.Set(s.src, region, ami) })
+				if strings.HasPrefix(p.Name, "jq") {
+					fmt.Printf("%s%s | - | - | %s |\n", line, nice(best), changed)
+					continue
+				}
+				fmt.Printf("%s%s | %d | %d KB | %s |\n", line, nice(best), allocs, size/1000, changed)
+			}
+		}
+		fmt.Println()
+	}
+}
+
+func nice(d time.Duration) string {
+	if d < time.Millisecond {
+		return fmt.Sprintf("%.0f µs", float64(d)/float64(time.Microsecond))
+	}
+	return fmt.Sprintf("%.1f ms", float64(d)/float64(time.Millisecond))
+}
+
+// measure runs f for a while: the fastest run, which other work on the machine
+// disturbed least, and what a run allocates.
+func measure(f func()) (best time.Duration, allocs, size uint64) {
+	var times []time.Duration
+	var before, after runtime.MemStats
+	runtime.GC()
+	runtime.ReadMemStats(&before)
+	for start := time.Now(); len(times) < 3 || time.Since(start) < 2*time.Second; {
+		t := time.Now()
+		f()
+		times = append(times, time.Since(t))
+	}
+	runtime.ReadMemStats(&after)
+	n := uint64(len(times))
+	return slices.Min(times), (after.Mallocs - before.Mallocs) / n, (after.TotalAlloc - before.TotalAlloc) / n
+}
+
+func BenchmarkSet(b *testing.B) {
+	for _, s := range subjects() {
+		region, _ := edited(s)
+		for _, p := range s.peers {
+			b.Run(fmt.Sprintf("%s/rows=%d/KB=%d/%s", s.name, s.rows, (len(s.src)+500)/1000, strings.ReplaceAll(p.Name, " ", "-")), func(b *testing.B) {
+				b.ReportAllocs()
+				b.SetBytes(int64(len(s.src)))
+				for b.Loop() {
+					if _, err := p.Set(s.src, region, ami); err != nil {
+						b.Skip(err)
+					}
+				}
+			})
+		}
+	}
+}
