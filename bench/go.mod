@@ -21,5 +21,3 @@ require (
 
 replace github.com/eth-mining/packer-plugin-ethminer => ../
 
-// The main module's own; a replacement holds only where it is written.
-replace github.com/zclconf/go-cty => github.com/nywilken/go-cty v1.13.3

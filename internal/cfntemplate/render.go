@@ -358,6 +358,9 @@ func (p *plan) addEntries(n *node, write func(style) []string) error {
 	if v := last.val; v.start == v.end && v.end > last.key.end && t.src[v.end-1] != ':' {
 		return t.errorf(last.key.start, "%s has no value; write null behind it", last.key.text)
 	}
+	if v := last.val.tail(); v.kind == scalar && v.end == v.body && v.body > v.start {
+		return t.errorf(v.start, "here is a tag or an anchor and no value, and a new entry would follow; write \"\" behind it")
+	}
 	texts := write(t.styleOf(n))
 	if n.flow {
 		_, _, sep := t.gaps(n)

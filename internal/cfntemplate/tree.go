@@ -44,6 +44,17 @@ func (n *node) find(key string) int {
 	return -1
 }
 
+// tail is the last value in n, which may be n itself.
+func (n *node) tail() *node {
+	switch {
+	case len(n.entry) > 0:
+		return n.entry[len(n.entry)-1].val.tail()
+	case len(n.item) > 0:
+		return n.item[len(n.item)-1].tail()
+	}
+	return n
+}
+
 // intrinsic says whether n is a function call (a tag such as !Ref, or an object
 // {"Ref": ...}). CloudFormation takes none in Mappings, so in a cell it can only
 // be a placeholder.
