@@ -355,11 +355,10 @@ func (p *plan) addEntries(n *node, write func(style) []string) error {
 	if last.val.end < 0 {
 		return t.errorf(last.val.start, "the value of %s spans several lines, and a new entry would follow it; write it on one line", last.key.text)
 	}
-	if v := last.val; v.start == v.end && v.end > last.key.end && t.src[v.end-1] != ':' {
-		return t.errorf(last.key.start, "%s has no value; write null behind it", last.key.text)
-	}
-	if v := last.val.tail(); v.kind == scalar && v.end == v.body && v.body > v.start {
-		return t.errorf(v.start, "here is a tag or an anchor and no value, and a new entry would follow; write \"\" behind it")
+	switch e := last.tail(); {
+	case e.val.kind != scalar || e.val.end != e.val.body:
+	case e.val.body > e.val.start, e.val.end > e.key.end && t.src[e.val.end-1] != ':':
+		return t.errorf(e.key.start, "%s has no value, only a tag, an anchor or a comment, and a new entry would follow; write \"\" behind it", e.key.text)
 	}
 	texts := write(t.styleOf(n))
 	if n.flow {

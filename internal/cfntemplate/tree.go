@@ -44,15 +44,12 @@ func (n *node) find(key string) int {
 	return -1
 }
 
-// tail is the last value in n, which may be n itself.
-func (n *node) tail() *node {
-	switch {
-	case len(n.entry) > 0:
-		return n.entry[len(n.entry)-1].val.tail()
-	case len(n.item) > 0:
-		return n.item[len(n.item)-1].tail()
+// tail is the last entry in e, which may be e itself.
+func (e entry) tail() entry {
+	if n := len(e.val.entry); n > 0 {
+		return e.val.entry[n-1].tail()
 	}
-	return n
+	return e
 }
 
 // intrinsic says whether n is a function call (a tag such as !Ref, or an object
