@@ -283,6 +283,9 @@ func (p *plan) fill(e entry, write func(block bool, indent string) string, model
 	if colon >= len(t.src) || t.src[colon] != ':' {
 		return t.errorf(e.key.start, "%s has no value; write {} there", e.key.text)
 	}
+	if v.start == v.end && v.end != colon+1 {
+		return t.errorf(e.key.start, "%s has no value, only a tag or a comment; write {} there", e.key.text)
+	}
 	switch {
 	case block && v.start == v.end:
 		// Behind the comment that may follow the colon.
