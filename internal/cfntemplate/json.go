@@ -60,7 +60,7 @@ func (t *Template) parseJSON() error {
 	if _, err := r.dec.ReadToken(); err != nil {
 		return t.jsonError(r, err)
 	}
-	if _, err := r.dec.ReadToken(); err != io.EOF {
+	if _, err := r.dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return t.errorf(t.bom+int(r.dec.InputOffset()), "there is text after the template's closing brace; remove it")
 	}
 	return nil

@@ -50,13 +50,13 @@ func (t *Template) parseYAML() error {
 func (t *Template) decodeYAML(src []byte) (*yaml.Node, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(src))
 	var doc, next yaml.Node
-	if err := dec.Decode(&doc); err == io.EOF || err == nil && len(doc.Content) == 0 {
+	if err := dec.Decode(&doc); errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
 		return nil, &Error{File: t.name, Msg: "the template is empty"}
 	} else if err != nil {
 		return nil, t.yamlError(err)
 	}
 	switch err := dec.Decode(&next); {
-	case err == io.EOF:
+	case errors.Is(err, io.EOF):
 		return &doc, nil
 	case err != nil:
 		return nil, t.yamlError(err)

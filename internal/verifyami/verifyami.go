@@ -18,7 +18,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/smithy-go"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 )
 
 // API is what is asked of a region's EC2.
@@ -101,7 +102,7 @@ func (v Verifier) available(ctx context.Context, client API, want Image) (*ec2ty
 	for said := false; ; waited += interval {
 		out, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{want.ID}})
 		switch {
-		case err != nil && code(err) == "InvalidAMIID.NotFound", err == nil && len(out.Images) == 0:
+		case ec2api.IsNotFound(err), err == nil && len(out.Images) == 0:
 			return nil, errors.New("no such image is visible there to these credentials")
 		case err != nil:
 			return nil, fmt.Errorf("asking for the image: %w", err)
@@ -167,14 +168,6 @@ func (v Verifier) launchable(ctx context.Context, client API, image *ec2types.Im
 		hint = "it is shared with an organization, whose members are not known here: take them out of launch_accounts if they belong to it"
 	}
 	return fmt.Errorf("the accounts %s may not launch it; %s", strings.Join(others, ", "), hint)
-}
-
-func code(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
 }
 
 func sleep(ctx context.Context, d time.Duration) error {
