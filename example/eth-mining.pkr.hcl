@@ -27,6 +27,12 @@ variable "rehearsal_instance" {
   description = "What a rehearsal provisions: a Linux sandbox (needs root), or none."
 }
 
+variable "miner_source" {
+  type        = string
+  default     = ""
+  description = "The folder of an ethminer that builds with CMake; empty: the reference miner, a stand-in."
+}
+
 variable "min_hashrate" {
   type        = string
   default     = ""
@@ -34,8 +40,7 @@ variable "min_hashrate" {
 }
 
 locals {
-  # A rehearsal has a CPU and must not touch the real template: it builds the
-  # reference miner, which computes real Ethash, and writes a template of its own.
+  # A rehearsal must not touch the real template: it writes one of its own.
   template   = "${path.root}/eth-mining-cfn.template"
   output_dir = "${path.root}/../build/rehearsal"
 }
@@ -80,8 +85,10 @@ build {
   sources = ["source.ethminer-ami.eth-mining"]
 
   provisioner "ethminer-gpu" {
-    source             = "${path.root}/miner"
-    benchmark_block    = var.rehearsal ? 1 : 12000000
+    source             = var.miner_source != "" ? var.miner_source : "${path.root}/miner"
+    device             = var.rehearsal ? "cpu" : "auto"
+    benchmark_block    = var.rehearsal ? 1 : 11700000 # epoch 0, or 390: about Ethereum Classic's DAG today
+    benchmark_warmup   = var.rehearsal ? "2s" : "30s"
     benchmark_duration = var.rehearsal ? "5s" : "60s"
     min_hashrate       = var.min_hashrate
   }

@@ -6,7 +6,7 @@ package ami
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log"
 	"sort"
 	"strings"
 
@@ -29,6 +29,9 @@ const (
 	StateRehearsal = "ethminer.rehearsal"
 	// StateRehearsalDir is the folder of the rehearsal's server.
 	StateRehearsalDir = "ethminer.rehearsal_state"
+	// StateRemoval holds the AWS CLI commands that remove the images and their
+	// snapshots, a line each.
+	StateRemoval = "ethminer.removal"
 )
 
 // Artifact is a set of images, one a region.
@@ -36,6 +39,8 @@ type Artifact struct {
 	images  map[string]distribute.Image // by region
 	state   map[string]any
 	clients *ec2api.Clients
+	// measured is the benchmark's rate and how it came about; empty without one.
+	measured string
 	// deregister makes Destroy remove the images.
 	deregister bool
 }
@@ -53,9 +58,14 @@ func (a *Artifact) Id() string {
 	return strings.Join(a.lines(":"), ",")
 }
 
-// String is what Packer prints at a build's end.
+// String is what Packer prints at a build's end: amazon-ebs's lines, then the
+// rate that the images were measured at, if they were.
 func (a *Artifact) String() string {
-	return "AMIs were created:\n" + strings.Join(a.lines(": "), "\n") + "\n"
+	text := "AMIs were created:\n" + strings.Join(a.lines(": "), "\n") + "\n"
+	if a.measured != "" {
+		text += "hash rate: " + a.measured + "\n"
+	}
+	return text
 }
 
 func (a *Artifact) lines(separator string) []string {
@@ -69,8 +79,11 @@ func (a *Artifact) lines(separator string) []string {
 
 // State returns the value of one of the documented keys, else nil.
 func (a *Artifact) State(name string) any {
-	if name == registryimage.ArtifactStateURI {
+	switch name {
+	case registryimage.ArtifactStateURI:
 		return a.registryImages()
+	case StateRemoval:
+		return a.removal()
 	}
 	return a.state[name]
 }
@@ -104,16 +117,24 @@ func (a *Artifact) amis() map[string]string {
 }
 
 // Destroy is called when a post-processor fails, or does not keep its input.
-// An hour's work is not thrown away for that: the images stay, and the error
-// lists the commands that remove them, unless deregister_on_destroy is set.
+// An hour's work is not thrown away for that: the images stay, unless
+// deregister_on_destroy is set.
+//
+// It returns no error to say so: the SDK cannot decode an error of Destroy, and
+// Packer would print the decoder's complaint instead. The commands that remove
+// the images are in the log, and under StateRemoval.
 func (a *Artifact) Destroy() error {
 	if !a.deregister {
-		return fmt.Errorf("the images were kept, for their build is good (deregister_on_destroy = true would "+
-			"remove them). To remove them by hand:\n%s", strings.Join(a.removeCommands(), "\n"))
+		log.Printf("[WARN] the images are kept (deregister_on_destroy is false). To remove them:\n%s", a.removal())
+		return nil
 	}
 	ctx, cancel := cleanupContext()
 	defer cancel()
-	return a.remove(ctx)
+	err := a.remove(ctx)
+	if err != nil {
+		log.Printf("[ERROR] removing the images: %s. To remove them by hand:\n%s", err, a.removal())
+	}
+	return err
 }
 
 func (a *Artifact) remove(ctx context.Context) error {
@@ -125,7 +146,8 @@ func (a *Artifact) remove(ctx context.Context) error {
 	return errors.Join(failures...)
 }
 
-func (a *Artifact) removeCommands() []string {
+// removal returns the commands that remove the images, a line each.
+func (a *Artifact) removal() string {
 	var book ledger.Ledger
 	for region, image := range a.images {
 		book.Add(ledger.Entry{Kind: ledger.Image, Region: region, ID: image.ID})
@@ -137,7 +159,7 @@ func (a *Artifact) removeCommands() []string {
 	sort.SliceStable(entries, func(i, j int) bool { return entries[i].Region < entries[j].Region })
 	commands := make([]string, len(entries))
 	for i, entry := range entries {
-		commands[i] = "  " + entry.Command()
+		commands[i] = entry.Command()
 	}
-	return commands
+	return strings.Join(commands, "\n")
 }

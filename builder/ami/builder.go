@@ -94,6 +94,9 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if len(job.images) == 0 {
 		return nil, nil
 	}
+	if !c.DeregisterOnDestroy {
+		ui.Sayf("%d images are made, and stay also if a post-processor fails", len(job.images))
+	}
 	return job.artifact(state)
 }
 
@@ -219,6 +222,7 @@ func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
 	return &Artifact{
 		images:     images,
 		clients:    j.clients,
+		measured:   j.measured,
 		deregister: j.config.DeregisterOnDestroy,
 		state: map[string]any{
 			keyGeneratedData:  generated,

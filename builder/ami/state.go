@@ -43,6 +43,8 @@ type build struct {
 
 	image  distribute.Image   // the image of the build's region, or the intermediary
 	images []distribute.Image // what the artifact will name
+
+	measured string // the benchmark's rate, for people
 }
 
 func buildOf(state multistep.StateBag) *build { return state.Get(keyBuild).(*build) }

@@ -6,16 +6,14 @@ package ami
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"io"
 	"log"
 
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
-)
 
-// benchmarkPath is where ethminer-gpu leaves its result on the instance.
-const benchmarkPath = "/etc/ethminer/benchmark.json"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+)
 
 // stepReadBenchmark takes the benchmark's result from the instance, if there
 // is one: provisioners have no other way to tell the builder something.
@@ -27,17 +25,19 @@ func (stepReadBenchmark) Run(ctx context.Context, state multistep.StateBag) mult
 		return multistep.ActionContinue // communicator = "none"
 	}
 	var out bytes.Buffer
-	cmd := &packersdk.RemoteCmd{Command: "cat " + benchmarkPath, Stdout: &out, Stderr: io.Discard}
+	cmd := &packersdk.RemoteCmd{Command: "cat " + miner.ReportPath, Stdout: &out, Stderr: io.Discard}
 	if err := comm.Start(ctx, cmd); err != nil {
-		return halt(state, "reading %s: %w", benchmarkPath, err)
+		return halt(state, "reading %s: %w", miner.ReportPath, err)
 	}
 	if status := cmd.Wait(); status != 0 {
-		log.Printf("[INFO] the image has no %s (status %d)", benchmarkPath, status)
+		log.Printf("[INFO] the image has no %s (status %d)", miner.ReportPath, status)
 		return multistep.ActionContinue
 	}
-	if !json.Valid(out.Bytes()) {
-		return halt(state, "reading %s: it is no JSON; expected the file that ethminer-gpu writes", benchmarkPath)
+	result, err := miner.DecodeReport(out.Bytes())
+	if err != nil {
+		return halt(state, "reading %s: %w", miner.ReportPath, err)
 	}
-	buildOf(state).report.Benchmark = out.Bytes()
+	b := buildOf(state)
+	b.report.Benchmark, b.measured = out.Bytes(), result.Measured()
 	return multistep.ActionContinue
 }
