@@ -49,6 +49,9 @@ func command(environment []string, name string, args ...string) (string, error) 
 // the GnuPG home.
 func snapshot(goreleaser, version, gnupg, fingerprint string) (files, error) {
 	_, err := command([]string{
+		// Without a remote goreleaser does not look at git at all, and stamps
+		// files with the hour instead of the commit's time.
+		"GIT_CONFIG_COUNT=1", "GIT_CONFIG_KEY_0=remote.origin.url", "GIT_CONFIG_VALUE_0=https://github.com/" + repo,
 		"PLUGIN_VERSION=" + version,
 		"GNUPGHOME=" + gnupg,
 		"GPG_FINGERPRINT=" + fingerprint,
