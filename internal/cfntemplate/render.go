@@ -374,7 +374,7 @@ func (p *plan) addEntries(n *node, write func(style) []string) error {
 		return nil
 	}
 	lead := string(t.src[max(t.bom, t.lineStart(last.key.start)):last.key.start])
-	if strings.Trim(lead, " ") != "" {
+	if strings.Trim(lead, " ") != "" || len(lead) != t.column(n.body) {
 		return t.errorf(last.key.start, "%s does not begin its line, so a new entry can't be put below it; write it as `%s:` on a line of its own", last.key.text, last.key.text)
 	}
 	end := t.lineEnd(t.contentEnd(last))
