@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
 	"time"
 
@@ -177,9 +178,9 @@ func (c *Config) checkTemplate() error {
 // target is the file to write.
 func (c *Config) target() string {
 	if c.Output == "" {
-		return c.Template
+		return filepath.Clean(c.Template)
 	}
-	return c.Output
+	return filepath.Clean(c.Output)
 }
 
 // inPlace says whether the template itself is the file to write, by whatever

@@ -51,10 +51,17 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 	const keep, force = true, true
 	path, err := p.fill(ctx, ui, source)
 	if err != nil {
+		// The builder cannot say this once it has handed its artifact over.
+		if removal, _ := source.State(removalState).(string); removal != "" {
+			ui.Say("The images are kept. To remove them:\n" + removal)
+		}
 		return source, keep, force, fmt.Errorf("filling %s in %s: %w", p.config.Mapping, p.config.Template, err)
 	}
 	return &artifact{source, path}, keep, force, nil
 }
+
+// removalState is the artifact's key of the commands that remove its images.
+const removalState = "ethminer.removal"
 
 // fill returns the path that it wrote; empty after a dry run.
 func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (string, error) {
