@@ -134,7 +134,7 @@ func measure(f func()) (best time.Duration, allocs, size uint64) {
 
 func BenchmarkSet(b *testing.B) {
 	for _, s := range subjects() {
-		region, _ := edited(s)
+		region, want := edited(s)
 		for _, p := range s.peers {
 			b.Run(fmt.Sprintf("%s/rows=%d/KB=%d/%s", s.name, s.rows, (len(s.src)+500)/1000, strings.ReplaceAll(p.Name, " ", "-")), func(b *testing.B) {
 				b.ReportAllocs()
@@ -143,6 +143,9 @@ func BenchmarkSet(b *testing.B) {
 					if _, err := p.Set(s.src, region, ami); err != nil {
 						b.Skip(err)
 					}
+				}
+				if got, err := p.Set(s.src, region, ami); err == nil && got != nil {
+					b.ReportMetric(float64(foreign(want, got)), "foreign-bytes")
 				}
 			})
 		}
