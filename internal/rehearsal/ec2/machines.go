@@ -23,8 +23,8 @@ type box struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	machine instance.Machine
-	last    chan struct{} // closed when the job before is over
-	busy    int
+	last    chan struct{}   // closed when the job before is over
+	watched <-chan struct{} // the Off of the machine that is looked at
 }
 
 func (s *Service) newBox() *box {
@@ -42,7 +42,6 @@ func (b *box) do(work func(ctx context.Context, m instance.Machine) error) *job 
 	}
 	before, done := b.last, make(chan struct{})
 	b.last = done
-	b.busy++
 	ctx := b.ctx
 	go func() {
 		defer close(done)
@@ -55,7 +54,6 @@ func (b *box) do(work func(ctx context.Context, m instance.Machine) error) *job 
 		err := work(ctx, m)
 		b.s.mu.Lock()
 		defer b.s.mu.Unlock()
-		b.busy--
 		j.over, j.err = true, err
 	}()
 	return j
@@ -78,8 +76,16 @@ func (b *box) start(spec instance.Spec, off func()) *job {
 	})
 }
 
+// watch calls off once the machine has powered itself off. A boot may leave
+// the machine with the channel that is watched already.
 func (b *box) watch(m instance.Machine, off func()) {
 	gone := m.Off()
+	b.s.mu.Lock()
+	defer b.s.mu.Unlock()
+	if gone == b.watched {
+		return
+	}
+	b.watched = gone
 	go func() {
 		select {
 		case <-gone:

@@ -91,9 +91,8 @@ type call struct {
 // errDryRun ends a call that would have succeeded.
 var errDryRun = &query.Error{Code: "DryRunOperation", Message: "Request would have succeeded, but DryRun flag is set.", Status: 412}
 
-// Call serves one action in a region. The body is a struct with xml tags, or
-// nil; the error is always a *query.Error.
-func (s *Service) Call(regionName, action string, p query.Params) (any, error) {
+// Call serves one action in a region. The error is always a *query.Error.
+func (s *Service) Call(regionName, action string, p query.Params) (query.Raw, error) {
 	a, ok := actions[action]
 	if !ok {
 		return nil, query.Errorf("InvalidAction", "The action %s is not valid for this web service.", action)
@@ -124,7 +123,11 @@ func (s *Service) Call(regionName, action string, p query.Params) (any, error) {
 	if p.Bool("DryRun", false) {
 		return nil, errDryRun
 	}
-	return body, nil
+	raw, err := query.Encode(body)
+	if err != nil {
+		return nil, &query.Error{Code: "InternalError", Message: err.Error(), Status: 500}
+	}
+	return raw, nil
 }
 
 // commit stands in every action between the last check and the first change:

@@ -56,10 +56,10 @@ var (
 	STS = Dialect{Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Wrapped: true}
 )
 
-// Answer renders the answer to an action. body is a struct with xml tags, or
-// nil for an answer without any data.
+// Answer renders the answer to an action. body is a struct with xml tags, Raw,
+// or nil for an answer without any data.
 func (d Dialect) Answer(action, requestID string, body any) ([]byte, error) {
-	inner, err := children(body)
+	inner, err := Encode(body)
 	if err != nil {
 		return nil, fmt.Errorf("encoding the answer to %s: %w", action, err)
 	}
@@ -90,9 +90,14 @@ func (d Dialect) Failure(requestID string, e *Error) []byte {
 	return b.Bytes()
 }
 
-func children(body any) ([]byte, error) {
-	if body == nil {
-		return nil, nil
+// Raw is the body of an answer that is XML already.
+type Raw []byte
+
+// Encode renders the body of an answer. A service does it while its state is
+// locked, since the body may point into that state.
+func Encode(body any) (Raw, error) {
+	if raw, ok := body.(Raw); ok || body == nil {
+		return raw, nil
 	}
 	var b bytes.Buffer
 	if err := xml.NewEncoder(&b).EncodeElement(body, xml.StartElement{Name: xml.Name{Local: "R"}}); err != nil {
