@@ -15,12 +15,23 @@ import (
 type jsonReader struct {
 	dec  *jsontext.Decoder
 	base int
+	slab []node // nodes still to be handed out
+}
+
+// node returns a new node; they are made by the slab, since a map has many.
+func (r *jsonReader) node() *node {
+	if len(r.slab) == 0 {
+		r.slab = make([]node, 64)
+	}
+	n := &r.slab[0]
+	r.slab = r.slab[1:]
+	return n
 }
 
 func newJSONReader(src []byte, base int) *jsonReader {
 	// Duplicates are looked for where they matter, with a message that says
 	// where the first one is.
-	return &jsonReader{jsontext.NewDecoder(bytes.NewBuffer(src), jsontext.AllowDuplicateNames(true)), base}
+	return &jsonReader{dec: jsontext.NewDecoder(bytes.NewBuffer(src), jsontext.AllowDuplicateNames(true)), base: base}
 }
 
 // parseJSON reads t.src[t.bom:]: every byte is checked, nodes are made for the
@@ -84,7 +95,8 @@ func (t *Template) jsonError(r *jsonReader, err error) error {
 
 // read makes a node of the next value or object key.
 func (r *jsonReader) read() (*node, error) {
-	n := &node{flow: true}
+	n := r.node()
+	n.flow = true
 	switch k := r.dec.PeekKind(); k {
 	case '{', '[':
 		if _, err := r.dec.ReadToken(); err != nil {
@@ -119,8 +131,14 @@ func (r *jsonReader) read() (*node, error) {
 			return nil, err
 		}
 		n.start = r.base + int(r.dec.InputOffset()) - len(raw)
-		n.text, n.null, n.flow = string(raw), k == 'n', false
-		if k == '"' {
+		n.null, n.flow = k == 'n', false
+		switch {
+		case k != '"':
+			n.text = string(raw)
+		case bytes.IndexByte(raw, '\\') < 0:
+			n.quote, n.str = '"', true
+			n.text = string(raw[1 : len(raw)-1])
+		default:
 			n.quote, n.str = '"', true
 			text, err := jsontext.AppendUnquote(nil, raw)
 			if err != nil {

@@ -6,6 +6,7 @@ package cfntemplate
 import (
 	"bytes"
 	"errors"
+	"fmt"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -126,6 +127,13 @@ func (t *Template) prove(out []byte, splices []splice, mapping string, rows []ro
 		return fail("an edit left the section")
 	}
 
+	want := expect(t.mappings.val, mapping, rows)
+	if t.yaml == nil {
+		if err := t.proveJSON(out, splices, shift, want); err != nil {
+			return fail(err.Error())
+		}
+		return nil
+	}
 	after, err := t.reparse(out, shift)
 	if err != nil {
 		return fail("the result does not parse: " + err.Error())
@@ -133,32 +141,44 @@ func (t *Template) prove(out []byte, splices []splice, mapping string, rows []ro
 	if after.mappings.key == nil || !same(t.mappings.key, after.mappings.key) {
 		return fail("the section Mappings is gone")
 	}
-	want := expect(t.mappings.val, mapping, rows)
 	if !sameEdited(want, after.mappings.val) {
 		return fail("the map does not read as it should")
 	}
 	return nil
 }
 
-// reparse reads as much of out as the proof needs.
+// proveJSON reads the innermost object around all splices again. In JSON that
+// is enough: with one value in place of another, all around it reads as before.
+func (t *Template) proveJSON(out []byte, splices []splice, shift int, want *node) error {
+	from, to := splices[0].start, splices[len(splices)-1].end
+	n := t.mappings.val
+	if from <= n.start || to >= n.end {
+		return errors.New("an edit left the section")
+	}
+	for i := 0; i < len(n.entry); i++ {
+		if v := n.entry[i].val; v.kind == object && v.start < from && to < v.end {
+			n, want, i = v, want.entry[i].val, -1
+		}
+	}
+	r := newJSONReader(out[n.start:n.end+shift], n.start)
+	got, err := r.read()
+	switch {
+	case err != nil:
+		return fmt.Errorf("the result does not parse: %w", err)
+	case got.end != n.end+shift:
+		return errors.New("text follows the map")
+	case !sameEdited(want, got):
+		return errors.New("the map does not read as it should")
+	}
+	return nil
+}
+
+// reparse reads as much of a YAML template's out as the proof needs.
 func (t *Template) reparse(out []byte, shift int) (*Template, error) {
 	after := &Template{name: t.name, src: out, bom: t.bom}
-	switch {
-	case t.yaml == nil:
-		from, to := t.mappings.val.start, t.mappings.val.end+shift
-		r := newJSONReader(out[from:to], from)
-		val, err := r.read()
-		if err != nil {
-			return nil, err
-		}
-		if val.end != to {
-			return nil, errors.New("text follows the map")
-		}
-		after.mappings = entry{t.mappings.key, val}
-		return after, nil
-	case t.to > 0:
+	if t.to > 0 {
 		after.src, after.bom = out[t.from:t.to+shift], 0
-		if end := len(after.src); t.to < len(t.src) && (end == 0 || !endsLine(after.src)) {
+		if t.to < len(t.src) && !endsLine(after.src) {
 			return nil, errors.New("the section does not end its line")
 		}
 	}

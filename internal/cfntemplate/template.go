@@ -181,18 +181,24 @@ func (t *Template) unambiguous(n *node, what string) error {
 	if n.customTag() {
 		return t.errorf(n.start, "%s has the tag %s, which may change what it means; remove the tag", what, n.tag)
 	}
-	first := make(map[string]*node, len(n.entry))
-	for _, e := range n.entry {
+	seen := n.find // a row has few cells
+	if len(n.entry) > 16 {
+		first := make(map[string]int, len(n.entry))
+		for i := len(n.entry) - 1; i >= 0; i-- {
+			first[n.entry[i].key.text] = i
+		}
+		seen = func(key string) int { return first[key] }
+	}
+	for i, e := range n.entry {
 		switch {
 		case e.key.kind != scalar:
 			return t.errorf(e.key.start, "a key in %s is not text; write the name itself", what)
 		case e.key.text == "<<" && e.key.quote == 0 && t.yaml != nil:
 			return t.errorf(e.key.start, "%s takes keys from elsewhere with <<, which CloudFormation does not read; write them out", what)
-		case first[e.key.text] != nil:
+		case seen(e.key.text) < i:
 			return t.errorf(e.key.start, "%s has %s a second time, after line %d: a reader may take either; keep one of them",
-				what, e.key.text, t.pos(first[e.key.text].start).Line)
+				what, e.key.text, t.pos(n.entry[seen(e.key.text)].key.start).Line)
 		}
-		first[e.key.text] = e.key
 	}
 	return nil
 }
