@@ -1,6 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
+//go:build unix
+
 package test
 
 import (
@@ -8,6 +10,7 @@ import (
 	"regexp"
 	"strconv"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/rogpeppe/go-internal/testscript"
@@ -30,6 +33,18 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 		}
 	}
 	ts.Fatalf("%s does not say %q after %s:\n%s", args[0], args[1], limit, content)
+}
+
+// interrupt FILE presses Ctrl-C in the process group whose leader's id the
+// file holds: a terminal signals all of a group, Packer's wrapper and plugins
+// included.
+func interrupt(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || neg {
+		ts.Fatalf("usage: interrupt FILE")
+	}
+	leader, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	ts.Check(err)
+	ts.Check(syscall.Kill(-leader, syscall.SIGINT))
 }
 
 // count N REGEXP FILE fails unless the file has N matches.

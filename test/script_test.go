@@ -1,6 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
+//go:build unix
+
 // Package test holds what is true of the whole tool: each script in testdata
 // runs the real Packer with the real plugin, against the AWS inside it.
 package test
@@ -44,9 +46,10 @@ func TestScripts(t *testing.T) {
 			return condition == "root" && os.Getuid() == 0, nil
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
-			"await":    await,
-			"onlyamis": onlyAMIs,
-			"count":    count,
+			"await":     await,
+			"interrupt": interrupt,
+			"onlyamis":  onlyAMIs,
+			"count":     count,
 		},
 	})
 }

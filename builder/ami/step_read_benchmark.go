@@ -6,6 +6,7 @@ package ami
 import (
 	"bytes"
 	"context"
+	"fmt"
 	"io"
 	"log"
 
@@ -38,6 +39,7 @@ func (stepReadBenchmark) Run(ctx context.Context, state multistep.StateBag) mult
 		return halt(state, "reading %s: %w", miner.ReportPath, err)
 	}
 	b := buildOf(state)
-	b.report.Benchmark, b.measured = out.Bytes(), result.Measured()
+	b.report.Benchmark = out.Bytes()
+	b.measured = fmt.Sprintf("%s (%s)", result.Hashrate, result.Measured())
 	return multistep.ActionContinue
 }
