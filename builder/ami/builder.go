@@ -9,6 +9,7 @@ package ami
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/aws/aws-sdk-go-v2/service/iam"
@@ -30,6 +31,9 @@ import (
 // Builder is the component.
 type Builder struct {
 	config Config
+	// connect returns the clients; nil is the configured account, or the
+	// rehearsal.
+	connect func(context.Context, packersdk.Ui) (*ec2api.Clients, error)
 }
 
 var _ packersdk.Builder = (*Builder)(nil)
@@ -50,7 +54,11 @@ func (b *Builder) Prepare(raws ...any) ([]string, []string, error) {
 // asked for (skip_create_ami).
 func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
 	c := &b.config
-	clients, err := c.connect(ctx, ui)
+	connect := b.connect
+	if connect == nil {
+		connect = c.connect
+	}
+	clients, err := connect(ctx, ui)
 	if err != nil {
 		return nil, err
 	}
@@ -77,19 +85,14 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 
 	commonsteps.NewRunner(b.steps(ctx, state, clients), c.PackerConfig, ui).Run(ctx, state)
 
-	if failed(state) {
+	if !job.done {
 		for _, entry := range job.ledger.Left() {
 			ui.Errorf("left behind: %s %s in %s. To remove it:\n  %s", entry.Kind, entry.ID, entry.Region, entry.Command())
 		}
-	}
-	if err, ok := state.GetOk(keyError); ok {
-		return nil, err.(error)
-	}
-	if _, cancelled := state.GetOk(multistep.StateCancelled); cancelled {
-		return nil, fmt.Errorf("the build was cancelled")
-	}
-	if _, halted := state.GetOk(multistep.StateHalted); halted {
-		return nil, fmt.Errorf("the build was halted")
+		if err, ok := state.GetOk(keyError); ok {
+			return nil, err.(error)
+		}
+		return nil, errors.New("the build was cancelled")
 	}
 	if len(job.images) == 0 {
 		return nil, nil

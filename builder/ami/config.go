@@ -113,7 +113,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 
 	var errs *packersdk.MultiError
 	errs = packersdk.MultiErrorAppend(errs, c.checkRegions(emptyRegions)...)
-	errs = packersdk.MultiErrorAppend(errs, appendError(nil, c.checkRehearsal())...)
+	errs = packersdk.MultiErrorAppend(errs, c.checkRehearsal()...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkUnsupported()...)
 	errs = packersdk.MultiErrorAppend(errs, c.VolumeRunTag.CopyOn(&c.VolumeRunTags)...)
 	errs = packersdk.MultiErrorAppend(errs, c.AccessConfig.Prepare(&c.PackerConfig)...)
@@ -201,11 +201,18 @@ func (c *Config) checkRegions(empty bool) []error {
 	return errs
 }
 
-func (c *Config) checkRehearsal() error {
+func (c *Config) checkRehearsal() []error {
 	if !c.Rehearsal {
 		return nil
 	}
-	return c.rehearsalOptions().Validate()
+	var errs []error
+	if err := (rehearsal.Options{Instance: c.RehearsalInstance}).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("rehearsal_instance: %w", err))
+	}
+	if err := (rehearsal.Options{Latency: c.RehearsalLatency}).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("rehearsal_latency: %w", err))
+	}
+	return errs
 }
 
 func (c *Config) rehearsalOptions() rehearsal.Options {

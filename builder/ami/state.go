@@ -45,9 +45,10 @@ type build struct {
 	images []distribute.Image // what the artifact will name
 
 	measured string // the benchmark's rate, for people
+	done     bool   // every step has run
 }
 
-func buildOf(state multistep.StateBag) *build { return state.Get(keyBuild).(*build) }
+func buildOf(state multistep.StateBag) *build    { return state.Get(keyBuild).(*build) }
 func uiOf(state multistep.StateBag) packersdk.Ui { return state.Get(keyUI).(packersdk.Ui) }
 func instanceOf(state multistep.StateBag) (ec2types.Instance, bool) {
 	instance, ok := state.Get(keyInstance).(ec2types.Instance)
@@ -62,9 +63,6 @@ func halt(state multistep.StateBag, format string, args ...any) multistep.StepAc
 	return multistep.ActionHalt
 }
 
-// failed says that the build did not reach its end.
-func failed(state multistep.StateBag) bool {
-	_, cancelled := state.GetOk(multistep.StateCancelled)
-	_, halted := state.GetOk(multistep.StateHalted)
-	return cancelled || halted
-}
+// failed says that the build did not reach its end. A cancel that comes after
+// it, while steps clean up, does not make half of the images go.
+func failed(state multistep.StateBag) bool { return !buildOf(state).done }

@@ -17,7 +17,7 @@ import (
 )
 
 // stepFinish tags, describes, shares and protects the images, in all regions
-// at once.
+// at once. It is the last step: from here on the images are the user's.
 type stepFinish struct{ noCleanup }
 
 func (stepFinish) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
@@ -35,6 +35,7 @@ func (stepFinish) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	if err := errors.Join(failures...); err != nil {
 		return halt(state, "finishing: %w", err)
 	}
+	b.done = ctx.Err() == nil
 	return multistep.ActionContinue
 }
 
