@@ -151,3 +151,27 @@ func BenchmarkSet(b *testing.B) {
 		}
 	}
 }
+
+// TestDuplicates backs what docs/benchmarks/cfn.md says of duplicate keys and
+// byte order marks.
+func TestDuplicates(t *testing.T) {
+	twice := []byte(`{"Mappings":{"AWSRegion2AMI":{"r":{"AMI":"a"},"r":{"AMI":"b"}}}}`)
+	marked := append([]byte("\xEF\xBB\xBF"), `{"Mappings":{"AWSRegion2AMI":{"r":{"AMI":"a"}}}}`...)
+	for _, tt := range []struct {
+		peer          string
+		twice, marked bool // whether it edits
+	}{
+		{Ours.Name, false, true}, {"sjson", true, true}, {"hujson", true, false},
+	} {
+		for _, p := range JSONPeers {
+			if p.Name != tt.peer {
+				continue
+			}
+			_, err := p.Set(twice, "r", ami)
+			_, markErr := p.Set(marked, "r", ami)
+			if (err == nil) != tt.twice || (markErr == nil) != tt.marked {
+				t.Errorf("%s: duplicates %v, byte order mark %v", p.Name, err, markErr)
+			}
+		}
+	}
+}
