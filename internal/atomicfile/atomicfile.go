@@ -57,7 +57,7 @@ func Update(ctx context.Context, path string, change func(old []byte) ([]byte, e
 }
 
 // Resolve follows the symlinks of path to the file that they name, which need
-// not exist.
+// not exist, nor its folder.
 func Resolve(path string) (string, error) {
 	path, err := filepath.Abs(path)
 	if err != nil {
@@ -67,7 +67,9 @@ func Resolve(path string) (string, error) {
 		info, err := os.Lstat(path)
 		if errors.Is(err, fs.ErrNotExist) || err == nil && info.Mode()&fs.ModeSymlink == 0 {
 			dir, err := filepath.EvalSymlinks(filepath.Dir(path))
-			if err != nil {
+			if errors.Is(err, fs.ErrNotExist) {
+				return path, nil // its folder is still to come
+			} else if err != nil {
 				return "", err
 			}
 			return filepath.Join(dir, filepath.Base(path)), nil

@@ -258,7 +258,8 @@ func TestSame(t *testing.T) {
 	}{
 		{a, a, true}, {a, b, false}, {a, hard, true}, {a, soft, true}, {soft, hard, true},
 		{a, filepath.Join(dir, ".", "x", "..", "a"), true},
-		{a, filepath.Join(dir, "none"), false}, {filepath.Join(dir, "none"), filepath.Join(dir, "none"), true},
+		{a, filepath.Join(dir, "none"), false}, {a, filepath.Join(dir, "no folder", "a"), false},
+		{filepath.Join(dir, "none"), filepath.Join(dir, "none"), true},
 	} {
 		if got, err := Same(tt.p, tt.q); got != tt.want || err != nil {
 			t.Errorf("Same(%s, %s) = %v, %v", filepath.Base(tt.p), filepath.Base(tt.q), got, err)

@@ -91,8 +91,6 @@ func (t *Template) offsetOf(n *yaml.Node) int {
 	return t.offset(n.Line, column)
 }
 
-var errSpan = errors.New("end of value not known")
-
 const maxDepth = 100
 
 // yamlNode makes a node of n. The parser gives only where a value begins; its

@@ -39,7 +39,7 @@ type Config struct {
 	// Which of them is told by the content, not by the file's name.
 	Template string `mapstructure:"template" required:"true"`
 	// The file to write. Default: `template` itself, edited in place. Its
-	// folder must exist. An artifact of a rehearsal is only ever written to a
+	// folder is made if need be. An artifact of a rehearsal is only ever written to a
 	// file other than `template`.
 	Output string `mapstructure:"output"`
 	// The name of the region map in the template's section `Mappings`. Default:
@@ -65,7 +65,7 @@ type Config struct {
 	StaleRegions string `mapstructure:"stale_regions"`
 	// A file written by Packer's `manifest` post-processor. The images of its
 	// builds fill the map too, the newest for each cell; this build's own go
-	// before them. Give the `manifest` block a `output` of its own for it.
+	// before them. Give the `manifest` block an `output` of its own for it.
 	Manifest string `mapstructure:"manifest"`
 	// Ask AWS, before anything is written, whether each image exists in its
 	// region, is available, has the architecture that `attributes` says, and

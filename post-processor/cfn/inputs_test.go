@@ -158,6 +158,19 @@ func TestOldOutput(t *testing.T) {
 	}
 }
 
+// The folder of an output is made, but not for a dry run.
+func TestOutputFolder(t *testing.T) {
+	for _, dry := range []bool{true, false} {
+		s := newScene(t, template, map[string]any{"output": "DIR/a/b/out", "dry_run": dry})
+		if _, err := s.run(t, source("us-east-1:"+amiA, map[string]any{"ethminer.rehearsal": true})); err != nil {
+			t.Fatal(err)
+		}
+		if _, err := os.Stat(s.config.Output); (err == nil) == dry {
+			t.Errorf("dry_run = %v: %v", dry, err)
+		}
+	}
+}
+
 func TestConfigure(t *testing.T) {
 	dir := t.TempDir()
 	write := func(name, text string) string {

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -91,6 +92,9 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 	}
 	if c.DryRun {
 		return "", p.dryRun(ui, edit)
+	}
+	if err := os.MkdirAll(filepath.Dir(c.target()), 0o755); err != nil {
+		return "", err
 	}
 	if _, err := atomicfile.Update(ctx, c.target(), edit); err != nil {
 		return "", err
