@@ -56,5 +56,46 @@ func checkComponents() []error {
 	if !slices.Equal(has, shows) {
 		findings = append(findings, fmt.Errorf(".web-docs/components: has pages of %s; main.go registers %s", strings.Join(shows, ", "), strings.Join(has, ", ")))
 	}
+	for _, component := range has {
+		findings = append(findings, checkOptions(component)...)
+	}
+	return findings
+}
+
+var (
+	schema = regexp.MustCompile(`(?m)^func \(\*FlatConfig\) HCL2Spec\(\)[^{]*\{\n([\s\S]*?)^\}`)
+	key    = regexp.MustCompile(`(?m)^\s*"([a-z0-9_]+)":`)
+	// undocumented are options that Packer sets itself, that only Windows has, or
+	// that the SDK keeps for old templates without a word on them.
+	undocumented = regexp.MustCompile(`^(packer_.*|winrm_.*|ssh_public_key|ssh_private_key|ssh_wait_timeout|temporary_key_pair_name|spot_price_auto_product)$`)
+)
+
+// checkOptions looks for every option of a component on its page.
+func checkOptions(component string) []error {
+	source := filepath.Join(strings.Replace(component, "data-source/", "datasource/", 1), "config.hcl2spec.go")
+	text, err := os.ReadFile(source)
+	if err != nil {
+		return []error{err}
+	}
+	file := filepath.Join(".web-docs/components", component, "README.md")
+	page, err := os.ReadFile(file)
+	if err != nil {
+		return []error{err}
+	}
+	return missing(source, string(text), file, string(page))
+}
+
+func missing(source, text, file, page string) []error {
+	body := schema.FindStringSubmatch(text)
+	if body == nil {
+		return []error{fmt.Errorf("%s: has no HCL2Spec of FlatConfig", source)}
+	}
+	documented := parse(page).anchors
+	var findings []error
+	for _, option := range key.FindAllStringSubmatch(body[1], -1) {
+		if !documented[option[1]] && !undocumented.MatchString(option[1]) {
+			findings = append(findings, fmt.Errorf("%s: lacks the option %q of %s; include the partial that has it", file, option[1], source))
+		}
+	}
 	return findings
 }

@@ -82,3 +82,28 @@ func TestWhole(t *testing.T) {
 		}
 	}
 }
+
+func TestMissing(t *testing.T) {
+	const schema = "func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {\n\ts := map[string]hcldec.Spec{\n" +
+		"\t\t\"region\": &hcldec.AttrSpec{Name: \"region\"},\n\t\t\"packer_debug\": nil,\n\t\t\"endpoint\": nil,\n\t}\n}\n"
+	for _, c := range []struct {
+		schema, page string
+		says         []string
+	}{
+		{schema, "- `region` (string) - it\n- `endpoint` (string) - it\n", nil},
+		{schema, "- `region` (string) - it\n", []string{"\"endpoint\""}},
+		{schema, "", []string{"\"region\"", "\"endpoint\""}},
+		{"package ami\n", "", []string{"no HCL2Spec"}},
+	} {
+		findings := missing("config.hcl2spec.go", c.schema, "README.md", c.page)
+		if len(findings) != len(c.says) {
+			t.Errorf("findings are %v; want %q", findings, c.says)
+			continue
+		}
+		for i, want := range c.says {
+			if !strings.Contains(findings[i].Error(), want) {
+				t.Errorf("finding %v; want %q", findings[i], want)
+			}
+		}
+	}
+}
