@@ -72,6 +72,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 			PluginVersion: version.PluginVersion.FormattedVersion(),
 			Rehearsal:     c.Rehearsal,
 			BuildRegion:   clients.Region(),
+			Regions:       c.imageRegions(clients.Region()),
 		},
 	}
 	state := new(multistep.BasicStateBag)

@@ -21,6 +21,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/version"
 )
 
 // Config is what a `source "ethminer-ami"` block may hold: the options of
@@ -51,8 +52,9 @@ type Config struct {
 	// `instant`, or durations such as `running=9s,stopped=13s,image=31s,copy=47s`.
 	RehearsalLatency string `mapstructure:"rehearsal_latency" required:"false"`
 	// Packer destroys an artifact when a post-processor fails. By default the
-	// images stay, and the commands that remove them are printed; `true`
-	// deregisters them and deletes their snapshots instead. Default `false`.
+	// images stay, and the commands that remove them are in Packer's log (and
+	// printed by `ethminer-cfn`, if it is what failed); `true` deregisters them
+	// and deletes their snapshots instead. Default `false`.
 	DeregisterOnDestroy bool `mapstructure:"deregister_on_destroy" required:"false"`
 
 	// Stops after provisioning, without an image. Default `false`.
@@ -126,6 +128,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	}
 	packersdk.LogSecretFilter.Set(c.AccessKey, c.SecretKey, c.Token)
 	c.RunTags[tagBuildID] = c.buildID
+	c.RunTags[tagVersion] = version.PluginVersion.FormattedVersion()
 	return nil, nil
 }
 

@@ -15,8 +15,12 @@ type report struct {
 	BuildID       string `json:"build_id"`
 	PluginVersion string `json:"plugin_version"`
 	// Rehearsal says that AWS was simulated: no id means anything in an account.
-	Rehearsal    bool   `json:"rehearsal"`
-	BuildRegion  string `json:"build_region"`
+	Rehearsal   bool   `json:"rehearsal"`
+	BuildRegion string `json:"build_region"`
+	// Regions are those that the build was to reach.
+	Regions []string `json:"regions"`
+	// Architecture is x86_64 or arm64, as EC2 names it.
+	Architecture string `json:"architecture,omitempty"`
 	SourceImage  string `json:"source_image,omitempty"`
 	InstanceID   string `json:"instance_id,omitempty"`
 	InstanceType string `json:"instance_type,omitempty"`

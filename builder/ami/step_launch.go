@@ -43,6 +43,7 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	id := aws.ToString(instance.InstanceId)
 	b.ledger.Add(ledger.Entry{Kind: ledger.Instance, Region: b.clients.Region(), ID: id})
 	b.report.InstanceID, b.report.InstanceType = id, string(instance.InstanceType)
+	b.report.Architecture = string(instance.Architecture)
 	b.report.launched = time.Now()
 	state.Put(keyInstance, instance)
 	state.Put(keyInstanceID, id) // for provisioners, as build.ID
@@ -187,7 +188,7 @@ func (c *Config) userData() (string, error) {
 func (c *Config) placement(state multistep.StateBag) *ec2types.Placement {
 	p := &ec2types.Placement{Tenancy: ec2types.Tenancy(c.Placement.Tenancy)}
 	if p.Tenancy == "" {
-		p.Tenancy = ec2types.Tenancy(c.Tenancy)
+		p.Tenancy = ec2types.Tenancy(c.Tenancy) //nolint:staticcheck // deprecated, and amazon-ebs still takes it
 	}
 	if zone, _ := state.Get(keyZone).(string); zone != "" {
 		p.AvailabilityZone = aws.String(zone)

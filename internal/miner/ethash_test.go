@@ -34,10 +34,10 @@ func TestSizes(t *testing.T) {
 func TestSizesStayUnderTheirGrowth(t *testing.T) {
 	for epoch := uint64(0); epoch < 1000; epoch++ {
 		dataset, cache := DatasetBytes(epoch), CacheBytes(epoch)
-		if limit := uint64(1<<30 + epoch<<23); dataset >= limit || limit-dataset > 1<<20 || dataset%128 != 0 {
+		if limit := 1<<30 + epoch<<23; dataset >= limit || limit-dataset > 1<<20 || dataset%128 != 0 {
 			t.Fatalf("DatasetBytes(%d) = %d is not just under %d", epoch, dataset, limit)
 		}
-		if limit := uint64(1<<24 + epoch<<17); cache >= limit || limit-cache > 1<<17 || cache%64 != 0 {
+		if limit := 1<<24 + epoch<<17; cache >= limit || limit-cache > 1<<17 || cache%64 != 0 {
 			t.Fatalf("CacheBytes(%d) = %d is not just under %d", epoch, cache, limit)
 		}
 	}

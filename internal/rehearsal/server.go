@@ -14,6 +14,7 @@ import (
 	"crypto/rand"
 	"crypto/subtle"
 	"encoding/hex"
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -138,7 +139,8 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		}
 	}
 	if err != nil {
-		known := err.(*query.Error)
+		known := &query.Error{Code: "InternalError", Message: err.Error(), Status: 500}
+		errors.As(err, &known)
 		status, out = known.HTTPStatus(), dialect.Failure(requestID, known)
 	}
 	if s.cfg.Record != nil {

@@ -236,9 +236,8 @@ func (m *machine) as(root bool) []string {
 	return nil
 }
 
-func (m *machine) path(name string) string      { return m.work + "/" + name }
-func (m *machine) pidFile(s script) string      { return m.path(s.name + ".pid") }
-func (m *machine) installed(path string) string { return m.root + path }
+func (m *machine) path(name string) string { return m.work + "/" + name }
+func (m *machine) pidFile(s script) string { return m.path(s.name + ".pid") }
 
 // start runs a command and waits for its exit code. When ctx ends first, it
 // calls stop, waits a moment for the end, and returns ctx's cause.

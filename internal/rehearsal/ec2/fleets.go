@@ -4,6 +4,7 @@
 package ec2
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
@@ -225,8 +226,8 @@ func createFleet(c *call) (any, error) {
 	for _, a := range attempts {
 		made, err := c.launch(a.params, count)
 		if err != nil {
-			e, ok := err.(*query.Error)
-			if !ok {
+			var e *query.Error
+			if !errors.As(err, &e) {
 				return nil, err
 			}
 			answer.Errors.Items = append(answer.Errors.Items, fleetError{a.override, e.Code, e.Message})

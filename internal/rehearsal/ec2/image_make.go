@@ -155,7 +155,7 @@ func copyImage(c *call) (any, error) {
 		return nil, err
 	}
 	encrypted := c.p.Bool("Encrypted", false)
-	if c.p.Has("KmsKeyId") && !encrypted {
+	if c.p.Get("KmsKeyId") != "" && !encrypted { // amazon-ebs sends an empty one
 		return nil, query.Errorf("InvalidParameterCombination", "The parameter KmsKeyId requires the parameter Encrypted to be set.")
 	}
 	minutes, err := c.p.Int("SnapshotCopyCompletionDurationMinutes", 0)

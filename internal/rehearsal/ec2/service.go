@@ -11,6 +11,7 @@
 package ec2
 
 import (
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -115,7 +116,7 @@ func (s *Service) Call(regionName, action string, p query.Params) (query.Raw, er
 	s.settle(c.now)
 	body, err := a.run(c)
 	if err != nil {
-		if known, ok := err.(*query.Error); ok {
+		if known := new(query.Error); errors.As(err, &known) {
 			return nil, known
 		}
 		return nil, &query.Error{Code: "InternalError", Message: err.Error(), Status: 500}

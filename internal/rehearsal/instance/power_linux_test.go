@@ -37,8 +37,11 @@ func TestReboot(t *testing.T) {
 			g.run("echo kept | sudo tee /usr/local/bin/kept; echo lost >/tmp/lost; sleep 1000 >/dev/null 2>&1 </dev/null &")
 			before := g.run("cat /etc/machine-id; ls -i /proc/1/exe 2>/dev/null; true")
 			open := g.client()
-			dropped := make(chan error, 1)
-			go func() { dropped <- open.Wait() }()
+			dropped := make(chan struct{})
+			go func() {
+				_ = open.Wait() // however it ends
+				close(dropped)
+			}()
 			reboot(t, g)
 			select {
 			case <-dropped:

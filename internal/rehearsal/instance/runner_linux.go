@@ -85,7 +85,7 @@ func (r *runner) user() error {
 	}
 	a, err := findAccount(name)
 	if err != nil {
-		return fmt.Errorf("User=%s: %w", name, err)
+		return fmt.Errorf("setting User=%s: %w", name, err)
 	}
 	r.cred = &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid), Groups: a.groups()}
 	if g := r.u.get("Service.Group"); g != "" {

@@ -156,7 +156,10 @@ func (u *unitFile) environment() (map[string]string, error) {
 		}
 		for _, f := range files {
 			content, err := os.ReadFile(f)
-			if err != nil && !(optional && errors.Is(err, os.ErrNotExist)) {
+			if optional && errors.Is(err, os.ErrNotExist) {
+				continue
+			}
+			if err != nil {
 				return nil, err
 			}
 			for name, value := range parseEnvironment(string(content)) {
