@@ -172,9 +172,10 @@ func (t *Template) yamlScalar(n *yaml.Node, m *node) {
 	case n.Style&yaml.DoubleQuotedStyle != 0 && at < len(src) && src[at] == '"':
 		m.quote = '"'
 		for i := at + 1; i < len(src); i++ {
-			if src[i] == '\\' {
+			switch src[i] {
+			case '\\':
 				i++
-			} else if src[i] == '"' {
+			case '"':
 				m.end = i + 1
 				return
 			}

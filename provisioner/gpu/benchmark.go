@@ -51,7 +51,8 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	}()
 	err := r.measure(ctx, ended)
 	if ctx.Err() != nil {
-		_ = <-ended // the run itself stops the miner then, and waits a moment only
+		for range ended { // the run itself stops the miner then, and waits a moment only
+		}
 	} else if !errors.Is(err, errEnded) {
 		r.machine.stop(s, "INT", "TERM", "KILL")
 		select {
