@@ -193,6 +193,8 @@ func (t *Template) unambiguous(n *node, what string) error {
 		switch {
 		case e.key.kind != scalar:
 			return t.errorf(e.key.start, "a key in %s is not text; write the name itself", what)
+		case e.key.end < 0:
+			return t.errorf(e.key.start, "the name %q in %s is written in a way whose end is not known; write it on one line, without an anchor", e.key.text, what)
 		case e.key.text == "<<" && e.key.quote == 0 && t.yaml != nil:
 			return t.errorf(e.key.start, "%s takes keys from elsewhere with <<, which CloudFormation does not read; write them out", what)
 		case seen(e.key.text) < i:
