@@ -279,3 +279,62 @@ func TestSweepOfCancellations(t *testing.T) {
 		})
 	}
 }
+
+// A spot instance cannot be stopped: its image is taken with a reboot.
+func TestSpot(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.build(t, t.Context(), map[string]any{"spot_price": "auto"}); err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	calls := w.aws.Calls()
+	if n := calls["eu-central-1"]["StopInstances"]; n != 0 {
+		t.Errorf("StopInstances was called %d times; a one-time spot instance cannot be stopped", n)
+	}
+	if left := w.left(); len(left) != 4 {
+		t.Errorf("want two images with a snapshot each, there is:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+func TestForceDeregister(t *testing.T) {
+	w := newWorld(t)
+	if _, err := w.build(t, t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	before := w.left()
+	if _, err := w.build(t, t.Context(), nil); err == nil || !strings.Contains(err.Error(), "is taken in us-east-1 by ami-") {
+		t.Errorf("a name that is taken must be found before anything is created: %v", err)
+	}
+	if after := w.left(); !slices.Equal(before, after) {
+		t.Errorf("a refused build changed what there is:\n%s", strings.Join(after, "\n"))
+	}
+	artifact, err := w.build(t, t.Context(), map[string]any{"force_deregister": true, "force_delete_snapshot": true})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	left := strings.Join(w.left(), "\n")
+	for _, old := range before {
+		if strings.Contains(left, old) {
+			t.Errorf("%s is still there:\n%s", old, left)
+		}
+	}
+	for _, image := range strings.Split(artifact.Id(), ",") {
+		if id := strings.Split(image, ":")[1]; !strings.Contains(left, id) {
+			t.Errorf("%s of the artifact is not there:\n%s", id, left)
+		}
+	}
+}
+
+// With deregister_on_destroy, a failed post-processor takes the images back.
+func TestDestroyDeregistersWhenAsked(t *testing.T) {
+	w := newWorld(t)
+	artifact, err := w.build(t, t.Context(), map[string]any{"deregister_on_destroy": true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := artifact.Destroy(); err != nil {
+		t.Fatal(err)
+	}
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+}

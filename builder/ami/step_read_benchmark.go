@@ -21,9 +21,10 @@ import (
 type stepReadBenchmark struct{ noCleanup }
 
 func (stepReadBenchmark) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	b := buildOf(state)
 	comm, ok := state.Get(keyCommunicator).(packersdk.Communicator)
-	if !ok {
-		return multistep.ActionContinue // communicator = "none"
+	if !ok || b.config.Comm.Type == "none" {
+		return multistep.ActionContinue
 	}
 	var out bytes.Buffer
 	cmd := &packersdk.RemoteCmd{Command: "cat " + miner.ReportPath, Stdout: &out, Stderr: io.Discard}
@@ -38,7 +39,6 @@ func (stepReadBenchmark) Run(ctx context.Context, state multistep.StateBag) mult
 	if err != nil {
 		return halt(state, "reading %s: %w", miner.ReportPath, err)
 	}
-	b := buildOf(state)
 	b.report.Benchmark = out.Bytes()
 	b.measured = fmt.Sprintf("%s (%s)", result.Hashrate, result.Measured())
 	return multistep.ActionContinue
