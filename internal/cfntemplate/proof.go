@@ -182,8 +182,7 @@ func (t *Template) reparse(out []byte, shift int) (*Template, error) {
 			return nil, errors.New("the section does not end its line")
 		}
 	}
-	after.lines = lineStarts(after.src, true)
-	if err := after.parseYAML(); err != nil {
+	if err := after.parseWhole(); err != nil {
 		return nil, err
 	}
 	if t.to > 0 && len(after.yaml.Content[0].Content) != 2 {

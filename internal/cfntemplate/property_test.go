@@ -8,6 +8,8 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"reflect"
+	"slices"
 	"strings"
 	"testing"
 
@@ -231,7 +233,31 @@ func mapNames(p *Template) []string {
 	return names
 }
 
+// skimsRight holds the short way to parse against the long one.
+func skimsRight(t *testing.T, src []byte) bool {
+	t.Helper()
+	short := &Template{name: "t", src: src}
+	if bytes.HasPrefix(src, []byte("\xEF\xBB\xBF")) {
+		short.bom = 3
+	}
+	long := *short
+	if !short.parseSection() {
+		return false
+	}
+	if err := long.parseWhole(); err != nil {
+		t.Fatalf("only the short way takes it: %v\n%q", err, src)
+	}
+	if long.from != short.from || long.to != short.to || !slices.Equal(long.lines, short.lines) {
+		t.Fatalf("section %d:%d, by a parse of the whole %d:%d\n%q", short.from, short.to, long.from, long.to, src)
+	}
+	if !reflect.DeepEqual(long.mappings, short.mappings) {
+		t.Fatalf("the section is read in another way\n%q", src)
+	}
+	return true
+}
+
 func fuzzOne(t *testing.T, src []byte) {
+	skimsRight(t, src)
 	p, err := Parse("t", src)
 	if err != nil || len(src) > 4096 {
 		return

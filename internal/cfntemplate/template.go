@@ -16,11 +16,12 @@ import (
 type Template struct {
 	name     string
 	src      []byte
-	bom      int   // bytes of the byte order mark, 0 or 3
-	lines    []int // offset of each line
-	yaml     *yaml.Node
-	mappings entry // nil key if there is no such section
-	from, to int   // the section's bytes, if it can be proven alone
+	bom      int        // bytes of the byte order mark, 0 or 3
+	lines    []int      // offset of each line
+	yaml     *yaml.Node // of the whole, or of the section alone
+	before   int        // lines before what was parsed
+	mappings entry      // nil key if there is no such section
+	from, to int        // the section's bytes, if it can be proven alone
 }
 
 // Parse reads a template; name is what errors call it. The content decides
@@ -37,17 +38,16 @@ func Parse(name string, src []byte) (*Template, error) {
 	if len(text) == 0 {
 		return nil, &Error{File: name, Msg: "the template is empty"}
 	}
-	t.lines = lineStarts(src, false)
 	if text[0] != '{' && text[0] != '[' {
-		t.lines = lineStarts(src, true)
 		return t, t.parseYAML()
 	}
+	t.lines = lineStarts(src, false)
 	jsonErr := t.parseJSON()
 	if jsonErr == nil || t.mappings.key != nil && strings.Contains(jsonErr.Error(), "second time") {
 		return t, jsonErr
 	}
 	// As CloudFormation does: JSON, else YAML, whose flow style looks like it.
-	y := &Template{name: name, src: src, bom: t.bom, lines: lineStarts(src, true)}
+	y := &Template{name: name, src: src, bom: t.bom}
 	if err := y.parseYAML(); err != nil {
 		return nil, jsonErr
 	}

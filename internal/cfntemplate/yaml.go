@@ -17,6 +17,42 @@ import (
 
 // parseYAML reads t.src[t.bom:] and makes nodes for the section Mappings.
 func (t *Template) parseYAML() error {
+	if t.parseSection() {
+		return nil
+	}
+	return t.parseWhole()
+}
+
+// parseSection parses no more than the section Mappings. It returns false, and
+// changes nothing, where that does not say what a parse of the whole would.
+func (t *Template) parseSection() bool {
+	s, ok := skim(t.src, t.bom)
+	if !ok {
+		return false
+	}
+	alone := *t
+	doc, err := alone.decodeYAML(t.src[s.from:s.to])
+	if err != nil {
+		return false
+	}
+	root := doc.Content[0]
+	if root.Kind != yaml.MappingNode || len(root.Content) != 2 || root.Content[0].Value != "Mappings" || shares(root) {
+		return false
+	}
+	alone.yaml, alone.lines, alone.before, alone.from, alone.to = doc, s.lines, s.before, s.from, s.to
+	if alone.mappings.key, err = alone.yamlNode(root.Content[0], 0); err != nil {
+		return false
+	}
+	if alone.mappings.val, err = alone.yamlNode(root.Content[1], 0); err != nil {
+		return false
+	}
+	*t = alone
+	return true
+}
+
+// parseWhole is parseYAML by a parse of the whole.
+func (t *Template) parseWhole() error {
+	t.lines = lineStarts(t.src, true)
 	doc, err := t.decodeYAML(t.src[t.bom:])
 	if err != nil {
 		return err
@@ -85,10 +121,11 @@ func (t *Template) offsetOf(n *yaml.Node) int {
 	// The parser was given the text without its byte order mark, which stands
 	// on line 1 only.
 	column := n.Column
-	if n.Line == 1 && t.bom > 0 {
+	line := t.before + n.Line
+	if line == 1 && t.bom > 0 {
 		column++
 	}
-	return t.offset(n.Line, column)
+	return t.offset(line, column)
 }
 
 const maxDepth = 100
