@@ -37,8 +37,8 @@ type Config struct {
 	BinaryName string `mapstructure:"binary_name" required:"false"`
 	// What to mine on: `cuda`, `cpu` or `auto`, which is `cuda` where
 	// the instance has an NVIDIA driver and the CUDA toolkit, and else `cpu`.
-	// A GPU with a driver but without the toolkit is an error under `auto`: an
-	// image that mines on the CPU is not what was meant. Defaults to `auto`.
+	// A GPU without a driver or without the toolkit is an error under `auto`:
+	// an image that mines on the CPU is not what was meant. Defaults to `auto`.
 	Device string `mapstructure:"device" required:"false"`
 	// The block whose DAG the benchmark uses, 1 or more; 30000 blocks make an
 	// epoch, and the DAG grows by 8 MiB an epoch. Measure at the size that you

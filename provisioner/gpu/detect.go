@@ -55,9 +55,6 @@ func (r *run) detect(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	if d.device == deviceCPU && d.pciGPUs > 0 && r.config.Device == deviceAuto {
-		r.ui.Sayf("detect: %d NVIDIA GPU on the PCI bus without a driver: the CPU mines; install a driver and the CUDA toolkit before this provisioner, or start from an image that has them", d.pciGPUs)
-	}
 	r.found = d
 	if d.device == deviceCUDA {
 		return fmt.Sprintf("%s %s, %d GPU: %s, compute capability %s", d.distribution, d.arch, len(d.gpus), d.gpus[0], d.compute), nil
@@ -78,6 +75,8 @@ func chooseDevice(wanted string, d detected, driverError string) (string, error)
 		return "", fmt.Errorf("device %q: the instance has %s with a driver but no CUDA toolkit (nvcc is neither in PATH nor in /usr/local/cuda/bin)%s", wanted, d.gpus[0], remedy)
 	case len(d.gpus) > 0:
 		return deviceCUDA, nil
+	case d.pciGPUs > 0:
+		return "", fmt.Errorf("device %q: the instance has %d NVIDIA GPU on the PCI bus but no driver that lists it (nvidia-smi)%s", wanted, d.pciGPUs, remedy)
 	case wanted == deviceCUDA:
 		return "", errors.New("device \"cuda\": the instance has no NVIDIA driver that lists a GPU (nvidia-smi)" + remedy)
 	}

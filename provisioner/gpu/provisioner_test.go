@@ -95,6 +95,9 @@ func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
 	if want := "hash rate: 412.3 h/s (CPU: " + report.CPU + ", epoch 0, 1"; !strings.Contains(said, want) {
 		t.Errorf("the user saw no %q in:\n%s", want, said)
 	}
+	if want := "is a stand-in"; !strings.Contains(said, want) {
+		t.Errorf("the user saw no %q in:\n%s", want, said)
+	}
 	for _, phase := range plan {
 		if !strings.Contains(said, phase.name+": started") || !strings.Contains(said, phase.name+": done in ") {
 			t.Errorf("phase %s has not said when it began and ended:\n%s", phase.name, said)
@@ -145,6 +148,8 @@ func TestChooseDevice(t *testing.T) {
 		{"a GPU that could mine is never passed over in silence", "auto", detected{gpus: gpu}, "", "", "no CUDA toolkit"},
 		{"a driver without a GPU", "auto", detected{nvcc: "/n"}, "couldn't communicate", "cpu", ""},
 		{"a broken driver neither", "auto", detected{pciGPUs: 1}, "Driver/library version mismatch", "", "Driver/library version mismatch"},
+		{"a GPU without any driver neither", "auto", detected{pciGPUs: 1}, "", "", "1 NVIDIA GPU on the PCI bus but no driver"},
+		{"but the user may insist", "cpu", detected{pciGPUs: 1}, "", "cpu", ""},
 		{"the user's wish", "cpu", detected{gpus: gpu, nvcc: "/n"}, "", "cpu", ""},
 		{"the wish, over a broken driver", "cpu", detected{}, "mismatch", "cpu", ""},
 		{"what is not there cannot be wished", "cuda", detected{nvcc: "/n"}, "", "", "no NVIDIA driver"},
