@@ -41,6 +41,8 @@ type Artifact struct {
 	clients *ec2api.Clients
 	// measured is the benchmark's rate and how it came about; empty without one.
 	measured string
+	// command is the AWS CLI's that removes a resource.
+	command func(ledger.Entry) string
 	// deregister makes Destroy remove the images.
 	deregister bool
 }
@@ -159,7 +161,7 @@ func (a *Artifact) removal() string {
 	sort.SliceStable(entries, func(i, j int) bool { return entries[i].Region < entries[j].Region })
 	commands := make([]string, len(entries))
 	for i, entry := range entries {
-		commands[i] = entry.Command()
+		commands[i] = a.command(entry)
 	}
 	return strings.Join(commands, "\n")
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 )
 
 func testArtifact() *Artifact {
@@ -16,7 +17,8 @@ func testArtifact() *Artifact {
 			"us-east-1":    {Region: "us-east-1", ID: "ami-2", Snapshots: []string{"snap-2"}},
 			"eu-central-1": {Region: "eu-central-1", ID: "ami-1", Snapshots: []string{"snap-1"}},
 		},
-		state: map[string]any{StateRehearsal: true},
+		state:   map[string]any{StateRehearsal: true},
+		command: ledger.Entry.Command,
 	}
 }
 

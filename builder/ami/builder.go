@@ -11,7 +11,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/hashicorp/hcl/v2/hcldec"
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
@@ -87,9 +89,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	commonsteps.NewRunner(b.steps(ctx, state, clients), c.PackerConfig, ui).Run(ctx, state)
 
 	if !job.done {
-		for _, entry := range job.ledger.Left() {
-			ui.Errorf("left behind: %s %s in %s. To remove it:\n  %s", entry.Kind, entry.ID, entry.Region, entry.Command())
-		}
+		job.reportLeft(ui)
 		if err, ok := state.GetOk(keyError); ok {
 			return nil, err.(error)
 		}
@@ -98,10 +98,29 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if len(job.images) == 0 {
 		return nil, nil
 	}
+	artifact, err := job.artifact(state)
+	job.reportLeft(ui) // an intermediary image that could not be removed
 	if !c.DeregisterOnDestroy {
 		ui.Sayf("%d images are made, and stay also if a post-processor fails", len(job.images))
 	}
-	return job.artifact(state)
+	return artifact, err
+}
+
+// reportLeft names what the build has made and could neither delete nor hand
+// over, with the commands that remove it.
+func (j *build) reportLeft(ui packersdk.Ui) {
+	for _, entry := range j.ledger.Left() {
+		ui.Errorf("left behind: %s %s in %s. To remove it:\n  %s", entry.Kind, entry.ID, entry.Region, j.command(entry))
+	}
+}
+
+// command is the AWS CLI's that deletes a resource, which in a rehearsal is
+// kept from ever reaching an account.
+func (j *build) command(entry ledger.Entry) string {
+	if !j.config.Rehearsal {
+		return entry.Command()
+	}
+	return strings.Replace(entry.Command(), "aws ", "aws --endpoint-url "+aws.ToString(j.clients.Config().BaseEndpoint)+" ", 1)
 }
 
 // steps is the plan.
@@ -227,6 +246,7 @@ func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
 		images:     images,
 		clients:    j.clients,
 		measured:   j.measured,
+		command:    j.command,
 		deregister: j.config.DeregisterOnDestroy,
 		state: map[string]any{
 			keyGeneratedData:  generated,

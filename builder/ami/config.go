@@ -166,7 +166,7 @@ func (c *Config) setDefaults() error {
 			c.Comm.SSHUsername = defaultSSHUsername
 		}
 	}
-	if len(c.TemporarySGSourceCidrs) == 0 && c.SSHInterface != "ipv6" {
+	if len(c.TemporarySGSourceCidrs) == 0 && c.reachesPublicAddress() {
 		// Only the caller's address, where amazon-ebs opens the port to all.
 		c.TemporarySGSourcePublicIp = true
 	}
@@ -184,6 +184,17 @@ func (c *Config) setDefaults() error {
 		c.VaultAWSEngine = awscommon.VaultAWSEngineOptions{}
 	}
 	return nil
+}
+
+// reachesPublicAddress says that SSH goes from the caller's public address
+// straight to the instance's: else the instance sees another one.
+func (c *Config) reachesPublicAddress() bool {
+	switch c.SSHInterface {
+	case "", "public_ip", "public_dns":
+	default:
+		return false
+	}
+	return (c.Comm.Type == "" || c.Comm.Type == "ssh") && c.Comm.SSHHost == "" && c.Comm.SSHBastionHost == "" && c.Comm.SSHProxyHost == ""
 }
 
 func (c *Config) checkRegions(empty bool) []error {
@@ -209,6 +220,23 @@ func (c *Config) checkRehearsal() []error {
 		return nil
 	}
 	var errs []error
+	// These would leave the loopback interface.
+	for _, option := range []struct {
+		attribute string
+		set       bool
+	}{
+		{"ssh_host", c.Comm.SSHHost != ""},
+		{"ssh_bastion_host", c.Comm.SSHBastionHost != ""},
+		{"ssh_proxy_host", c.Comm.SSHProxyHost != ""},
+		{"ssh_local_tunnels", len(c.Comm.SSHLocalTunnels) > 0},
+		{"ssh_remote_tunnels", len(c.Comm.SSHRemoteTunnels) > 0},
+		{"ssh_interface", c.SSHInterface == "session_manager"},
+	} {
+		if option.set {
+			errs = append(errs, fmt.Errorf("%s: a rehearsal logs in to its instance directly, on this machine; "+
+				"set it to null where rehearsal is true", option.attribute))
+		}
+	}
 	if err := (rehearsal.Options{Instance: c.RehearsalInstance}).Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("rehearsal_instance: %w", err))
 	}
@@ -242,6 +270,10 @@ func (c *Config) checkUnsupported() []error {
 			errs = append(errs, fmt.Errorf("%s: not supported: an instance is launched without a fleet; "+
 				"expected one instance_type, with spot_price for a spot instance", option.attribute))
 		}
+	}
+	if c.IsSpotInstance() && (c.AMIENASupport.True() || c.AMISriovNetSupport) {
+		errs = append(errs, fmt.Errorf("ena_support, sriov_support: a spot instance cannot be modified; "+
+			"leave them out, and take a source image that has them"))
 	}
 	if c.Comm.Type == "winrm" {
 		errs = append(errs, fmt.Errorf("communicator: %q is not supported: a mining image runs Linux; "+

@@ -6,6 +6,8 @@ package ami
 import (
 	"context"
 	"fmt"
+	"os"
+	"strconv"
 	"time"
 
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
@@ -26,11 +28,11 @@ func (c *Config) connect(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients,
 	if err != nil {
 		return nil, fmt.Errorf("loading AWS credentials: %w", err)
 	}
+	endpoint := c.CustomEndpointEc2 // for every region, where amazon-ebs uses it for the build's alone
 	if c.Endpoint != "" {
-		base.BaseEndpoint = &c.Endpoint
+		base.BaseEndpoint, endpoint = &c.Endpoint, c.Endpoint
 	}
-	// For every region, where amazon-ebs uses it for the build's alone.
-	return ec2api.New(*base, c.CustomEndpointEc2), nil
+	return ec2api.New(*base, endpoint), nil
 }
 
 func (c *Config) connectRehearsal(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients, error) {
@@ -52,6 +54,8 @@ const (
 	pollInterval          = 2 * time.Second
 	pollTimeout           = 2 * time.Hour // a large image takes an hour to reach a far region
 	rehearsalPollInterval = 200 * time.Millisecond
+	// What max_attempts alone counts in: the delay that amazon-ebs documents.
+	amazonPollDelay = 15 * time.Second
 )
 
 // waiter is how this build waits: aws_polling's delay_seconds is the interval,
@@ -61,16 +65,38 @@ func (c *Config) waiter() poll.Waiter {
 	if c.Rehearsal {
 		wait.Interval = rehearsalPollInterval
 	}
-	if c.PollingConfig == nil {
-		return wait
+	delay, attempts := c.polling()
+	if delay > 0 {
+		wait.Interval = delay
 	}
-	if c.PollingConfig.DelaySeconds > 0 {
-		wait.Interval = time.Duration(c.PollingConfig.DelaySeconds) * time.Second
-	}
-	if c.PollingConfig.MaxAttempts > 0 {
-		wait.Timeout = time.Duration(c.PollingConfig.MaxAttempts) * wait.Interval
+	if attempts > 0 {
+		if delay == 0 {
+			delay = amazonPollDelay
+		}
+		wait.Timeout = time.Duration(attempts) * delay
 	}
 	return wait
+}
+
+// polling is what aws_polling says, else the environment, as for amazon-ebs;
+// zero where neither does.
+func (c *Config) polling() (delay time.Duration, attempts int) {
+	fromEnvironment := func(name string) int {
+		n, _ := strconv.Atoi(os.Getenv(name))
+		return max(n, 0)
+	}
+	seconds := fromEnvironment("AWS_POLL_DELAY_SECONDS")
+	attempts = fromEnvironment("AWS_MAX_ATTEMPTS")
+	if c.Rehearsal {
+		seconds, attempts = 0, 0
+	}
+	if c.PollingConfig != nil && c.PollingConfig.DelaySeconds > 0 {
+		seconds = c.PollingConfig.DelaySeconds
+	}
+	if c.PollingConfig != nil && c.PollingConfig.MaxAttempts > 0 {
+		attempts = c.PollingConfig.MaxAttempts
+	}
+	return time.Duration(seconds) * time.Second, attempts
 }
 
 // cleanupTimeout bounds what is done after the build has ended or was cancelled.

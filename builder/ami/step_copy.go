@@ -81,7 +81,7 @@ func (c *Config) targets(build string) []distribute.Target {
 			continue // the image of the instance itself
 		}
 		target := distribute.Target{Region: region, KMSKeyID: c.AMIRegionKMSKeyIDs[region]}
-		if region == build {
+		if region == build && target.KMSKeyID == "" {
 			target.KMSKeyID = c.AMIKmsKeyId
 		}
 		if c.AMIEncryptBootVolume.True() {

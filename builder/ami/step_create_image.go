@@ -6,6 +6,7 @@ package ami
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -95,13 +96,19 @@ func (c *Config) needsIntermediary() bool {
 	return c.AMISkipBuildRegion || c.AMIEncryptBootVolume.True()
 }
 
-// imageRegions are the regions that will hold an image.
+// imageRegions are the regions that will hold an image, each once. The build's
+// may be in ami_regions too, where a profile or AWS_REGION has named it.
 func (c *Config) imageRegions(build string) []string {
 	var regions []string
 	if !c.AMISkipBuildRegion {
 		regions = append(regions, build)
 	}
-	return append(regions, c.AMIRegions...)
+	for _, region := range c.AMIRegions {
+		if region != build && !slices.Contains(regions, region) {
+			regions = append(regions, region)
+		}
+	}
+	return regions
 }
 
 // imageRunTags are the tags that an image and its snapshots have from the

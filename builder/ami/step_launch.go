@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 	packerconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
@@ -104,7 +105,7 @@ func describeInstance(ctx context.Context, client ec2.DescribeInstancesAPIClient
 			}
 		}
 	}
-	return ec2types.Instance{State: &ec2types.InstanceState{Name: ec2types.InstanceStateNamePending}, InstanceId: &id}, nil
+	return ec2types.Instance{}, &smithy.GenericAPIError{Code: "InvalidInstanceID.NotFound", Message: id + " is not there"}
 }
 
 // runInstancesInput is the launch as the configuration wants it.

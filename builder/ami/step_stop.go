@@ -26,16 +26,11 @@ func (stepStop) Run(ctx context.Context, state multistep.StateBag) multistep.Ste
 	id, client := b.report.InstanceID, b.clients.EC2(b.clients.Region())
 	if !b.config.DisableStopInstance {
 		ui.Sayf("Stopping %s...", id)
-		// Just started, an instance may refuse for a moment.
-		err := b.wait.Until(ctx, id+" to accept a stop", func(ctx context.Context) (bool, error) {
-			_, err := client.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{id}})
-			if ec2api.IsNotStarted(err) {
-				return false, nil
-			}
-			return err == nil, err
-		})
-		if err != nil {
-			return halt(state, "stopping: %w", err)
+		_, err := client.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{id}})
+		// An instance that has powered itself off is what is wanted; the wait
+		// below tells it from one that has terminated itself.
+		if err != nil && !ec2api.IsWrongState(err) {
+			return halt(state, "stopping %s: %w", id, err)
 		}
 	} else {
 		ui.Say("Waiting for the instance to be stopped by its provisioners (disable_stop_instance)...")

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"sort"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -134,9 +135,22 @@ func (t *Template) prove(out []byte, splices []splice, mapping string, rows []ro
 		}
 		return nil
 	}
-	after, err := t.reparse(out, shift)
-	if err != nil {
+	read, bom := out, t.bom
+	if t.to > 0 {
+		read, bom = out[t.from:t.to+shift], 0
+		if t.to < len(t.src) && !endsLine(read) {
+			return fail("the section does not end its line")
+		}
+		if p, w := t.around(out, splices, shift, mapping, want); w != nil {
+			read, want = p, w
+		}
+	}
+	after := &Template{name: t.name, src: read, bom: bom}
+	if err := after.parseWhole(); err != nil {
 		return fail("the result does not parse: " + err.Error())
+	}
+	if t.to > 0 && len(after.yaml.Content[0].Content) != 2 {
+		return fail("the section has grown a second key")
 	}
 	if after.mappings.key == nil || !same(t.mappings.key, after.mappings.key) {
 		return fail("the section Mappings is gone")
@@ -145,6 +159,63 @@ func (t *Template) prove(out []byte, splices []splice, mapping string, rows []ro
 		return fail("the map does not read as it should")
 	}
 	return nil
+}
+
+// around returns the rows of out that the splices are in, below the lines that
+// open the section and the map, and what they should be. It returns nil where
+// the whole section must be read.
+//
+// This is the argument of section once more: rows of a block map that begin
+// their lines are read alone as they are in their place, provided that they are
+// complete, since none can go on in a line that begins in its own column.
+func (t *Template) around(out []byte, splices []splice, shift int, mapping string, want *node) ([]byte, *node) {
+	top := t.mappings.val
+	i := top.find(mapping)
+	m := top.entry[i]
+	rows := m.val.entry
+	if top.flow || m.val.flow || m.val.kind != object || m.val.intrinsic() || len(rows) == 0 || len(want.entry[i].val.entry) < len(rows) {
+		return nil, nil
+	}
+	from, to := splices[0].start, splices[len(splices)-1].end
+	first := sort.Search(len(rows), func(k int) bool { return rows[k].key.start > from }) - 1
+	last := sort.Search(len(rows), func(k int) bool { return rows[k].key.start >= to })
+	end := t.to
+	switch {
+	case first < 0:
+		return nil, nil
+	case last < len(rows):
+		end = t.ownLine(m.val, rows[last].key)
+	case i+1 < len(top.entry):
+		end = t.ownLine(top, top.entry[i+1].key)
+	}
+	maps, name := t.ownLine(top, top.entry[0].key), t.ownLine(top, m.key)
+	body, start := t.ownLine(m.val, rows[0].key), t.ownLine(m.val, rows[first].key)
+	if maps < 0 || name < 0 || body < 0 || start < 0 || end < to || last <= first {
+		return nil, nil
+	}
+	read := bytes.Join([][]byte{out[t.from:maps], out[name:body], out[start : end+shift]}, nil)
+	if end < len(t.src) && !endsLine(read) {
+		return nil, nil
+	}
+	part, row := *want, *want.entry[i].val
+	if last == len(rows) {
+		last = len(row.entry) // with those added
+	} else if len(row.entry) > len(rows) {
+		return nil, nil
+	}
+	row.entry = row.entry[first:last]
+	part.entry = []entry{{want.entry[i].key, &row}}
+	return read, &part
+}
+
+// ownLine is the offset of the line that key begins, in the column of its map;
+// -1 if something but indentation is before it, or above it a `?`.
+func (t *Template) ownLine(of, key *node) int {
+	start := t.lineStart(key.start)
+	if key.body != key.start || skipSpaces(t.src[:key.start], start) != key.start || t.column(of.body) != key.start-start {
+		return -1
+	}
+	return start
 }
 
 // proveJSON reads the innermost object around all splices again. In JSON that
@@ -171,24 +242,6 @@ func (t *Template) proveJSON(out []byte, splices []splice, shift int, want *node
 		return errors.New("the map does not read as it should")
 	}
 	return nil
-}
-
-// reparse reads as much of a YAML template's out as the proof needs.
-func (t *Template) reparse(out []byte, shift int) (*Template, error) {
-	after := &Template{name: t.name, src: out, bom: t.bom}
-	if t.to > 0 {
-		after.src, after.bom = out[t.from:t.to+shift], 0
-		if t.to < len(t.src) && !endsLine(after.src) {
-			return nil, errors.New("the section does not end its line")
-		}
-	}
-	if err := after.parseWhole(); err != nil {
-		return nil, err
-	}
-	if t.to > 0 && len(after.yaml.Content[0].Content) != 2 {
-		return nil, errors.New("the section has grown a second key")
-	}
-	return after, nil
 }
 
 func endsLine(s []byte) bool {

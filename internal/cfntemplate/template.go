@@ -18,7 +18,7 @@ type Template struct {
 	src      []byte
 	bom      int        // bytes of the byte order mark, 0 or 3
 	lines    []int      // offset of each line
-	yaml     *yaml.Node // of the whole, or of the section alone
+	yaml     *yaml.Node // of the whole or of the section; empty if it was not parsed; nil for JSON
 	before   int        // lines before what was parsed
 	mappings entry      // nil key if there is no such section
 	from, to int        // the section's bytes, if it can be proven alone
@@ -195,6 +195,8 @@ func (t *Template) unambiguous(n *node, what string) error {
 			return t.errorf(e.key.start, "a key in %s is not text; write the name itself", what)
 		case e.key.end < 0:
 			return t.errorf(e.key.start, "the name %q in %s is written in a way whose end is not known; write it on one line, without an anchor", e.key.text, what)
+		case e.key.quote == 0 && strings.HasSuffix(e.key.text, ":") && t.yaml != nil:
+			return t.errorf(e.key.start, "the name %q in %s ends in a colon, since no space follows it; write the space, or the name in quotes", e.key.text, what)
 		case e.key.text == "<<" && e.key.quote == 0 && t.yaml != nil:
 			return t.errorf(e.key.start, "%s takes keys from elsewhere with <<, which CloudFormation does not read; write them out", what)
 		case seen(e.key.text) < i:

@@ -31,6 +31,12 @@ func (t *Template) parseSection() bool {
 		return false
 	}
 	alone := *t
+	alone.lines, alone.before, alone.from, alone.to = s.lines, s.before, s.from, s.to
+	if e, ok := skimRows(t.src, s.from, s.to); ok {
+		alone.yaml, alone.mappings = new(yaml.Node), e
+		*t = alone
+		return true
+	}
 	doc, err := alone.decodeYAML(t.src[s.from:s.to])
 	if err != nil {
 		return false
@@ -39,7 +45,7 @@ func (t *Template) parseSection() bool {
 	if root.Kind != yaml.MappingNode || len(root.Content) != 2 || root.Content[0].Value != "Mappings" || shares(root) {
 		return false
 	}
-	alone.yaml, alone.lines, alone.before, alone.from, alone.to = doc, s.lines, s.before, s.from, s.to
+	alone.yaml = doc
 	if alone.mappings.key, err = alone.yamlNode(root.Content[0], 0); err != nil {
 		return false
 	}

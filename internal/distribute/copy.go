@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/smithy-go"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
@@ -123,8 +124,11 @@ func (c Copies) one(ctx context.Context, client CopyAPI, target Target) (Image, 
 func WaitAvailable(ctx context.Context, client ec2.DescribeImagesAPIClient, image Image, wait poll.Waiter) (Image, error) {
 	err := wait.Until(ctx, image.ID+" in "+image.Region, func(ctx context.Context) (bool, error) {
 		out, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{image.ID}})
-		if err != nil || len(out.Images) == 0 {
+		if err != nil {
 			return false, err
+		}
+		if len(out.Images) == 0 {
+			return false, &smithy.GenericAPIError{Code: "InvalidAMIID.NotFound", Message: image.ID + " is not there"}
 		}
 		switch now := out.Images[0]; now.State {
 		case ec2types.ImageStatePending:

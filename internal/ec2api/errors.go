@@ -23,8 +23,7 @@ func Code(err error) string {
 // IsNotFound says that the resource does not exist, or does not exist yet:
 // EC2 is eventually consistent for a moment after a creation.
 func IsNotFound(err error) bool {
-	code := Code(err)
-	return strings.HasSuffix(code, ".NotFound") || code == "InvalidAMIID.Unavailable"
+	return strings.HasSuffix(Code(err), ".NotFound")
 }
 
 // IsThrottle says that AWS asks to call less often.
@@ -48,8 +47,8 @@ func IsLaunchRefusal(err error) bool {
 	return false
 }
 
-// IsNotStarted says that an instance does not allow the action yet.
-func IsNotStarted(err error) bool {
+// IsWrongState says that an instance's state does not allow the action.
+func IsWrongState(err error) bool {
 	switch Code(err) {
 	case "IncorrectInstanceState", "IncorrectState":
 		return true

@@ -56,25 +56,31 @@ func (e *TimeoutError) Error() string {
 
 func (e *TimeoutError) Unwrap() error { return e.Last }
 
+// consistency is how long a new resource may be unknown to EC2, which is
+// eventually consistent and says of no bound; minutes have been seen.
+const consistency = 2 * time.Minute
+
 // Until asks until done says true. It asks once at once, returns the context's
 // error as soon as that is cancelled, and a *TimeoutError at the deadline. A
-// throttled answer, or one that the resource is not there yet, counts as "not
-// yet"; any other error ends the wait.
+// throttled answer counts as "not yet", and so does, in the first two minutes,
+// that the resource is not there; any other error ends the wait.
 func (w Waiter) Until(ctx context.Context, what string, done func(context.Context) (bool, error)) error {
 	clock := w.Clock
 	if clock == nil {
 		clock = Wall{}
 	}
 	deadline := clock.Now().Add(w.Timeout)
+	visible := clock.Now().Add(consistency)
 	pause := w.Interval
 	for {
 		ok, err := done(ctx)
+		missing := ec2api.IsNotFound(err) && clock.Now().Before(visible)
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
 		case err != nil && ec2api.IsThrottle(err):
 			pause = min(2*pause, max(w.Interval, 30*time.Second))
-		case err != nil && !ec2api.IsNotFound(err):
+		case err != nil && !missing:
 			return fmt.Errorf("waiting for %s: %w", what, err)
 		case ok:
 			return nil

@@ -84,6 +84,17 @@ func TestUntil(t *testing.T) {
 	}
 }
 
+func TestUntilGivesUpOnWhatIsGone(t *testing.T) {
+	gone := code("InvalidInstanceID.NotFound")
+	clock := &fakeClock{now: time.Unix(0, 0)}
+	asked := 0
+	err := Waiter{Interval: 50 * time.Second, Timeout: 2 * time.Hour, Clock: clock}.
+		Until(t.Context(), "it", answers{{}, {err: gone}}.play(&asked))
+	if !errors.Is(err, gone) || asked != 4 {
+		t.Errorf("got %v after %d questions, want NotFound after 4: it is gone, not new", err, asked)
+	}
+}
+
 func TestUntilStopsAtOnceWhenCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	asked := 0
