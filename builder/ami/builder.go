@@ -167,17 +167,15 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 		stepLaunch{},
 	}
 	steps = append(steps, b.provision(ctx, state, clients)...)
-	return append(steps,
-		stepStop{},
-		&awscommon.StepModifyEBSBackedInstance{
+	steps = append(steps, stepStop{})
+	if !c.SkipCreateAMI { // it modifies the instance, which must have stopped
+		steps = append(steps, &awscommon.StepModifyEBSBackedInstance{
 			EnableAMISriovNetSupport: c.AMISriovNetSupport,
 			EnableAMIENASupport:      c.AMIENASupport,
-		},
-		&awscommon.StepDeregisterAMI{
-			AccessConfig:    &c.AccessConfig,
-			ForceDeregister: c.AMIForceDeregister, ForceDeleteSnapshot: c.AMIForceDeleteSnapshot,
-			AMIName: c.AMIName, Regions: c.AMIRegions,
-		},
+		})
+	}
+	return append(steps,
+		stepDeregisterOld{},
 		stepCreateImage{},
 		stepTerminate{},
 		stepCopy{},

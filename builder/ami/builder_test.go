@@ -338,3 +338,45 @@ func TestDestroyDeregistersWhenAsked(t *testing.T) {
 		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
 	}
 }
+
+// Protection comes after everything else, in all regions: a build that fails
+// while it finishes can still take its images back.
+func TestAProtectedImageIsNotLeftBehind(t *testing.T) {
+	protect := map[string]any{
+		"deregistration_protection": map[string]any{"enabled": true},
+		"tags":                      map[string]string{"Name": "x"},
+		"deregister_on_destroy":     true,
+	}
+	w := newWorld(t)
+	w.aws.AddFault(rehearsal.Fault{Action: "CreateTags", Region: "us-east-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+	if _, err := w.build(t, t.Context(), protect); err == nil {
+		t.Error("a build whose tags are refused succeeded")
+	}
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("left behind:\n%s\n%s", strings.Join(left, "\n"), w.ui.String())
+	}
+
+	w = newWorld(t)
+	artifact, err := w.build(t, t.Context(), protect)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := artifact.Destroy(); err != nil {
+		t.Error(err)
+	}
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+	}
+}
+
+// An intermediary that cannot be removed is said, although the build is good.
+func TestAnIntermediaryThatStaysIsSaid(t *testing.T) {
+	w := newWorld(t)
+	w.aws.AddFault(rehearsal.Fault{Action: "DeregisterImage", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+	if _, err := w.build(t, t.Context(), map[string]any{"encrypt_boot": true}); err != nil {
+		t.Fatal(err)
+	}
+	if said := w.ui.String(); !strings.Contains(said, "left behind: image ami-") || !strings.Contains(said, "ec2 deregister-image --image-id ami-") {
+		t.Errorf("the build does not say that its unencrypted intermediary is still there:\n%s", said)
+	}
+}

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
 
 func TestPrepareDefaults(t *testing.T) {
@@ -76,6 +77,8 @@ func TestPrepareErrors(t *testing.T) {
 		{"a rehearsal needs its region", map[string]any{"region": "", "rehearsal": true}, []string{"region: not set", "AWS_REGION"}},
 		{"a rehearsal's instance", map[string]any{"rehearsal": true, "rehearsal_instance": "docker"}, []string{"rehearsal_instance", "docker", "sandbox", "none"}},
 		{"a rehearsal's latency", map[string]any{"rehearsal": true, "rehearsal_latency": "soon"}, []string{"rehearsal_latency", "soon"}},
+		{"a rehearsal dials loopback only", map[string]any{"rehearsal": true, "ssh_bastion_host": "bastion.example.com", "ssh_host": "192.0.2.1"}, []string{"ssh_bastion_host: a rehearsal", "ssh_host: a rehearsal"}},
+		{"a spot instance cannot be modified", map[string]any{"spot_price": "auto", "ena_support": true}, []string{"ena_support"}},
 		{"fleets", map[string]any{"spot_instance_types": []string{"g4dn.xlarge"}, "spot_price": "auto"}, []string{"spot_instance_types: not supported"}},
 		{"Windows", map[string]any{"communicator": "winrm", "winrm_username": "x"}, []string{`communicator: "winrm" is not supported`}},
 		{"an unknown option", map[string]any{"ami_region": "us-east-1"}, []string{"ami_region"}},
@@ -119,6 +122,10 @@ func TestTargets(t *testing.T) {
 			"ami_regions": []string{"us-west-1"}, "encrypt_boot": true,
 			"kms_key_id": "alias/here", "region_kms_key_ids": map[string]string{"us-west-1": "alias/there"},
 		}, map[string]string{"us-east-1": "alias/here", "us-west-1": "alias/there"}},
+		{"the build's region named with its key", map[string]any{
+			"ami_regions": []string{"us-east-1", "us-west-1"}, "encrypt_boot": true,
+			"region_kms_key_ids": map[string]string{"us-east-1": "alias/a", "us-west-1": "alias/b"},
+		}, map[string]string{"us-east-1": "alias/a", "us-west-1": "alias/b"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			raw := map[string]any{"region": "us-east-1"}
@@ -137,6 +144,29 @@ func TestTargets(t *testing.T) {
 			}
 			if !maps.Equal(got, test.want) {
 				t.Errorf("targets %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+func TestWaiter(t *testing.T) {
+	for _, test := range []struct {
+		name              string
+		config            map[string]any
+		interval, timeout time.Duration
+	}{
+		{"by default", nil, pollInterval, pollTimeout},
+		{"both", map[string]any{"delay_seconds": 5, "max_attempts": 10}, 5 * time.Second, 50 * time.Second},
+		{"max_attempts alone counts in amazon-ebs's delay", map[string]any{"max_attempts": 60}, pollInterval, 15 * time.Minute},
+		{"delay_seconds alone leaves the limit", map[string]any{"delay_seconds": 30}, 30 * time.Second, pollTimeout},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var b Builder
+			if _, _, err := b.Prepare(map[string]any{"region": "us-east-1", "aws_polling": test.config}); err != nil {
+				t.Fatal(err)
+			}
+			if got := b.config.waiter(); got.Interval != test.interval || got.Timeout != test.timeout {
+				t.Errorf("asks every %s for %s, want every %s for %s", got.Interval, got.Timeout, test.interval, test.timeout)
 			}
 		})
 	}

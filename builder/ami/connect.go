@@ -44,6 +44,7 @@ func (c *Config) connectRehearsal(ctx context.Context, ui packersdk.Ui) (*ec2api
 	if c.Comm.Type == "ssh" && session.SSHPort != 0 {
 		c.Comm.SSHPort = session.SSHPort
 	}
+	c.Comm.SSHDisableAgentForwarding = true
 	c.TemporarySGSourcePublicIp = false
 	c.TemporarySGSourceCidrs = []string{session.CallerIP + "/32"}
 	return ec2api.New(session.AWSConfig(c.RawRegion), ""), nil

@@ -22,18 +22,27 @@ type stepFinish struct{ noCleanup }
 
 func (stepFinish) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b := buildOf(state)
-	failures := make([]error, len(b.images))
-	var wg sync.WaitGroup
-	for i, image := range b.images {
+	finishes := map[string]distribute.Finish{}
+	for _, image := range b.images {
 		finish, err := b.config.finish(state, image.Region)
 		if err != nil {
 			return halt(state, "finishing %s: %w", image.ID, err)
 		}
-		wg.Go(func() { failures[i] = finish.Apply(ctx, b.clients.EC2(image.Region), image) })
+		finishes[image.Region] = finish
 	}
-	wg.Wait()
-	if err := errors.Join(failures...); err != nil {
-		return halt(state, "finishing: %w", err)
+	// Protection comes last: an image that has it could not be taken back.
+	for _, pass := range []func(distribute.Finish, context.Context, distribute.FinishAPI, distribute.Image) error{
+		distribute.Finish.Apply, distribute.Finish.Guard,
+	} {
+		failures := make([]error, len(b.images))
+		var wg sync.WaitGroup
+		for i, image := range b.images {
+			wg.Go(func() { failures[i] = pass(finishes[image.Region], ctx, b.clients.EC2(image.Region), image) })
+		}
+		wg.Wait()
+		if err := errors.Join(failures...); err != nil {
+			return halt(state, "finishing: %w", err)
+		}
 	}
 	b.done = ctx.Err() == nil
 	return multistep.ActionContinue

@@ -23,6 +23,10 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 )
 
+// profilePatience is how long EC2 may not know an instance profile that
+// StepIamInstanceProfile has just made: IAM is eventually consistent.
+const profilePatience = 2 * time.Minute
+
 // stepLaunch runs the instance and waits until it runs.
 type stepLaunch struct{}
 
@@ -34,9 +38,7 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	}
 	ui.Sayf("Launching one %s...", input.InstanceType)
 	client := b.clients.EC2(b.clients.Region())
-	// RunInstances is not cut off by a cancel: the id of what it had started
-	// would be lost.
-	out, err := client.RunInstances(context.WithoutCancel(ctx), input, ec2api.NoLaunchRetries)
+	out, err := runInstances(ctx, client, input)
 	if err != nil {
 		return halt(state, "launching one %s: %w", input.InstanceType, err)
 	}
@@ -77,6 +79,23 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 		b.report.Zone = aws.ToString(running.Placement.AvailabilityZone)
 	}
 	return multistep.ActionContinue
+}
+
+// runInstances launches. The call is not cut off by a cancel: the id of what it
+// had started would be lost.
+func runInstances(ctx context.Context, client *ec2.Client, input *ec2.RunInstancesInput) (*ec2.RunInstancesOutput, error) {
+	deadline := time.Now().Add(profilePatience)
+	for {
+		out, err := client.RunInstances(context.WithoutCancel(ctx), input, ec2api.NoLaunchRetries)
+		if !ec2api.IsNewProfileUnknown(err) || time.Now().After(deadline) {
+			return out, err
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pollInterval):
+		}
+	}
 }
 
 // Cleanup ends the instance if the build did not come to stepTerminate.

@@ -37,10 +37,10 @@ type Finish struct {
 	Protect, Cooldown       bool // deregistration protection
 }
 
-// Apply finishes one image.
+// Apply finishes one image, but for its protection.
 func (f Finish) Apply(ctx context.Context, client FinishAPI, image Image) error {
 	for _, step := range []func(context.Context, FinishAPI, Image) error{
-		f.tag, f.describe, f.share, f.shareSnapshots, f.deprecate, f.protect,
+		f.tag, f.describe, f.share, f.shareSnapshots, f.deprecate,
 	} {
 		if err := step(ctx, client, image); err != nil {
 			return fmt.Errorf("%s in %s: %w", image.ID, image.Region, err)
@@ -156,7 +156,9 @@ func (f Finish) deprecate(ctx context.Context, client FinishAPI, image Image) er
 	return nil
 }
 
-func (f Finish) protect(ctx context.Context, client FinishAPI, image Image) error {
+// Guard sets the deregistration protection of one image. It comes after
+// every region's Apply: a protected image could not be taken back.
+func (f Finish) Guard(ctx context.Context, client FinishAPI, image Image) error {
 	if !f.Protect {
 		return nil
 	}
@@ -164,7 +166,7 @@ func (f Finish) protect(ctx context.Context, client FinishAPI, image Image) erro
 		ImageId: aws.String(image.ID), WithCooldown: aws.Bool(f.Cooldown),
 	})
 	if err != nil {
-		return fmt.Errorf("setting deregistration_protection: %w", err)
+		return fmt.Errorf("%s in %s: setting deregistration_protection: %w", image.ID, image.Region, err)
 	}
 	return nil
 }

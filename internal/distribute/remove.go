@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -22,27 +23,31 @@ type RemoveAPI interface {
 	ec2.DescribeImagesAPIClient
 	ec2.DescribeSnapshotsAPIClient
 	DeregisterImage(context.Context, *ec2.DeregisterImageInput, ...func(*ec2.Options)) (*ec2.DeregisterImageOutput, error)
+	DisableImageDeregistrationProtection(context.Context, *ec2.DisableImageDeregistrationProtectionInput, ...func(*ec2.Options)) (*ec2.DisableImageDeregistrationProtectionOutput, error)
 	DeleteSnapshot(context.Context, *ec2.DeleteSnapshotInput, ...func(*ec2.Options)) (*ec2.DeleteSnapshotOutput, error)
 }
 
-// Remove deregisters an image, pending ones too, and deletes its snapshots.
-// What is already gone is no error. What is deleted is struck from the ledger;
-// snapshots that it finds and cannot delete are added to it.
+// Remove deregisters an image, pending and protected ones too, and deletes its
+// snapshots. What is already gone is no error. What is deleted is struck from
+// the ledger; snapshots that it finds and cannot delete are added to it.
 func Remove(ctx context.Context, client RemoveAPI, region, id string, book *ledger.Ledger) error {
 	snapshots, err := findSnapshots(ctx, client, id)
 	if err != nil {
 		return err
 	}
-	for _, snapshot := range snapshots {
-		book.Add(ledger.Entry{Kind: ledger.Snapshot, Region: region, ID: snapshot})
+	if err := Deregister(ctx, client, region, id, book); err != nil {
+		return err
 	}
-	_, err = client.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: aws.String(id)})
-	if err != nil && !ec2api.IsNotFound(err) {
-		return fmt.Errorf("deregistering %s in %s: %w", id, region, err)
+	// A copy that was just begun gets its snapshot a moment later.
+	late, err := snapshotsMadeFor(ctx, client, id)
+	if err != nil {
+		return err
 	}
-	book.Strike(region, id)
+	snapshots = append(snapshots, late...)
+	slices.Sort(snapshots)
 	var failures []error
-	for _, snapshot := range snapshots {
+	for _, snapshot := range slices.Compact(snapshots) {
+		book.Add(ledger.Entry{Kind: ledger.Snapshot, Region: region, ID: snapshot})
 		if err := deleteSnapshot(ctx, client, snapshot); err != nil {
 			failures = append(failures, fmt.Errorf("deleting %s in %s: %w", snapshot, region, err))
 			continue
@@ -50,6 +55,27 @@ func Remove(ctx context.Context, client RemoveAPI, region, id string, book *ledg
 		book.Strike(region, snapshot)
 	}
 	return errors.Join(failures...)
+}
+
+// Deregister deregisters an image and leaves its snapshots. It lifts a
+// deregistration protection, which the cooldown may outlast.
+func Deregister(ctx context.Context, client RemoveAPI, region, id string, book *ledger.Ledger) error {
+	deregister := func() error {
+		_, err := client.DeregisterImage(ctx, &ec2.DeregisterImageInput{ImageId: aws.String(id)})
+		return err
+	}
+	err := deregister()
+	if ec2api.Code(err) == "OperationNotPermitted" {
+		_, err = client.DisableImageDeregistrationProtection(ctx, &ec2.DisableImageDeregistrationProtectionInput{ImageId: aws.String(id)})
+		if err == nil {
+			err = deregister()
+		}
+	}
+	if err != nil && !ec2api.IsNotFound(err) {
+		return fmt.Errorf("deregistering %s in %s: %w", id, region, err)
+	}
+	book.Strike(region, id)
+	return nil
 }
 
 // findSnapshots asks the image, and, since a pending image does not name its
@@ -64,6 +90,11 @@ func findSnapshots(ctx context.Context, client RemoveAPI, image string) ([]strin
 	if err == nil && len(images.Images) > 0 && images.Images[0].State == ec2types.ImageStateAvailable {
 		return snapshotsOf(images.Images[0]), nil
 	}
+	return snapshotsMadeFor(ctx, client, image)
+}
+
+// snapshotsMadeFor finds snapshots by what EC2 writes into their descriptions.
+func snapshotsMadeFor(ctx context.Context, client RemoveAPI, image string) ([]string, error) {
 	pages := ec2.NewDescribeSnapshotsPaginator(client, &ec2.DescribeSnapshotsInput{
 		OwnerIds: []string{"self"},
 		Filters: []ec2types.Filter{{

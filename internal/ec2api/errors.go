@@ -47,6 +47,11 @@ func IsLaunchRefusal(err error) bool {
 	return false
 }
 
+// IsNewProfileUnknown says that EC2 does not know an instance profile, yet.
+func IsNewProfileUnknown(err error) bool {
+	return Code(err) == "InvalidParameterValue" && strings.Contains(err.Error(), "iamInstanceProfile")
+}
+
 // IsWrongState says that an instance's state does not allow the action.
 func IsWrongState(err error) bool {
 	switch Code(err) {

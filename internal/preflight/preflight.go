@@ -73,7 +73,8 @@ func (c Checks) Run(ctx context.Context, client func(region string) API) error {
 func (c Checks) regions(ctx context.Context, client API) error {
 	out, err := client.DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true)})
 	if err != nil {
-		return fmt.Errorf("asking %s for the account's regions: %w", c.BuildRegion, err)
+		return fmt.Errorf("region: %q does not answer; expected a region that exists and that the account has opted in to, "+
+			"and credentials that are valid there: %w", c.BuildRegion, err)
 	}
 	optedIn := map[string]string{}
 	for _, region := range out.Regions {
