@@ -25,6 +25,10 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 )
 
+// unknown is what Packer passes, at validate time, for a string that is known
+// only once the builder has run.
+const unknown = "<unknown>"
+
 // buildRegions in required_regions stands for the regions of the build.
 const buildRegions = "build"
 
@@ -36,7 +40,8 @@ type Config struct {
 	awscommon.AccessConfig `mapstructure:",squash"`
 
 	// The CloudFormation template whose region map is filled, JSON or YAML.
-	// Which of them is told by the content, not by the file's name.
+	// Which of them is told by the content, not by the file's name. It must be
+	// there before the build: a wrong path is told before anything is launched.
 	Template string `mapstructure:"template" required:"true"`
 	// The file to write. Default: `template` itself, edited in place. Its
 	// folder is made if need be. An artifact of a rehearsal is only ever written to a
@@ -57,7 +62,9 @@ type Config struct {
 	// The regions that must have an image, for each attribute that this build
 	// fills, before anything is written: region names, `rows` for every region
 	// that has a row in the map, `build` for every region that the build was to
-	// reach. Default: none.
+	// reach. An id that a row has from before counts as an image: set
+	// `stale_regions` to `fail` too to demand that this build fills every row.
+	// Default: none.
 	RequiredRegions []string `mapstructure:"required_regions"`
 	// What becomes of rows that this build did not fill: `keep` (default),
 	// `fail`, or `remove`. Rows of other partitions (China, GovCloud) and rows
@@ -110,10 +117,10 @@ func (c *Config) prepare(raws ...interface{}) error {
 	fail := func(format string, args ...any) {
 		errs = packersdk.MultiErrorAppend(errs, fmt.Errorf(format, args...))
 	}
-	if err := cfntemplate.CheckMappingName(c.Mapping); err != nil {
+	if err := cfntemplate.CheckMappingName(c.Mapping); err != nil && c.Mapping != unknown {
 		fail("mapping: %w", err)
 	}
-	if c.Attribute != "" {
+	if c.Attribute != "" && c.Attribute != unknown {
 		if err := cfntemplate.CheckAttribute(c.Attribute); err != nil {
 			fail("attribute: %w", err)
 		}
@@ -158,18 +165,25 @@ func (c *Config) prepare(raws ...interface{}) error {
 	return nil
 }
 
-// checkTemplate reads the template and looks for the map. A template that is
-// not there yet is no error here: an earlier step of the build may write it.
+// checkTemplate reads the template and looks for the map: what is wrong there
+// would else cost a build.
 func (c *Config) checkTemplate() error {
+	if c.Template == unknown {
+		return nil
+	}
 	src, err := os.ReadFile(c.Template)
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	} else if err != nil {
+		return fmt.Errorf("%q: no such file; expected the CloudFormation template whose map is to be filled; a relative path counts from where packer runs, so write ${path.root}/... for one beside the configuration", c.Template)
+	}
+	if err != nil {
 		return err
 	}
 	t, err := cfntemplate.Parse(c.Template, src)
 	if err != nil {
 		return err
+	}
+	if c.Mapping == unknown {
+		return nil
 	}
 	_, err = t.Mapping(c.Mapping)
 	return err

@@ -187,7 +187,9 @@ func TestConfigure(t *testing.T) {
 		errs     []string
 	}{
 		{"the least", map[string]any{"template": good}, nil},
-		{"a template that is not there yet may be written by the build", map[string]any{"template": filepath.Join(dir, "none")}, nil},
+		{"a path that is known only later", map[string]any{"template": "<unknown>"}, nil},
+		{"names that are known only later", map[string]any{"template": good, "mapping": "<unknown>", "attribute": "<unknown>"}, nil},
+		{"a template that is not there", map[string]any{"template": filepath.Join(dir, "none")}, []string{`none": no such file; expected the CloudFormation template`, "${path.root}"}},
 		{"no template", nil, []string{"template: not set"}},
 		{"a template without the map names those it has", map[string]any{"template": good, "mapping": "Other"}, []string{"Mappings has no map Other; it has AWSRegion2AMI"}},
 		{"a template with an error", map[string]any{"template": write("bad", "Mappings:\n\t- x\n")}, []string{"bad:2: not valid YAML"}},

@@ -52,6 +52,9 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 	const keep, force = true, true
 	path, err := p.fill(ctx, ui, source)
 	if err != nil {
+		if line := p.rescue(source); line != "" {
+			ui.Say("The images are kept. To write them once the cause is mended, without another build:\n" + line)
+		}
 		// The builder cannot say this once it has handed its artifact over.
 		if removal, _ := source.State(removalState).(string); removal != "" {
 			ui.Say("The images are kept. To remove them:\n" + removal)
@@ -96,13 +99,18 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 	if err := os.MkdirAll(filepath.Dir(c.target()), 0o755); err != nil {
 		return "", err
 	}
-	if _, err := atomicfile.Update(ctx, c.target(), edit); err != nil {
+	wrote, err := atomicfile.Update(ctx, c.target(), edit)
+	if err != nil {
 		return "", err
 	}
 	for _, change := range changes {
 		ui.Say(change.String())
 	}
-	ui.Say(c.target())
+	if wrote {
+		ui.Say(c.target())
+	} else {
+		ui.Say(c.target() + " did not change")
+	}
 	return c.target(), nil
 }
 

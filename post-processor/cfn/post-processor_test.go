@@ -6,6 +6,7 @@ package cfn
 import (
 	"bytes"
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"strings"
@@ -98,6 +99,8 @@ func TestPostProcess(t *testing.T) {
 		{why: "in place: the row there is set, the missing one added, all else stays",
 			artifact: source(both, nil), template: filled,
 			said: "us-east-1.AMI: " + amiOld + " -> " + amiA + "\n"},
+		{why: "nothing to change",
+			artifact: source("us-east-1:"+amiOld, nil), said: "stack.template did not change\n"},
 		{why: "to another file: the template stays",
 			settings: map[string]any{"output": "DIR/out"},
 			artifact: source(both, nil), output: filled},
@@ -141,6 +144,51 @@ func TestPostProcess(t *testing.T) {
 			}
 			if err == nil && out.Id() != tt.artifact.Id() {
 				t.Errorf("artifact id %q, want the source's", out.Id())
+			}
+		})
+	}
+}
+
+// After a failure the user is told how to go on without another build.
+func TestRescue(t *testing.T) {
+	const both = "us-east-1:" + amiA + ",eu-west-1:" + amiB
+	const pairs = " eu-west-1=" + amiB + " us-east-1=" + amiA
+	const removal = "The images are kept. To remove them:\naws ec2 deregister-image"
+	strict := []string{"eu-west-9"}
+	for _, tt := range []struct {
+		why      string
+		settings map[string]any
+		id       string
+		state    map[string]any
+		line     string // after `packer-plugin-ethminer map set `, TEMPLATE and DIR stand for the paths; empty: none
+	}{
+		{why: "in place", id: both, line: "-mapping AWSRegion2AMI -attribute AMI TEMPLATE" + pairs},
+		{why: "to another file, by build", id: both, settings: map[string]any{"output": "DIR/it's out", "attributes": map[string]string{"rig": "Rig"}, "packer_build_name": "rig"},
+			line: "-mapping AWSRegion2AMI -attribute Rig -output 'DIR/it'\\''s out' TEMPLATE" + pairs},
+		{why: "no attribute is known", id: both, settings: map[string]any{"attributes": map[string]string{"other": "Rig"}}, line: "-attribute ATTRIBUTE TEMPLATE" + pairs},
+		{why: "no images", id: "box"},
+		{why: "a dry run", id: both, settings: map[string]any{"dry_run": true}},
+		{why: "a rehearsal", id: both, settings: map[string]any{"output": "DIR/out"}, state: map[string]any{"ethminer.rehearsal": true}},
+	} {
+		t.Run(tt.why, func(t *testing.T) {
+			settings := map[string]any{"required_regions": strict}
+			maps.Copy(settings, tt.settings)
+			state := map[string]any{"ethminer.removal": "aws ec2 deregister-image"}
+			maps.Copy(state, tt.state)
+			s := newScene(t, template, settings)
+			if _, err := s.run(t, source(tt.id, state)); err == nil {
+				t.Fatal("no error")
+			}
+			said := s.said.String()
+			if !strings.Contains(said, removal) {
+				t.Errorf("no removal in\n%s", said)
+			}
+			want := strings.NewReplacer("TEMPLATE", s.template, "DIR", filepath.Dir(s.template)).Replace(tt.line)
+			if tt.line == "" && strings.Contains(said, "map set") || !strings.Contains(said, want) {
+				t.Errorf("said\n%s\nwant %q", said, want)
+			}
+			if strings.Index(said, "map set") > strings.Index(said, removal) {
+				t.Errorf("the removal stands before the rescue:\n%s", said)
 			}
 		})
 	}
