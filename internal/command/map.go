@@ -11,6 +11,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/config"
@@ -80,10 +81,14 @@ func runMap(ctx context.Context, args []string, std streams) int {
 	}
 	code, err := o.run(ctx, words[0], words[1], words[2:], std)
 	if err != nil {
-		fmt.Fprintf(std.err, "map %s: %v\n", words[0], err)
+		fmt.Fprintf(std.err, "map %s: %s\n", words[0], asFlags.Replace(err.Error()))
 	}
 	return code
 }
+
+// asFlags turns what messages call by the post-processor's options into flags.
+var asFlags = strings.NewReplacer("required_regions", "-required", "stale_regions", "-stale", "set mapping to", "set -mapping to",
+	"rows that this build did not fill", "rows that were not set", "build for these regions too", "set these regions too", "build for them too", "set them too")
 
 // interspersed parses options wherever they stand and returns the other words.
 func interspersed(f *flag.FlagSet, args []string) ([]string, error) {
@@ -157,12 +162,20 @@ func (o *mapOptions) run(ctx context.Context, verb, template string, words []str
 	if verb == "diff" {
 		return showDiff(target, fill, std.out)
 	}
-	if _, err := atomicfile.Update(ctx, target, fill); err != nil {
+	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+		return exitError, err
+	}
+	wrote, err := atomicfile.Update(ctx, target, fill)
+	if err != nil {
 		return exitError, err
 	}
 	for _, c := range changes {
 		fmt.Fprintln(std.out, c)
 	}
+	if !wrote {
+		target += " did not change"
+	}
+	fmt.Fprintln(std.out, target)
 	return exitOK, nil
 }
 
