@@ -18,9 +18,13 @@
 // A new row or cell is written as its siblings are: indentation, quotes, flow or
 // block, the room around the colon, commas, line ends. Before Apply returns, the
 // result is parsed again and compared with the original: outside the spliced
-// spans every byte, and inside the section every key, value, tag, style and
-// anchor, must be what it was. If anything differs, Apply returns an error
-// and no bytes.
+// spans every byte, and in all that the edit can reach every key, value, tag,
+// style and anchor, must be what it was. If anything differs, Apply returns an
+// error and no bytes.
+//
+// A YAML parse costs most of a round trip. Templates whose lines leave no choice
+// of how to read them are therefore read by line (skim, skimRows), and the full
+// parser reads only what the proof needs; any other template is parsed whole.
 //
 // What cannot be edited without a guess is refused, with file:line:col and the
 // remedy: duplicate keys, several documents, merge keys, rows shared by anchor

@@ -102,8 +102,9 @@ func findAlias(n *yaml.Node, anchor string) *yaml.Node {
 }
 
 // prove shows that out is the template with the edits made and nothing else:
-// it compares the bytes outside the splices, parses the result, and compares
-// the section Mappings node by node with what it should now be.
+// it compares the bytes outside the splices, reads with the full parser as much
+// of the result as the edits can have changed (see section and around), and
+// compares that node by node with what it should now be.
 //
 // Comments need no comparison of their own, and the parser's idea of which node
 // a comment belongs to is too loose for one: their bytes are outside the

@@ -292,6 +292,9 @@ func checkNames(edits []Edit) bool {
 }
 
 func FuzzYAML(f *testing.F) {
+	for _, tt := range skimmed {
+		f.Add([]byte(strings.ReplaceAll(tt.in, "M: {}", "M:\n    r:\n      AMI: x # c\n    s:\n      AMI: y")))
+	}
 	for _, tt := range applyCases {
 		if !strings.HasPrefix(tt.in, "{") {
 			f.Add([]byte(tt.in))

@@ -3,7 +3,14 @@
 
 package cfntemplate
 
-import "testing"
+import (
+	"bytes"
+	"math/rand/v2"
+	"os"
+	"slices"
+	"strconv"
+	"testing"
+)
 
 // TestSkimCorpus: most YAML templates can be read the short way, and all that
 // are read so are read as by the full parser.
@@ -22,4 +29,156 @@ func TestSkimCorpus(t *testing.T) {
 	if short < all*3/4 {
 		t.Errorf("%d of %d templates are read the short way, want three in four or more", short, all)
 	}
+}
+
+// skimmed are templates whose other sections skim must take, and those that it
+// must leave to the parser: all of them have a line `Mappings:` at the margin.
+var skimmed = []struct {
+	name string
+	in   string
+	ok   bool
+}{
+	{"sections", "A: 1\nB: two words # c\n\n# c\nMappings:\n  M: {}\nC: 'x''y'\nD: \"a\\n\"\n", true},
+	{"document mark", "--- # c\nA: 1\nMappings:\n  M: {}\n", true},
+	{"byte order mark, CRLF", "\xEF\xBB\xBFA: 1\r\nMappings:\r\n  M:\r\n    r: {AMI: x}\r\nB:\r\n- 1\r\n", true},
+	{"mark on the section's line", "\xEF\xBB\xBFMappings:\n  M:\n    r:\n      AMI: x\n", true},
+	{"block maps and lists", "A:\n  B:\n    C: 1\n  D:\n  - a\n  - E: 1\n    F:\n    - b\n  G:\n    - c\nMappings:\n  M: {}\n", true},
+	{"tags", "A:\n  B: !Ref C\n  D: !If\n  - a\n  - !Ref b\n  E: !Sub\n    - a\nMappings:\n  M: {}\n", true},
+	{"flow", "A: [one, 'two', {a: b, c: [!Ref \"AWS::Region\", AWS::Region, two words]}, ] # c\nMappings:\n  M: {}\n", true},
+	{"block text with a section in it", "A:\n  B: |\n\n    Mappings:\n  \t\n  C: 1\nMappings:\n  M: {}\n", false},
+	{"block text", "A:\n  B: !Sub |-  # c\n    Mappings:\n\n     x: \"\n    \t\n  # c\n  C: >+\n  - D: |\n     x\nMappings:\n  M: {}\n", false},
+	{"block texts", "A:\n  B: !Sub |-  # c\n    Mappings:\n\n     x: \"\n    \t\n  # c\n  C: >+\n\n  D:\n  - |\n   x\n  - E: |\n     x\nMappings:\n  M: {}\n", true},
+	{"names in quotes", "'A': 1\n\"B::C\":\n  \"\": x\n\"Mappings\":\n  'M':\n    \"r\": {}\n", true},
+	{"non-ASCII", "A: é—ü\n# ü\nMappings:\n  M:\n    r:\n      AMI: é\n", true},
+	{"quoted text over lines", "A: \"\nMappings:\n  M: {}\nB: \"\nMappings:\n  M: {}\n", false},
+	{"flow over lines", "A: [\nMappings:\n  M: {}\n]\n", false},
+	{"plain text over lines", "A: b\n  c\nMappings:\n  M: {}\n", false},
+	{"no indentation that fits", "A:\n    B: 1\n  C: 2\nMappings:\n  M: {}\n", false},
+	{"value within a value", "A: b: c\nMappings:\n  M: {}\n", false},
+	{"tab", "A:\t1\nMappings:\n  M: {}\n", false},
+	{"control character", "A: \x01\nMappings:\n  M: {}\n", false},
+	{"not UTF-8", "A: \xFF\nMappings:\n  M: {}\n", false},
+	{"rare line break", "A: x\u2028Mappings:\n  M: {}\n", false},
+	{"bare CR", "A: 1\rB: 2\nMappings:\n  M: {}\n", false},
+	{"anchor", "A: &a 1\nMappings:\n  M: {}\n", false},
+	{"alias", "Mappings:\n  M: {}\nA: *a\n", false},
+	{"anchor in the section", "Mappings:\n  M: &a {}\nA: 1\n", false},
+	{"directive", "%YAML 1.1\n---\nMappings:\n  M: {}\n", false},
+	{"second document", "A: 1\nMappings:\n  M: {}\n---\nB: 1\n", false},
+	{"end mark", "Mappings:\n  M: {}\n...\n", false},
+	{"explicit key", "? A\n: 1\nMappings:\n  M: {}\n", false},
+	{"second section", "Mappings:\n  M: {}\nMappings:\n  N: {}\n", false},
+	{"section unclosed", "Mappings:\n  M: {r: \"\nA: 1\n", false},
+	{"section a list at the margin", "Mappings:\n- M\nA: 1\n", false},
+	{"indented root", "  A: 1\nMappings:\n  M: {}\n", false},
+	{"no section", "A: 1\n", false},
+}
+
+func TestSkim(t *testing.T) {
+	for _, tt := range skimmed {
+		t.Run(tt.name, func(t *testing.T) {
+			if got := skimsRight(t, []byte(tt.in)); got != tt.ok {
+				t.Errorf("taken: %v, want %v", got, tt.ok)
+			}
+		})
+	}
+}
+
+// TestSkimRows: maps of names and texts need no parser, all others do.
+func TestSkimRows(t *testing.T) {
+	for _, tt := range []struct {
+		name, in string
+		ok       bool
+	}{
+		{"texts", "  M: # c\n    r:\n      AMI: ami-1 # c\n\n      \"B\": 'x'\n\n  # c\n  O:\n      s:\n       A: \"\"\n", true},
+		{"text of a map", "  M: x\n", true},
+		{"number", "  M:\n    r:\n      AMI: 1\n", false},
+		{"word", "  M:\n    r:\n      AMI: No\n", false},
+		{"nothing", "  M:\n    r:\n      AMI:\n", false},
+		{"nothing, then a row", "  M:\n    r:\n    s:\n      A: b\n", false},
+		{"tag", "  M:\n    r:\n      AMI: !Ref x\n", false},
+		{"flow", "  M:\n    r: {AMI: x}\n", false},
+		{"list", "  M:\n    r:\n      AMI:\n      - x\n", false},
+		{"text over lines", "  M:\n    r:\n      AMI: x\n       y\n", false},
+		{"columns that do not fit", "  M:\n    r:\n      AMI: x\n   s:\n      AMI: x\n", false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			src := "Mappings:\n" + tt.in
+			_, ok := skimRows([]byte(src), 0, len(src))
+			if ok != tt.ok {
+				t.Errorf("taken: %v, want %v", ok, tt.ok)
+			}
+			for _, among := range []string{src, "A: 1\n" + src + "B: 1\n"} {
+				if !skimsRight(t, []byte(among)) && ok {
+					t.Errorf("not taken in a template: %q", among)
+				}
+			}
+		})
+	}
+}
+
+// TestSkimMutations damages templates line by line and byte by byte: what is
+// still taken must be read as by the full parser, and the edits must hold.
+func TestSkimMutations(t *testing.T) {
+	rounds := 4000
+	if n, err := strconv.Atoi(os.Getenv("SKIM_ROUNDS")); err == nil {
+		rounds = n
+	}
+	var seeds [][]byte
+	for _, src := range corpus(t) {
+		if p, err := Parse("t", src); err == nil && p.yaml != nil && len(src) < 4096 {
+			seeds = append(seeds, src)
+		}
+	}
+	for _, tt := range skimmed {
+		seeds = append(seeds, []byte(tt.in))
+	}
+	slices.SortFunc(seeds, bytes.Compare)
+	taken := 0
+	for seed := range rounds {
+		r := rand.New(rand.NewPCG(uint64(seed), 1))
+		src := mutated(r, seeds)
+		if !skimsRight(t, src) {
+			continue
+		}
+		taken++
+		if seed%8 == 0 {
+			fuzzOne(t, src)
+		}
+	}
+	if taken < rounds/20 {
+		t.Errorf("%d of %d were taken: too few to say anything", taken, rounds)
+	}
+}
+
+func mutated(r *rand.Rand, seeds [][]byte) []byte {
+	lines := bytes.SplitAfter(seeds[r.IntN(len(seeds))], []byte("\n"))
+	lines = slices.Clone(lines)
+	other := bytes.SplitAfter(seeds[r.IntN(len(seeds))], []byte("\n"))
+	const marks = " \t:#-?,[]{}\"'|>!&*%@`~\\\n\r=<+.0aMy\u0085\u2028é"
+	for range 1 + r.IntN(4) {
+		i := r.IntN(len(lines))
+		switch r.IntN(8) {
+		case 0:
+			lines = slices.Delete(lines, i, i+1)
+			if len(lines) == 0 {
+				return nil
+			}
+		case 1:
+			lines = slices.Insert(lines, i, lines[r.IntN(len(lines))])
+		case 2:
+			j := r.IntN(len(other))
+			lines = slices.Insert(lines, i, other[j:min(len(other), j+1+r.IntN(3))]...)
+		case 3:
+			lines[i] = append(bytes.Repeat([]byte(" "), 1+r.IntN(4)), lines[i]...)
+		case 4:
+			lines[i] = bytes.TrimPrefix(lines[i], bytes.Repeat([]byte(" "), 1+r.IntN(4)))
+		default:
+			at := r.IntN(len(lines[i]) + 1)
+			mark := []rune(marks)[r.IntN(len([]rune(marks)))]
+			drop := min(at+r.IntN(2), len(lines[i]))
+			lines[i] = slices.Concat(lines[i][:at], []byte(string(mark)), lines[i][drop:])
+		}
+	}
+	return bytes.Join(lines, nil)
 }

@@ -35,6 +35,7 @@ func TestTraps(t *testing.T) {
 			"t:1:48: M has us-east-1 a second time"},
 		{"duplicate section in JSON", `{"Mappings": {}, "Mappings": {"M": {}}}`, one(setA), "", "t:1:18: the section Mappings is here a second time"},
 		{"two documents: only one of them is the template", head + "    us-east-1: {AMI: a}\n---\nMappings: {}\n", one(setA), "", "t:4:1: a second YAML document begins here"},
+		{"name that ends in a colon: no space behind it", "Mappings: {M: {us-east-1: {AMI: x}, a:, b: {AMI: y}}}\n", one(setA), "", "t:1:37: the name \"a:\" in M ends in a colon"},
 		{"merge key in a row: CloudFormation does not merge", "X: &x {AMI: a}\n" + head + "    us-east-1:\n      <<: *x\n", one(setA), "", "t:5:7: M.us-east-1 takes keys from elsewhere with <<"},
 		{"merge key in the map", "X: &x {r: {AMI: a}}\n" + head + "    <<: *x\n", one(setA), "", "t:4:5: M takes keys from elsewhere with <<"},
 		{"alias row: the edit would change the other row too", head + "    us-east-2: &v {AMI: a}\n    us-east-1: *v\n", one(setA), "",
