@@ -8,6 +8,7 @@
 package test
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +16,9 @@ import (
 
 	"github.com/rogpeppe/go-internal/testscript"
 )
+
+// acceptance says that scripts may use the AWS account of the environment.
+func acceptance() bool { return os.Getenv("PACKER_ACC") == "1" }
 
 func TestScripts(t *testing.T) {
 	build, packer := os.Getenv("ETHMINER_BUILD"), os.Getenv("PACKER")
@@ -40,10 +44,23 @@ func TestScripts(t *testing.T) {
 			} {
 				env.Setenv(key, value)
 			}
+			if acceptance() {
+				for _, variable := range os.Environ() {
+					if key, value, _ := strings.Cut(variable, "="); key == "HOME" || strings.HasPrefix(key, "AWS_") {
+						env.Setenv(key, value)
+					}
+				}
+			}
 			return nil
 		},
 		Condition: func(condition string) (bool, error) {
-			return condition == "root" && os.Getuid() == 0, nil
+			switch condition {
+			case "root":
+				return os.Getuid() == 0, nil
+			case "acc":
+				return acceptance(), nil
+			}
+			return false, fmt.Errorf("unknown condition %q", condition)
 		},
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":     await,
