@@ -13,6 +13,7 @@ package rehearsal
 import (
 	"crypto/rand"
 	"crypto/subtle"
+	"encoding/base32"
 	"encoding/hex"
 	"errors"
 	"net/http"
@@ -71,7 +72,7 @@ func New(cfg Config) *Server {
 		cfg.Clock = pace.System{}
 	}
 	if cfg.AccessKey == "" {
-		cfg.AccessKey = "AKIAREHEARSAL" + strings.ToUpper(randomHex(4))[:7]
+		cfg.AccessKey = randomKeyID()
 	}
 	if cfg.SecretKey == "" {
 		cfg.SecretKey = randomHex(20)
@@ -94,6 +95,14 @@ func randomHex(n int) string {
 	b := make([]byte, n)
 	_, _ = rand.Read(b) // never fails
 	return hex.EncodeToString(b)
+}
+
+// randomKeyID makes the id of an access key as AWS forms them. The id is what a
+// request is known by, so its 80 bits keep other users of the machine out.
+func randomKeyID() string {
+	b := make([]byte, 10)
+	_, _ = rand.Read(b) // never fails
+	return "AKIA" + base32.StdEncoding.EncodeToString(b)
 }
 
 // Close ends all machines. Calls answer Unavailable from then on.

@@ -6,6 +6,7 @@ package rehearsal
 import (
 	"errors"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -361,5 +362,24 @@ func TestSessionNeverLeavesLoopback(t *testing.T) {
 	_, err := client.DescribeRegions(t.Context(), &sdk.DescribeRegionsInput{})
 	if !errors.Is(err, ErrNotLoopback) || !strings.Contains(err.Error(), "192.0.2.3:80") {
 		t.Errorf("got %v", err)
+	}
+}
+
+// Whoever knows the id of the key can call: it has 80 random bits.
+func TestAccessKeysCannotBeGuessed(t *testing.T) {
+	one, other := New(Config{}), New(Config{})
+	for _, s := range []*Server{one, other} {
+		if id := s.cfg.AccessKey; !regexp.MustCompile(`^AKIA[A-Z2-7]{16}$`).MatchString(id) {
+			t.Errorf("the key id %q is not one of AWS's", id)
+		}
+	}
+	same := 0
+	for n := len("AKIA"); n < len(one.cfg.AccessKey); n++ {
+		if one.cfg.AccessKey[n] == other.cfg.AccessKey[n] {
+			same++
+		}
+	}
+	if same > 8 { // by chance less than once in ten million
+		t.Errorf("%s and %s have %d characters in common", one.cfg.AccessKey, other.cfg.AccessKey, same)
 	}
 }
