@@ -26,7 +26,8 @@ const rehearsalUsage = `usage: packer-plugin-ethminer rehearsal-aws VERB [flags]
   inventory  print what has been made and not removed, as JSON
   stop       end the server and all its machines
   check      say whether instances that one can log in to can be had here
-  env        print shell lines that point the AWS CLI at the server
+  env        print shell lines that point the AWS CLI at the server; where none
+             runs, lines that let its calls fail
 
 flags:
 `
@@ -91,8 +92,13 @@ type rehearsalFlags struct {
 	leaks bool
 }
 
+// rehearsalServe ends on Ctrl-C only where it has no owner. Ctrl-C reaches the
+// whole process group, and the clean-up of an owner's build needs the server.
 func rehearsalServe(ctx context.Context, f rehearsalFlags, std streams) error {
-	ctx, stop := signal.NotifyContext(ctx, syscall.SIGHUP)
+	if f.Owner != 0 {
+		ctx = context.WithoutCancel(ctx)
+	}
+	ctx, stop := signal.NotifyContext(ctx, syscall.SIGTERM, syscall.SIGHUP)
 	defer stop()
 	return rehearsal.Serve(ctx, f.Options, std.err)
 }
@@ -133,12 +139,13 @@ func rehearsalInventory(ctx context.Context, f rehearsalFlags, std streams) erro
 }
 
 // rehearsalStop is done as well where nothing runs.
-func rehearsalStop(ctx context.Context, f rehearsalFlags, _ streams) error {
+func rehearsalStop(ctx context.Context, f rehearsalFlags, std streams) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	s, err := rehearsal.Find(ctx, f.StateDir)
 	if errors.Is(err, rehearsal.ErrNone) {
-		return nil
+		_, err = fmt.Fprintf(std.err, "no rehearsal runs for the state folder %s: there is nothing to stop\n", f.StateDir)
+		return err
 	}
 	if err != nil {
 		return err
@@ -154,11 +161,19 @@ func rehearsalCheck(_ context.Context, _ rehearsalFlags, std streams) error {
 	return err
 }
 
+// nowhere answers no call. It stands for a rehearsal that does not run, so that
+// `eval "$(... env)"` never leaves a shell pointing at a real account.
+var nowhere = &rehearsal.Session{Endpoint: "http://127.0.0.1:1", AccessKey: "none", SecretKey: "none"}
+
 func rehearsalEnv(ctx context.Context, f rehearsalFlags, std streams) error {
 	s, err := rehearsal.Find(ctx, f.StateDir)
 	if err != nil {
-		return err
+		return errors.Join(err, printEnv(nowhere, std.out))
 	}
+	return printEnv(s, std.out)
+}
+
+func printEnv(s *rehearsal.Session, w io.Writer) error {
 	for _, line := range s.Environ() {
 		name, value, _ := strings.Cut(line, "=")
 		if value == "" {
@@ -166,7 +181,7 @@ func rehearsalEnv(ctx context.Context, f rehearsalFlags, std streams) error {
 		} else {
 			line = "export " + name + "='" + value + "'"
 		}
-		if _, err := fmt.Fprintln(std.out, line); err != nil {
+		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err
 		}
 	}

@@ -11,8 +11,11 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"runtime"
+	"strconv"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -177,6 +180,85 @@ func TestInventoryTellsLeaks(t *testing.T) {
 	run(exitOK, "stop")
 	run(exitOK, "stop") // once more does no harm
 	run(exitError, "inventory")
+}
+
+// Where no server runs, the user is told; what asks for the environment of one
+// must not go on to a real account.
+func TestNothingRuns(t *testing.T) {
+	dir := t.TempDir()
+	for _, tt := range []struct {
+		verb string
+		code int
+		out  []string
+		err  []string
+	}{
+		{"env", exitError, []string{"export AWS_ENDPOINT_URL='http://127.0.0.1:1'\n", "export AWS_ACCESS_KEY_ID='none'\n", "export AWS_EC2_METADATA_DISABLED='true'\n", "unset AWS_PROFILE\n"},
+			[]string{"no rehearsal is running", "ends with Packer", "rehearsal-aws serve --state " + dir}},
+		{"inventory", exitError, nil, []string{"rehearsal-aws serve --state " + dir}},
+		{"stop", exitOK, nil, []string{"no rehearsal runs for the state folder " + dir}},
+	} {
+		var out, errs bytes.Buffer
+		if code := rehearsalAWS(t.Context(), []string{tt.verb, "--state", dir}, streams{out: &out, err: &errs}); code != tt.code {
+			t.Errorf("%s: exit code %d, expected %d", tt.verb, code, tt.code)
+		}
+		for _, want := range tt.out {
+			if !strings.Contains(out.String(), want) {
+				t.Errorf("%s prints\n%s\nexpected %q", tt.verb, &out, want)
+			}
+		}
+		for _, want := range tt.err {
+			if !strings.Contains(errs.String(), want) {
+				t.Errorf("%s says\n%s\nexpected %q", tt.verb, &errs, want)
+			}
+		}
+		if len(tt.out) == 0 && out.Len() > 0 {
+			t.Errorf("%s prints %s", tt.verb, &out)
+		}
+	}
+}
+
+// Ctrl-C reaches the whole process group: a server with an owner lives on for
+// the owner's clean-up, one without ends.
+func TestInterrupt(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: needs a system that can send an interrupt to one process")
+	}
+	for _, owned := range []bool{true, false} {
+		dir := t.TempDir()
+		cmd := exec.Command(os.Args[0], "rehearsal-aws", "serve", "--state", dir, "--instance", rehearsal.NoInstance, "--latency", "instant")
+		if owned {
+			cmd.Args = append(cmd.Args, "--owner", strconv.Itoa(owner(t).Process.Pid))
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = cmd.Process.Kill() })
+		for tries := 0; ; tries++ {
+			if _, err := rehearsal.Find(t.Context(), dir); err == nil {
+				break
+			} else if tries == 1000 {
+				t.Fatal(err)
+			}
+			time.Sleep(20 * time.Millisecond)
+		}
+		signal := func(s os.Signal) {
+			if err := cmd.Process.Signal(s); err != nil {
+				t.Fatal(err)
+			}
+		}
+		signal(os.Interrupt)
+		if owned {
+			time.Sleep(400 * time.Millisecond) // longer than a server takes to end
+			if _, err := rehearsal.Find(t.Context(), dir); err != nil {
+				t.Fatalf("the server ended with an interrupt: %v", err)
+			}
+			signal(syscall.SIGTERM)
+		}
+		ends(t, dir)
+		if err := cmd.Wait(); err != nil {
+			t.Errorf("owned %v: the server ended with %v", owned, err)
+		}
+	}
 }
 
 func TestRehearsalUsage(t *testing.T) {

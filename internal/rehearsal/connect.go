@@ -87,6 +87,11 @@ const inServer = "ETHMINER_REHEARSAL_SERVER"
 // ErrNone is returned by Find where no server runs.
 var ErrNone = errors.New("no rehearsal is running")
 
+// none is ErrNone with its remedy.
+func none(stateDir string) error {
+	return fmt.Errorf("%w for the state folder %s; a server that a build started ends with Packer: start one with `packer-plugin-ethminer rehearsal-aws serve --state %s`", ErrNone, stateDir, stateDir)
+}
+
 // Find returns the session of the server of a state folder, ErrNone where no
 // server answers.
 func Find(ctx context.Context, stateDir string) (*Session, error) {
@@ -96,7 +101,7 @@ func Find(ctx context.Context, stateDir string) (*Session, error) {
 	}
 	text, err := os.ReadFile(filepath.Join(o.StateDir, sessionFile))
 	if errors.Is(err, os.ErrNotExist) {
-		return nil, fmt.Errorf("%w for the state folder %s", ErrNone, o.StateDir)
+		return nil, none(o.StateDir)
 	}
 	if err != nil {
 		return nil, fmt.Errorf("reading the rehearsal's session: %w", err)
@@ -106,7 +111,7 @@ func Find(ctx context.Context, stateDir string) (*Session, error) {
 		return nil, fmt.Errorf("reading the rehearsal's session in %s: %w", o.StateDir, err)
 	}
 	if !s.healthy(ctx) {
-		return nil, fmt.Errorf("%w for the state folder %s", ErrNone, o.StateDir)
+		return nil, none(o.StateDir)
 	}
 	return s, nil
 }
