@@ -2,8 +2,8 @@
 # more regions, and writes the image ids into the CloudFormation template.
 #
 #   packer init eth-mining.pkr.hcl
-#   packer build -var rehearsal=true eth-mining.pkr.hcl   # simulated, no account
-#   packer build eth-mining.pkr.hcl                       # AWS, costs money
+#   packer build -var rehearsal=true eth-mining.pkr.hcl         # simulated, no account
+#   packer build -var miner_source=FOLDER eth-mining.pkr.hcl    # AWS, costs money
 
 packer {
   required_version = ">= 1.12.0"
@@ -30,7 +30,7 @@ variable "rehearsal_instance" {
 variable "miner_source" {
   type        = string
   default     = ""
-  description = "The folder of an ethminer that builds with CMake; empty: the reference miner, a stand-in."
+  description = "Required on AWS: the folder of an ethminer that builds with CMake on the source image. Upstream's, which empty stands for, does not. A rehearsal builds the reference miner."
 }
 
 variable "min_hashrate" {
@@ -43,6 +43,16 @@ locals {
   # A rehearsal must not touch the real template: it writes one of its own.
   template   = "${path.root}/eth-mining-cfn.template"
   output_dir = "${path.root}/../build/rehearsal"
+
+  # On AWS the newest of AWS's images of Ubuntu 24.04 that have the NVIDIA driver
+  # and the CUDA toolkit; in a rehearsal, which has no GPU, Canonical's plain one.
+  source_image = var.rehearsal ? {
+    name  = "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-amd64-server-*"
+    owner = "099720109477"
+    } : {
+    name  = "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04) *"
+    owner = "amazon"
+  }
 }
 
 source "ethminer-ami" "eth-mining" {
@@ -60,17 +70,18 @@ source "ethminer-ami" "eth-mining" {
     "eu-west-1",
     "eu-west-2",
   ]
-  ami_name      = "ethminer-{{timestamp}}"
+  ami_name = "ethminer-{{timestamp}}"
+
+  # The miner is compiled for this type's GPU: the image mines on g4dn alone.
   instance_type = "g4dn.xlarge"
 
-  # Canonical's current Ubuntu 24.04.
   source_ami_filter {
     filters = {
-      name                = "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-amd64-server-*"
+      name                = local.source_image.name
       root-device-type    = "ebs"
       virtualization-type = "hvm"
     }
-    owners      = ["099720109477"]
+    owners      = [local.source_image.owner]
     most_recent = true
   }
   ssh_username = "ubuntu"
@@ -85,7 +96,7 @@ build {
   sources = ["source.ethminer-ami.eth-mining"]
 
   provisioner "ethminer-gpu" {
-    source             = var.miner_source != "" ? var.miner_source : "${path.root}/miner"
+    source             = var.rehearsal ? "${path.root}/miner" : var.miner_source
     device             = var.rehearsal ? "cpu" : "auto"
     benchmark_block    = var.rehearsal ? 1 : 11700000 # epoch 0, or 390: about Ethereum Classic's DAG today
     benchmark_warmup   = var.rehearsal ? "2s" : "30s"
@@ -102,5 +113,9 @@ build {
   post-processor "ethminer-cfn" {
     template = local.template
     output   = var.rehearsal ? "${local.output_dir}/eth-mining-cfn.template" : local.template
+
+    # This build has to fill every row that there is, or nothing is written.
+    required_regions = ["rows"]
+    stale_regions    = "fail"
   }
 }
