@@ -17,8 +17,8 @@ import (
 // of a block scalar, or one or two of `- ` and `key:` with a value that ends on
 // the same line (plain, quoted, flow, tagged) or opens a block. Of each of these
 // it takes only forms in which YAML leaves no choice: no tab, no anchor, alias,
-// directive, second document or `?`, no line that goes on in the next one, and
-// printable UTF-8 without rare line breaks. The indentation must fit the block
+// directive, second document or `?`, nothing but plain words that goes on in the
+// next line, and printable UTF-8 without rare line breaks. The indentation must fit the block
 // collections that are open, as in the parser's own stack. So at the start of
 // the section, and again behind it, the parser is in its one state for "between
 // two entries of the root, which is a block map", and all else is valid YAML.
@@ -59,6 +59,8 @@ type skimmer struct {
 	begun bool    // there was a line with a token
 	stack []block // open block collections, the root first
 	open  bool    // the last key or dash has its value on the lines that follow
+	tag   bool    // and has a tag
+	words bool    // the last line ends in plain text, which may go on
 
 	text                   bool // in a block scalar
 	parent, indent, blanks int  // of it: columns; indent -1 before its first line
@@ -99,7 +101,11 @@ func (s *skimmer) line(l []byte, at int) bool {
 		}
 		s.text = false
 	}
-	if blank || l[n] == '#' {
+	if blank {
+		return true
+	}
+	if l[n] == '#' {
+		s.words = false
 		return true
 	}
 	if tab {
@@ -117,14 +123,22 @@ func (s *skimmer) line(l []byte, at int) bool {
 // token reads a line that begins with a dash or a key, at column n.
 func (s *skimmer) token(l []byte, n, at int) bool {
 	item := l[n] == '-' && (n+1 == len(l) || l[n+1] == ' ')
-	open := s.open
-	s.open = false
+	open, tag, words := s.open, s.tag, s.words
+	s.open, s.tag, s.words = false, false, false
+	name, behind := []byte(nil), -1
+	if !item {
+		name, behind = skimKey(l[n:])
+	}
 	switch top := len(s.stack) - 1; {
 	case top < 0:
 		if n != 0 || item {
 			return false
 		}
 		s.stack = append(s.stack, block{})
+	case words && n > s.stack[top].indent:
+		return s.plain(l[n:])
+	case open && n > s.stack[top].indent && !item && behind < 0:
+		return !(tag && l[n] == '!') && s.value(l[n:], s.stack[top].indent)
 	case open && (n > s.stack[top].indent || n == s.stack[top].indent && item && !s.stack[top].list):
 		if top > maxDepth {
 			return false
@@ -144,13 +158,12 @@ func (s *skimmer) token(l []byte, n, at int) bool {
 		if at == len(l) || l[at] == '#' {
 			return false
 		}
-		if _, behind := skimKey(l[at:]); behind < 0 {
+		if name, behind = skimKey(l[at:]); behind < 0 {
 			return s.value(l[at:], parent)
 		}
 		n, parent = at, at
 		s.stack = append(s.stack, block{n, false})
 	}
-	name, behind := skimKey(l[n:])
 	if behind < 0 {
 		return false
 	}
@@ -177,6 +190,7 @@ func (s *skimmer) value(v []byte, parent int) bool {
 			return false
 		}
 		v = v[skipSpaces(v, n):]
+		s.tag = true
 	}
 	if len(v) == 0 || v[0] == '#' {
 		s.open = true
@@ -194,19 +208,30 @@ func (s *skimmer) value(v []byte, parent int) bool {
 		end = skimQuoted(v, 0)
 	case c == '[' || c == '{':
 		end = skimFlow(v, 0, 0)
-	case isWord(c), c == '/', c == '.', c == '$', c == '(', c == '+', c == '~', c >= utf8.RuneSelf,
-		c == '-' && len(v) > 1 && isWord(v[1]):
-		for i := 0; i < len(v); i++ {
-			switch {
-			case v[i] == ':' && (i+1 == len(v) || v[i+1] == ' '):
-				return false
-			case v[i] == '#' && v[i-1] == ' ':
-				return true
-			}
-		}
-		return true
+	default:
+		return s.plain(v)
 	}
 	return end >= 0 && ends(v[end:])
+}
+
+// plain reads plain text, or a line of it.
+func (s *skimmer) plain(v []byte) bool {
+	switch c := v[0]; {
+	case isWord(c), c == '/', c == '.', c == '$', c == '(', c == '+', c == '~', c >= utf8.RuneSelf,
+		c == '-' && len(v) > 1 && isWord(v[1]):
+	default:
+		return false
+	}
+	for i := range v {
+		switch {
+		case v[i] == ':' && (i+1 == len(v) || v[i+1] == ' '):
+			return false
+		case v[i] == '#' && v[i-1] == ' ':
+			return true
+		}
+	}
+	s.words = true
+	return true
 }
 
 // ends says whether nothing but a comment is left of a line.

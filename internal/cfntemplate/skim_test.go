@@ -9,6 +9,7 @@ import (
 	"os"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 )
 
@@ -52,7 +53,12 @@ var skimmed = []struct {
 	{"non-ASCII", "A: é—ü\n# ü\nMappings:\n  M:\n    r:\n      AMI: é\n", true},
 	{"quoted text over lines", "A: \"\nMappings:\n  M: {}\nB: \"\nMappings:\n  M: {}\n", false},
 	{"flow over lines", "A: [\nMappings:\n  M: {}\n]\n", false},
-	{"plain text over lines", "A: b\n  c\nMappings:\n  M: {}\n", false},
+	{"plain text over lines", "A: b\n  c\n\n  d e # f\nB:\n- g\n h\n- I: j\n    k\nMappings:\n  M: {}\n", true},
+	{"comment in plain text", "A: b\n  # c\n  d\nMappings:\n  M: {}\n", false},
+	{"name in plain text", "A: b\n  c: d\nMappings:\n  M: {}\n", false},
+	{"value on its line", "A:\n  !Sub a\nB: !Sub\n  'b'\nC:\n  |\n  c\nD:\n  !If\n  - d\nMappings:\n  M: {}\n", true},
+	{"two values", "A:\n  'b'\n  'c'\nMappings:\n  M: {}\n", false},
+	{"two tags", "A: !Sub\n  !Sub b\nMappings:\n  M: {}\n", false},
 	{"no indentation that fits", "A:\n    B: 1\n  C: 2\nMappings:\n  M: {}\n", false},
 	{"value within a value", "A: b: c\nMappings:\n  M: {}\n", false},
 	{"tab", "A:\t1\nMappings:\n  M: {}\n", false},
@@ -117,7 +123,8 @@ func TestSkimRows(t *testing.T) {
 	}
 }
 
-// TestSkimMutations damages templates line by line and byte by byte: what is
+// TestSkimMutations damages templates line by line and byte by byte, and makes
+// some of pieces of lines, most of them not YAML: what is
 // still taken must be read as by the full parser, and the edits must hold.
 func TestSkimMutations(t *testing.T) {
 	rounds := 4000
@@ -138,17 +145,40 @@ func TestSkimMutations(t *testing.T) {
 	for seed := range rounds {
 		r := rand.New(rand.NewPCG(uint64(seed), 1))
 		src := mutated(r, seeds)
+		if seed%2 == 0 {
+			src = made(r)
+		}
 		if !skimsRight(t, src) {
 			continue
 		}
 		taken++
-		if seed%8 == 0 {
+		if seed%16 < 2 {
 			fuzzOne(t, src)
 		}
 	}
 	if taken < rounds/20 {
 		t.Errorf("%d of %d were taken: too few to say anything", taken, rounds)
 	}
+}
+
+func made(r *rand.Rand) []byte {
+	starts := []string{"", "- ", "A: ", "B:", "- C: ", "- D:", "'E': ", "\"F\": ", "- - ", "? ", ": ", "-", "A:  !T ", "!T ", "- !T", "Mappings:"}
+	values := []string{"", "", "x", "x y", "'x'", "\"x\\n\"", "[x, {y: z}]", "{ }", "|", ">-", "# c", "x # c", "!T x", "!T", "-1", "x: y", "'x", "[x", "~", "a:b", "'x' y", "--- ", "..."}
+	var b bytes.Buffer
+	for i := range 2 + r.IntN(7) {
+		if i > 0 {
+			b.WriteString([]string{"\n", "\n", "\n", "\n\n", "\r\n", "\n   \n"}[r.IntN(6)])
+			b.WriteString(strings.Repeat(" ", r.IntN(5)*r.IntN(2)))
+		}
+		if r.IntN(8) == 0 {
+			b.WriteString("\nMappings:\n  M:\n    r: {AMI: x}\n")
+		}
+		b.WriteString(starts[r.IntN(len(starts))] + values[r.IntN(len(values))])
+	}
+	if r.IntN(2) == 0 {
+		b.WriteString("\nMappings:\n  M:\n    r:\n      AMI: x\n")
+	}
+	return b.Bytes()
 }
 
 func mutated(r *rand.Rand, seeds [][]byte) []byte {
