@@ -19,7 +19,8 @@ type Config struct {
 	// Where the miner's source comes from: a local folder that holds a
 	// CMakeLists.txt, which is uploaded without its `.git` and without build
 	// folders, or the URL of a git repository, which the instance clones.
-	// Defaults to upstream ethminer's repository on GitHub.
+	// Defaults to upstream ethminer's repository on GitHub, which does not build
+	// on a current Ubuntu as it stands: name a fork that does.
 	Source string `mapstructure:"source" required:"false"`
 	// The commit to build, as its full 40 hexadecimal digits; a branch or a
 	// tag can move and is refused. Required when `source` is a git URL;
