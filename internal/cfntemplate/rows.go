@@ -39,7 +39,7 @@ func skimRows(src []byte, from, to int) (e entry, ok bool) {
 		}
 		top := len(stack) - 1
 		if open {
-			if n <= stack[top].column {
+			if n <= stack[top].column || top >= maxDepth {
 				return e, false
 			}
 			m := stack[top].n
@@ -79,7 +79,7 @@ func skimRows(src []byte, from, to int) (e entry, ok bool) {
 		stack[i-1].n.end = stack[i].n.end
 	}
 	root := stack[0].n
-	if open || len(stack) > maxDepth || len(root.entry) != 1 || root.entry[0].key.text != "Mappings" {
+	if open || len(root.entry) != 1 || root.entry[0].key.text != "Mappings" {
 		return e, false
 	}
 	return root.entry[0], true
