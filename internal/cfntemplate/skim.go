@@ -138,7 +138,7 @@ func (s *skimmer) token(l []byte, n, at int) bool {
 	case words && n > s.stack[top].indent:
 		return s.plain(l[n:])
 	case open && n > s.stack[top].indent && !item && behind < 0:
-		return !(tag && l[n] == '!') && s.value(l[n:], s.stack[top].indent)
+		return (!tag || l[n] != '!') && s.value(l[n:], s.stack[top].indent)
 	case open && (n > s.stack[top].indent || n == s.stack[top].indent && item && !s.stack[top].list):
 		if top > maxDepth {
 			return false
@@ -196,17 +196,16 @@ func (s *skimmer) value(v []byte, parent int) bool {
 		s.open = true
 		return true
 	}
-	end := -1
-	switch c := v[0]; {
-	case c == '|' || c == '>':
-		end = 1
+	end := 1
+	switch v[0] {
+	case '|', '>':
 		if len(v) > 1 && (v[1] == '-' || v[1] == '+') {
 			end = 2
 		}
 		s.text, s.parent, s.indent, s.blanks = true, parent, -1, 0
-	case c == '"' || c == '\'':
+	case '"', '\'':
 		end = skimQuoted(v, 0)
-	case c == '[' || c == '{':
+	case '[', '{':
 		end = skimFlow(v, 0, 0)
 	default:
 		return s.plain(v)
