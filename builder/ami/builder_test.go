@@ -32,7 +32,9 @@ type world struct {
 
 	mu     sync.Mutex
 	calls  int
+	slow   int // the call that packer-plugin-amazon repeats for two minutes
 	onCall func(nth int) // told before each call is sent
+	lose   int           // the call whose answer is lost, after it was carried out
 }
 
 // lockedBuffer takes what a build says, from several goroutines.
@@ -72,11 +74,19 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
-	if r.Body == nil {
-		r.Body = io.NopCloser(strings.NewReader(""))
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
 	}
+	if bytes.Contains(body, []byte("Action=CreateKeyPair&")) {
+		w.slow = nth
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
 	answer := httptest.NewRecorder()
 	w.aws.ServeHTTP(answer, r)
+	if nth == w.lose {
+		return nil, io.ErrUnexpectedEOF
+	}
 	return answer.Result(), nil
 }
 
@@ -378,5 +388,37 @@ func TestAnIntermediaryThatStaysIsSaid(t *testing.T) {
 	}
 	if said := w.ui.String(); !strings.Contains(said, "left behind: image ami-") || !strings.Contains(said, "ec2 deregister-image --image-id ami-") {
 		t.Errorf("the build does not say that its unencrypted intermediary is still there:\n%s", said)
+	}
+}
+
+// Whatever answer is lost on its way, the build knows each instance and image
+// that it has made, although the call that made it is repeated.
+func TestSweepOfLostAnswers(t *testing.T) {
+	clean := newWorld(t)
+	if _, err := clean.build(t, t.Context(), nil); err != nil {
+		t.Fatal(err)
+	}
+	whole := len(clean.left())
+	for nth := 1; nth <= clean.calls; nth++ {
+		if nth == clean.slow {
+			continue
+		}
+		t.Run(fmt.Sprintf("call %d", nth), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.lose = nth
+			artifact, err := w.build(t, t.Context(), nil)
+			want := 0
+			if artifact != nil {
+				want = whole
+			}
+			// Key pair and security group are packer-plugin-amazon's to make.
+			ours := slices.DeleteFunc(w.left(), func(line string) bool {
+				return strings.Contains(line, " key-pair ") || strings.Contains(line, " security-group ")
+			})
+			if len(ours) != want {
+				t.Errorf("want %d resources (error %v), there is:\n%s\n--- the build said:\n%s", want, err, strings.Join(ours, "\n"), w.ui.String())
+			}
+		})
 	}
 }

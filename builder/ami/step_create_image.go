@@ -15,6 +15,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 )
 
@@ -40,7 +41,7 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 	}
 	ui.Sayf("Creating the image %q...", name)
 	client := b.clients.EC2(b.clients.Region())
-	out, err := client.CreateImage(context.WithoutCancel(ctx), &ec2.CreateImageInput{
+	id, err := b.createImage(ctx, client, &ec2.CreateImageInput{
 		InstanceId:          aws.String(b.report.InstanceID),
 		Name:                aws.String(name),
 		BlockDeviceMappings: b.config.AMIMappings.BuildEC2BlockDeviceMappings(),
@@ -52,7 +53,7 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 	if err != nil {
 		return halt(state, "creating the image %q: %w", name, err)
 	}
-	b.image = distribute.Image{Region: b.clients.Region(), ID: aws.ToString(out.ImageId)}
+	b.image = distribute.Image{Region: b.clients.Region(), ID: id}
 	b.ledger.Add(ledger.Entry{Kind: ledger.Image, Region: b.image.Region, ID: b.image.ID})
 	ui.Sayf("Waiting for %s...", b.image.ID)
 	b.image, err = distribute.WaitAvailable(ctx, client, b.image, b.wait)
@@ -66,6 +67,31 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 		b.images = append(b.images, b.image)
 	}
 	return multistep.ActionContinue
+}
+
+// createImage returns the id of the image that it makes. CreateImage has no
+// client token: where its answer is lost, the SDK's second call finds the name
+// taken, by this build's own image.
+func (b *build) createImage(ctx context.Context, client *ec2.Client, input *ec2.CreateImageInput) (string, error) {
+	ctx = context.WithoutCancel(ctx) // the id of what was begun would be lost
+	out, err := client.CreateImage(ctx, input)
+	if err == nil {
+		return aws.ToString(out.ImageId), nil
+	}
+	if ec2api.Code(err) != "InvalidAMIName.Duplicate" {
+		return "", err
+	}
+	own, describeErr := client.DescribeImages(ctx, &ec2.DescribeImagesInput{
+		Owners: []string{"self"},
+		Filters: []ec2types.Filter{
+			{Name: aws.String("name"), Values: []string{aws.ToString(input.Name)}},
+			{Name: aws.String("tag:" + tagBuildID), Values: []string{b.config.buildID}},
+		},
+	})
+	if describeErr != nil || len(own.Images) == 0 {
+		return "", err
+	}
+	return aws.ToString(own.Images[0].ImageId), nil
 }
 
 // Cleanup removes the image of a build that failed.
