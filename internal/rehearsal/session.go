@@ -83,6 +83,7 @@ func (s *Session) Environ() []string {
 		"AWS_CONFIG_FILE=" + os.DevNull,
 		"AWS_SHARED_CREDENTIALS_FILE=" + os.DevNull,
 		"NO_PROXY=127.0.0.1",
+		"no_proxy=127.0.0.1", // some clients read this spelling first
 		"AWS_SESSION_TOKEN=", "AWS_PROFILE=", "AWS_DEFAULT_PROFILE=", "AWS_ENDPOINT_URL_EC2=", "AWS_ENDPOINT_URL_STS=", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS=",
 	}
 }
