@@ -5,7 +5,6 @@ package ami
 
 import (
 	"context"
-	"slices"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
@@ -89,5 +88,5 @@ func (c *Config) targets(build string) []distribute.Target {
 		}
 		targets = append(targets, target)
 	}
-	return slices.Clip(targets)
+	return targets
 }

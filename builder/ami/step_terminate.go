@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
@@ -55,20 +54,13 @@ func awaitTerminated(ctx context.Context, state multistep.StateBag) error {
 	}
 	client := b.clients.EC2(b.clients.Region())
 	return b.wait.Until(ctx, id+" to be gone", func(ctx context.Context) (bool, error) {
-		out, err := client.DescribeInstances(ctx, &ec2.DescribeInstancesInput{InstanceIds: []string{id}})
+		found, err := describeInstance(ctx, client, id)
 		if ec2api.IsNotFound(err) {
 			return true, nil
 		}
 		if err != nil {
 			return false, err
 		}
-		for _, reservation := range out.Reservations {
-			for _, instance := range reservation.Instances {
-				if aws.ToString(instance.InstanceId) == id && instance.State.Name != ec2types.InstanceStateNameTerminated {
-					return false, nil
-				}
-			}
-		}
-		return true, nil
+		return found.State.Name == ec2types.InstanceStateNameTerminated, nil
 	})
 }
