@@ -31,6 +31,10 @@ type Config struct {
 	awscommon.AccessConfig `mapstructure:",squash"`
 	awscommon.AMIConfig    `mapstructure:",squash"`
 	awscommon.RunConfig    `mapstructure:",squash"`
+	LaunchConfig           `mapstructure:",squash"`
+	LifetimeConfig         `mapstructure:",squash"`
+	PreflightConfig        `mapstructure:",squash"`
+	DistributionConfig     `mapstructure:",squash"`
 
 	// The URL that every EC2 call of every region goes to, for AWS
 	// look-alikes. The environment variables `AWS_ENDPOINT_URL` and
@@ -114,6 +118,14 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	}
 
 	var errs *packersdk.MultiError
+	var warnings []string
+	for _, prepare := range []func(*Config) ([]string, []error){
+		// Before amazon-ebs's own, which fill in defaults of theirs.
+		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.PreflightConfig.prepare, c.DistributionConfig.prepare,
+	} {
+		said, found := prepare(c)
+		warnings, errs = append(warnings, said...), packersdk.MultiErrorAppend(errs, found...)
+	}
 	errs = packersdk.MultiErrorAppend(errs, c.checkRegions(emptyRegions)...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkRehearsal()...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkUnsupported()...)
@@ -124,12 +136,12 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	errs = packersdk.MultiErrorAppend(errs, c.LaunchMappings.Prepare(&c.ctx)...)
 	errs = packersdk.MultiErrorAppend(errs, c.RunConfig.Prepare(&c.ctx)...)
 	if len(errs.Errors) > 0 {
-		return nil, errs
+		return warnings, errs
 	}
 	packersdk.LogSecretFilter.Set(c.AccessKey, c.SecretKey, c.Token)
 	c.RunTags[tagBuildID] = c.buildID
 	c.RunTags[tagVersion] = version.PluginVersion.FormattedVersion()
-	return nil, nil
+	return warnings, nil
 }
 
 // setDefaults fills in what a block that only names its region leaves open.

@@ -160,6 +160,10 @@ type FlatConfig struct {
 	SSHInterface                              *string                                     `mapstructure:"ssh_interface" cty:"ssh_interface" hcl:"ssh_interface"`
 	PauseBeforeSSM                            *string                                     `mapstructure:"pause_before_ssm" cty:"pause_before_ssm" hcl:"pause_before_ssm"`
 	SessionManagerPort                        *int                                        `mapstructure:"session_manager_port" cty:"session_manager_port" hcl:"session_manager_port"`
+	LaunchPlaceholder                         *bool                                       `mapstructure:"launch_placeholder" required:"false" cty:"launch_placeholder" hcl:"launch_placeholder"`
+	LifetimePlaceholder                       *bool                                       `mapstructure:"lifetime_placeholder" required:"false" cty:"lifetime_placeholder" hcl:"lifetime_placeholder"`
+	PreflightPlaceholder                      *bool                                       `mapstructure:"preflight_placeholder" required:"false" cty:"preflight_placeholder" hcl:"preflight_placeholder"`
+	DistributionPlaceholder                   *bool                                       `mapstructure:"distribution_placeholder" required:"false" cty:"distribution_placeholder" hcl:"distribution_placeholder"`
 	Endpoint                                  *string                                     `mapstructure:"endpoint" required:"false" cty:"endpoint" hcl:"endpoint"`
 	Rehearsal                                 *bool                                       `mapstructure:"rehearsal" required:"false" cty:"rehearsal" hcl:"rehearsal"`
 	RehearsalState                            *string                                     `mapstructure:"rehearsal_state" required:"false" cty:"rehearsal_state" hcl:"rehearsal_state"`
@@ -334,6 +338,10 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"ssh_interface":                &hcldec.AttrSpec{Name: "ssh_interface", Type: cty.String, Required: false},
 		"pause_before_ssm":             &hcldec.AttrSpec{Name: "pause_before_ssm", Type: cty.String, Required: false},
 		"session_manager_port":         &hcldec.AttrSpec{Name: "session_manager_port", Type: cty.Number, Required: false},
+		"launch_placeholder":           &hcldec.AttrSpec{Name: "launch_placeholder", Type: cty.Bool, Required: false},
+		"lifetime_placeholder":         &hcldec.AttrSpec{Name: "lifetime_placeholder", Type: cty.Bool, Required: false},
+		"preflight_placeholder":        &hcldec.AttrSpec{Name: "preflight_placeholder", Type: cty.Bool, Required: false},
+		"distribution_placeholder":     &hcldec.AttrSpec{Name: "distribution_placeholder", Type: cty.Bool, Required: false},
 		"endpoint":                     &hcldec.AttrSpec{Name: "endpoint", Type: cty.String, Required: false},
 		"rehearsal":                    &hcldec.AttrSpec{Name: "rehearsal", Type: cty.Bool, Required: false},
 		"rehearsal_state":              &hcldec.AttrSpec{Name: "rehearsal_state", Type: cty.String, Required: false},
