@@ -22,6 +22,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // world is an AWS in this process, where everything happens at once, and a
@@ -153,7 +154,7 @@ func TestBuild(t *testing.T) {
 		var kinds []string
 		for _, r := range inventory[region] {
 			kinds = append(kinds, r.Kind)
-			if r.Tags[tagBuildID] == "" {
+			if r.Tags[tags.BuildID] == "" {
 				t.Errorf("%s in %s has no build id: %v", r.ID, region, r.Tags)
 			}
 			source := r.Tags["Source"]

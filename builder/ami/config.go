@@ -21,6 +21,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 	"github.com/eth-mining/packer-plugin-ethminer/version"
 )
 
@@ -87,12 +88,6 @@ const (
 	defaultSourceName   = "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-%s-server-*"
 )
 
-// Tags of everything that a build creates.
-const (
-	tagBuildID = "ethminer:build-id"
-	tagVersion = "ethminer:plugin-version"
-)
-
 func (c *Config) spec() hcldec.ObjectSpec { return c.FlatMapstructure().HCL2Spec() }
 
 // prepare decodes and checks the configuration, makes no call and writes
@@ -139,8 +134,8 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 		return warnings, errs
 	}
 	packersdk.LogSecretFilter.Set(c.AccessKey, c.SecretKey, c.Token)
-	c.RunTags[tagBuildID] = c.buildID
-	c.RunTags[tagVersion] = version.PluginVersion.FormattedVersion()
+	c.RunTags[tags.BuildID] = c.buildID
+	c.RunTags[tags.Version] = version.PluginVersion.FormattedVersion()
 	return warnings, nil
 }
 

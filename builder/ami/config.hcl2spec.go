@@ -161,7 +161,7 @@ type FlatConfig struct {
 	PauseBeforeSSM                            *string                                     `mapstructure:"pause_before_ssm" cty:"pause_before_ssm" hcl:"pause_before_ssm"`
 	SessionManagerPort                        *int                                        `mapstructure:"session_manager_port" cty:"session_manager_port" hcl:"session_manager_port"`
 	LaunchPlaceholder                         *bool                                       `mapstructure:"launch_placeholder" required:"false" cty:"launch_placeholder" hcl:"launch_placeholder"`
-	LifetimePlaceholder                       *bool                                       `mapstructure:"lifetime_placeholder" required:"false" cty:"lifetime_placeholder" hcl:"lifetime_placeholder"`
+	RawMaxBuildTime                           *string                                     `mapstructure:"max_build_time" required:"false" cty:"max_build_time" hcl:"max_build_time"`
 	PreflightPlaceholder                      *bool                                       `mapstructure:"preflight_placeholder" required:"false" cty:"preflight_placeholder" hcl:"preflight_placeholder"`
 	DistributionPlaceholder                   *bool                                       `mapstructure:"distribution_placeholder" required:"false" cty:"distribution_placeholder" hcl:"distribution_placeholder"`
 	Endpoint                                  *string                                     `mapstructure:"endpoint" required:"false" cty:"endpoint" hcl:"endpoint"`
@@ -339,7 +339,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"pause_before_ssm":             &hcldec.AttrSpec{Name: "pause_before_ssm", Type: cty.String, Required: false},
 		"session_manager_port":         &hcldec.AttrSpec{Name: "session_manager_port", Type: cty.Number, Required: false},
 		"launch_placeholder":           &hcldec.AttrSpec{Name: "launch_placeholder", Type: cty.Bool, Required: false},
-		"lifetime_placeholder":         &hcldec.AttrSpec{Name: "lifetime_placeholder", Type: cty.Bool, Required: false},
+		"max_build_time":               &hcldec.AttrSpec{Name: "max_build_time", Type: cty.String, Required: false},
 		"preflight_placeholder":        &hcldec.AttrSpec{Name: "preflight_placeholder", Type: cty.Bool, Required: false},
 		"distribution_placeholder":     &hcldec.AttrSpec{Name: "distribution_placeholder", Type: cty.Bool, Required: false},
 		"endpoint":                     &hcldec.AttrSpec{Name: "endpoint", Type: cty.String, Required: false},

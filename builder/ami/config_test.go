@@ -9,6 +9,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 func TestPrepareDefaults(t *testing.T) {
@@ -29,7 +31,7 @@ func TestPrepareDefaults(t *testing.T) {
 		"Ubuntu's user":                  c.Comm.SSHUsername == "ubuntu",
 		"IMDSv2":                         c.Metadata.HttpTokens == "required",
 		"SSH from the caller alone":      c.TemporarySGSourcePublicIp,
-		"the build id on every resource": c.RunTags[tagBuildID] == c.buildID && c.buildID != "",
+		"the build id on every resource": c.RunTags[tags.BuildID] == c.buildID && c.buildID != "",
 		"no rehearsal":                   !c.Rehearsal,
 	} {
 		if !ok {

@@ -6,7 +6,9 @@ package ami
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -17,6 +19,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // stepCreateImage makes the image of the instance, in the build's region.
@@ -85,7 +88,7 @@ func (b *build) createImage(ctx context.Context, client *ec2.Client, input *ec2.
 		Owners: []string{"self"},
 		Filters: []ec2types.Filter{
 			{Name: aws.String("name"), Values: []string{aws.ToString(input.Name)}},
-			{Name: aws.String("tag:" + tagBuildID), Values: []string{b.config.buildID}},
+			{Name: aws.String("tag:" + tags.BuildID), Values: []string{b.config.buildID}},
 		},
 	})
 	if describeErr != nil || len(own.Images) == 0 {
@@ -140,12 +143,11 @@ func (c *Config) imageRegions(build string) []string {
 // imageRunTags are the tags that an image and its snapshots have from the
 // first moment on.
 func (c *Config) imageRunTags(state multistep.StateBag, region string) ([]ec2types.Tag, error) {
-	run := map[string]string{tagBuildID: c.buildID}
+	run := map[string]string{}
 	if !c.SkipAMIRunTags {
-		for key, value := range c.RunTags {
-			run[key] = value
-		}
+		maps.Copy(run, c.RunTags)
 	}
+	maps.Copy(run, c.imageLifetimeTags(time.Now()))
 	tags, err := awscommon.TagMap(run).EC2Tags(c.ctx, region, state)
 	if err != nil {
 		return nil, fmt.Errorf("rendering run_tags: %w", err)

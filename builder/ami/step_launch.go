@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/base64"
 	"fmt"
+	"maps"
 	"os"
 	"strconv"
 	"time"
@@ -268,13 +269,12 @@ func (c *Config) network(input *ec2.RunInstancesInput, state multistep.StateBag)
 }
 
 func (c *Config) runTagSpecifications(state multistep.StateBag, region string) ([]ec2types.TagSpecification, error) {
-	run := map[string]string{"Name": "Packer Builder"}
-	for key, value := range c.RunTags {
-		run[key] = value
-	}
-	volume := map[string]string{tagBuildID: c.buildID}
-	for key, value := range c.VolumeRunTags {
-		volume[key] = value
+	run, volume, spot := map[string]string{"Name": "Packer Builder"}, map[string]string{}, map[string]string{}
+	maps.Copy(run, c.RunTags)
+	maps.Copy(volume, c.VolumeRunTags)
+	maps.Copy(spot, c.SpotTags)
+	for _, kind := range []map[string]string{run, volume, spot} {
+		maps.Copy(kind, c.lifetimeTags(time.Now()))
 	}
 	kinds := []struct {
 		kind ec2types.ResourceType
@@ -284,11 +284,11 @@ func (c *Config) runTagSpecifications(state multistep.StateBag, region string) (
 		{ec2types.ResourceTypeNetworkInterface, run},
 		{ec2types.ResourceTypeVolume, volume},
 	}
-	if c.IsSpotInstance() && len(c.SpotTags) > 0 {
+	if c.IsSpotInstance() {
 		kinds = append(kinds, struct {
 			kind ec2types.ResourceType
 			tags map[string]string
-		}{ec2types.ResourceTypeSpotInstancesRequest, c.SpotTags})
+		}{ec2types.ResourceTypeSpotInstancesRequest, spot})
 	}
 	var specs []ec2types.TagSpecification
 	for _, k := range kinds {
