@@ -38,6 +38,8 @@ type Builder struct {
 	// connect returns the clients; nil is the configured account, or the
 	// rehearsal.
 	connect func(context.Context, packersdk.Ui) (*ec2api.Clients, error)
+	// patience is for calls that AWS may accept later.
+	patience distribute.Backoff
 }
 
 var _ packersdk.Builder = (*Builder)(nil)
@@ -68,10 +70,11 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	}
 	maps.Copy(c.RunTags, c.lifetimeTags(time.Now()))
 	job := &build{
-		config:  c,
-		clients: clients,
-		wait:    c.waiter(),
-		ledger:  new(ledger.Ledger),
+		config:   c,
+		clients:  clients,
+		wait:     c.waiter(),
+		patience: b.patience,
+		ledger:   new(ledger.Ledger),
 		report: report{
 			BuildID:       c.buildID,
 			PluginVersion: version.PluginVersion.FormattedVersion(),
@@ -79,6 +82,9 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 			BuildRegion:   clients.Region(),
 			Regions:       c.imageRegions(clients.Region()),
 		},
+	}
+	if job.patience.Tries == 0 {
+		job.patience = distribute.Patience
 	}
 	state := new(multistep.BasicStateBag)
 	state.Put(keyBuild, job)
@@ -181,8 +187,8 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 		stepDeregisterOld{},
 		stepCreateImage{},
 		stepTerminate{},
-		stepCopy{},
-		stepFinish{},
+		stepDistribute{},
+		stepRelease{},
 	)
 }
 

@@ -20,6 +20,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
@@ -108,6 +109,7 @@ func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) 
 	}
 	b.config.TemporarySGSourcePublicIp = false
 	b.config.TemporarySGSourceCidrs = []string{rehearsal.CallerIP + "/32"}
+	b.patience = distribute.Backoff{Tries: 4, Least: time.Millisecond, Most: time.Millisecond}
 	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
 		return ec2api.New(aws.Config{
 			Region:       "eu-central-1",

@@ -77,6 +77,7 @@ type Config struct {
 
 	ctx     interpolate.Context
 	buildID string
+	attempt string // new for each run, where a resumed build keeps its id
 }
 
 // Defaults of a block that only names its region.
@@ -144,7 +145,8 @@ func (c *Config) setDefaults() error {
 	if c.PackerForce {
 		c.AMIForceDeregister = true
 	}
-	c.buildID = uuid.TimeOrderedUUID()
+	c.attempt = uuid.TimeOrderedUUID()
+	c.buildID = c.attempt
 	if c.AMIName == "" {
 		name, err := interpolate.Render(defaultName, &c.ctx)
 		if err != nil {

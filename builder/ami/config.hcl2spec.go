@@ -163,7 +163,9 @@ type FlatConfig struct {
 	LaunchPlaceholder                         *bool                                       `mapstructure:"launch_placeholder" required:"false" cty:"launch_placeholder" hcl:"launch_placeholder"`
 	RawMaxBuildTime                           *string                                     `mapstructure:"max_build_time" required:"false" cty:"max_build_time" hcl:"max_build_time"`
 	PreflightPlaceholder                      *bool                                       `mapstructure:"preflight_placeholder" required:"false" cty:"preflight_placeholder" hcl:"preflight_placeholder"`
-	DistributionPlaceholder                   *bool                                       `mapstructure:"distribution_placeholder" required:"false" cty:"distribution_placeholder" hcl:"distribution_placeholder"`
+	OnCopyFailure                             *string                                     `mapstructure:"on_copy_failure" required:"false" cty:"on_copy_failure" hcl:"on_copy_failure"`
+	CopyParallelism                           *int                                        `mapstructure:"copy_parallelism" required:"false" cty:"copy_parallelism" hcl:"copy_parallelism"`
+	ReleaseFamily                             *string                                     `mapstructure:"release_family" required:"false" cty:"release_family" hcl:"release_family"`
 	Endpoint                                  *string                                     `mapstructure:"endpoint" required:"false" cty:"endpoint" hcl:"endpoint"`
 	Rehearsal                                 *bool                                       `mapstructure:"rehearsal" required:"false" cty:"rehearsal" hcl:"rehearsal"`
 	RehearsalState                            *string                                     `mapstructure:"rehearsal_state" required:"false" cty:"rehearsal_state" hcl:"rehearsal_state"`
@@ -341,7 +343,9 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"launch_placeholder":           &hcldec.AttrSpec{Name: "launch_placeholder", Type: cty.Bool, Required: false},
 		"max_build_time":               &hcldec.AttrSpec{Name: "max_build_time", Type: cty.String, Required: false},
 		"preflight_placeholder":        &hcldec.AttrSpec{Name: "preflight_placeholder", Type: cty.Bool, Required: false},
-		"distribution_placeholder":     &hcldec.AttrSpec{Name: "distribution_placeholder", Type: cty.Bool, Required: false},
+		"on_copy_failure":              &hcldec.AttrSpec{Name: "on_copy_failure", Type: cty.String, Required: false},
+		"copy_parallelism":             &hcldec.AttrSpec{Name: "copy_parallelism", Type: cty.Number, Required: false},
+		"release_family":               &hcldec.AttrSpec{Name: "release_family", Type: cty.String, Required: false},
 		"endpoint":                     &hcldec.AttrSpec{Name: "endpoint", Type: cty.String, Required: false},
 		"rehearsal":                    &hcldec.AttrSpec{Name: "rehearsal", Type: cty.Bool, Required: false},
 		"rehearsal_state":              &hcldec.AttrSpec{Name: "rehearsal_state", Type: cty.String, Required: false},

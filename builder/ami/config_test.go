@@ -117,8 +117,8 @@ func TestTargets(t *testing.T) {
 		config map[string]any
 		want   map[string]string // region: key, "-" for an unencrypted copy
 	}{
-		{"no copies", nil, map[string]string{}},
-		{"copies", map[string]any{"ami_regions": []string{"us-west-1"}}, map[string]string{"us-west-1": "-"}},
+		{"the build's region alone", nil, map[string]string{"us-east-1": "-"}},
+		{"copies", map[string]any{"ami_regions": []string{"us-west-1"}}, map[string]string{"us-east-1": "-", "us-west-1": "-"}},
 		{"not in the build's region", map[string]any{"ami_regions": []string{"us-west-1"}, "skip_save_build_region": true}, map[string]string{"us-west-1": "-"}},
 		{"encrypted: the build's region is a copy too", map[string]any{
 			"ami_regions": []string{"us-west-1"}, "encrypt_boot": true,

@@ -30,6 +30,8 @@ type report struct {
 	// Images and Snapshots are by region.
 	Images    map[string]string   `json:"images,omitempty"`
 	Snapshots map[string][]string `json:"snapshots,omitempty"`
+	// FailedRegions are those that on_copy_failure = "keep" went without, and why.
+	FailedRegions map[string]string `json:"failed_regions,omitempty"`
 	// Benchmark is the instance's /etc/ethminer/benchmark.json, if it left one.
 	Benchmark json.RawMessage `json:"benchmark,omitempty"`
 

@@ -46,7 +46,16 @@ type build struct {
 
 	measured string // the benchmark's rate, for people
 	done     bool   // every step has run
+
+	patience  distribute.Backoff
+	inherited map[string]string // tags of the image that was adopted as the source
+	held      string            // what on_copy_failure = "retry-later" has left, a line each
 }
+
+// takesBack says that the build's images are to be removed: it has failed, and
+// has not left them to another run. A cancel that comes after it, while steps
+// clean up, does not make half of the images go.
+func (b *build) takesBack() bool { return !b.done && b.held == "" }
 
 func buildOf(state multistep.StateBag) *build    { return state.Get(keyBuild).(*build) }
 func uiOf(state multistep.StateBag) packersdk.Ui { return state.Get(keyUI).(packersdk.Ui) }
@@ -62,7 +71,3 @@ func halt(state multistep.StateBag, format string, args ...any) multistep.StepAc
 	uiOf(state).Error(err.Error())
 	return multistep.ActionHalt
 }
-
-// failed says that the build did not reach its end. A cancel that comes after
-// it, while steps clean up, does not make half of the images go.
-func failed(state multistep.StateBag) bool { return !buildOf(state).done }

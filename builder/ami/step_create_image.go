@@ -5,15 +5,11 @@ package ami
 
 import (
 	"context"
-	"fmt"
-	"maps"
 	"slices"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
@@ -25,7 +21,7 @@ import (
 // stepCreateImage makes the image of the instance, in the build's region.
 //
 // Where the build's region gets none, or an encrypted one, this image is an
-// intermediary with a name of its own, which stepCopy removes.
+// intermediary with a name of its own, which stepDistribute removes.
 type stepCreateImage struct{}
 
 func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
@@ -34,23 +30,30 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 		ui.Say("Not making an image (skip_create_ami)")
 		return multistep.ActionContinue
 	}
-	tags, err := b.config.imageRunTags(state, b.clients.Region())
+	name := b.config.AMIName
+	onImage, onSnapshots, err := b.imageTags(state, b.clients.Region())
+	if b.config.needsIntermediary() {
+		name = "ethminer-intermediary-" + b.config.buildID
+		onImage, err = b.config.intermediaryTags(state, b.clients.Region())
+		onSnapshots = onImage
+	}
 	if err != nil {
 		return halt(state, "creating the image: %w", err)
 	}
-	name := b.config.AMIName
-	if b.config.needsIntermediary() {
-		name = "ethminer-intermediary-" + b.config.buildID
+	description, err := b.config.description(state)
+	if err != nil {
+		return halt(state, "creating the image: %w", err)
 	}
 	ui.Sayf("Creating the image %q...", name)
 	client := b.clients.EC2(b.clients.Region())
 	id, err := b.createImage(ctx, client, &ec2.CreateImageInput{
 		InstanceId:          aws.String(b.report.InstanceID),
 		Name:                aws.String(name),
+		Description:         aws.String(description),
 		BlockDeviceMappings: b.config.AMIMappings.BuildEC2BlockDeviceMappings(),
 		TagSpecifications: []ec2types.TagSpecification{
-			{ResourceType: ec2types.ResourceTypeImage, Tags: tags},
-			{ResourceType: ec2types.ResourceTypeSnapshot, Tags: tags},
+			{ResourceType: ec2types.ResourceTypeImage, Tags: onImage},
+			{ResourceType: ec2types.ResourceTypeSnapshot, Tags: onSnapshots},
 		},
 	})
 	if err != nil {
@@ -65,9 +68,6 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 	}
 	for _, snapshot := range b.image.Snapshots {
 		b.ledger.Add(ledger.Entry{Kind: ledger.Snapshot, Region: b.image.Region, ID: snapshot})
-	}
-	if !b.config.needsIntermediary() {
-		b.images = append(b.images, b.image)
 	}
 	return multistep.ActionContinue
 }
@@ -100,7 +100,7 @@ func (b *build) createImage(ctx context.Context, client *ec2.Client, input *ec2.
 // Cleanup removes the image of a build that failed.
 func (stepCreateImage) Cleanup(state multistep.StateBag) {
 	b := buildOf(state)
-	if b.image.ID == "" || !failed(state) {
+	if b.image.ID == "" || !b.takesBack() {
 		return
 	}
 	ctx, cancel := cleanupContext()
@@ -138,19 +138,4 @@ func (c *Config) imageRegions(build string) []string {
 		}
 	}
 	return regions
-}
-
-// imageRunTags are the tags that an image and its snapshots have from the
-// first moment on.
-func (c *Config) imageRunTags(state multistep.StateBag, region string) ([]ec2types.Tag, error) {
-	run := map[string]string{}
-	if !c.SkipAMIRunTags {
-		maps.Copy(run, c.RunTags)
-	}
-	maps.Copy(run, c.imageLifetimeTags(time.Now()))
-	tags, err := awscommon.TagMap(run).EC2Tags(c.ctx, region, state)
-	if err != nil {
-		return nil, fmt.Errorf("rendering run_tags: %w", err)
-	}
-	return tags, nil
 }

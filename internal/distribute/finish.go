@@ -25,57 +25,53 @@ type FinishAPI interface {
 // Finish is what an available image gets in each region. A zero field is not
 // applied, and costs no call.
 type Finish struct {
-	ImageTags, SnapshotTags []ec2types.Tag
-	Description             string
-	Users, Groups           []string // accounts, and "all"
-	OrgARNs, OUARNs         []string
-	ProductCodes            []string
-	SnapshotUsers           []string
-	SnapshotGroups          []string
-	IMDSv2                  bool // instances of the image require IMDSv2
-	DeprecateAt             time.Time
-	Protect, Cooldown       bool // deregistration protection
+	Users, Groups     []string // accounts, and "all"
+	OrgARNs, OUARNs   []string
+	ProductCodes      []string
+	SnapshotUsers     []string
+	SnapshotGroups    []string
+	IMDSv2            bool // instances of the image require IMDSv2
+	DeprecateAt       time.Time
+	Protect, Cooldown bool // deregistration protection
+	// Retry is for calls that AWS may accept later; Say tells people so.
+	Retry Backoff
+	Say   func(format string, args ...any)
 }
 
-// Apply finishes one image, but for its protection.
+// patient makes a call of a region until AWS takes it.
+func (f Finish) patient(ctx context.Context, image Image, call func() error) error {
+	return f.Retry.Do(ctx, func(err error, pause time.Duration) {
+		f.Say("%s: %s; trying again in %s", image.Region, err, pause.Round(time.Second))
+	}, call)
+}
+
+// Apply gives one image its attributes, but for its protection. It may be
+// applied again.
 func (f Finish) Apply(ctx context.Context, client FinishAPI, image Image) error {
 	for _, step := range []func(context.Context, FinishAPI, Image) error{
-		f.tag, f.describe, f.share, f.shareSnapshots, f.deprecate,
+		f.describe, f.share, f.shareSnapshots, f.deprecate,
 	} {
-		if err := step(ctx, client, image); err != nil {
+		if err := f.patient(ctx, image, func() error { return step(ctx, client, image) }); err != nil {
 			return fmt.Errorf("%s in %s: %w", image.ID, image.Region, err)
 		}
 	}
 	return nil
 }
 
-func (f Finish) tag(ctx context.Context, client FinishAPI, image Image) error {
-	if len(f.ImageTags) > 0 {
-		_, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: []string{image.ID}, Tags: f.ImageTags})
-		if err != nil {
-			return fmt.Errorf("tagging the image: %w", err)
-		}
-	}
-	if len(f.SnapshotTags) > 0 && len(image.Snapshots) > 0 {
-		_, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: image.Snapshots, Tags: f.SnapshotTags})
-		if err != nil {
-			return fmt.Errorf("tagging the snapshots: %w", err)
-		}
+// Tag puts tags on an image and its snapshots, in one call.
+func (f Finish) Tag(ctx context.Context, client FinishAPI, image Image, tags []ec2types.Tag) error {
+	err := f.patient(ctx, image, func() error {
+		_, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: append([]string{image.ID}, image.Snapshots...), Tags: tags})
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s in %s: tagging: %w", image.ID, image.Region, err)
 	}
 	return nil
 }
 
 // describe and share make a call each: EC2 takes one attribute a call.
 func (f Finish) describe(ctx context.Context, client FinishAPI, image Image) error {
-	if f.Description != "" {
-		_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
-			ImageId:     aws.String(image.ID),
-			Description: &ec2types.AttributeValue{Value: aws.String(f.Description)},
-		})
-		if err != nil {
-			return fmt.Errorf("setting ami_description: %w", err)
-		}
-	}
 	if f.IMDSv2 {
 		_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
 			ImageId:     aws.String(image.ID),
@@ -162,8 +158,11 @@ func (f Finish) Guard(ctx context.Context, client FinishAPI, image Image) error 
 	if !f.Protect {
 		return nil
 	}
-	_, err := client.EnableImageDeregistrationProtection(ctx, &ec2.EnableImageDeregistrationProtectionInput{
-		ImageId: aws.String(image.ID), WithCooldown: aws.Bool(f.Cooldown),
+	err := f.patient(ctx, image, func() error {
+		_, err := client.EnableImageDeregistrationProtection(ctx, &ec2.EnableImageDeregistrationProtectionInput{
+			ImageId: aws.String(image.ID), WithCooldown: aws.Bool(f.Cooldown),
+		})
+		return err
 	})
 	if err != nil {
 		return fmt.Errorf("%s in %s: setting deregistration_protection: %w", image.ID, image.Region, err)

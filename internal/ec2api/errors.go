@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/aws/smithy-go"
+	smithyhttp "github.com/aws/smithy-go/transport/http"
 )
 
 // Code returns the error code that AWS answered with, empty if err is none of
@@ -33,6 +34,19 @@ func IsThrottle(err error) bool {
 		return true
 	}
 	return false
+}
+
+// IsTransient says that the same call may succeed later: AWS is throttling, has
+// too much of this going on, or has an error of its own.
+func IsTransient(err error) bool {
+	switch {
+	case err == nil, IsLaunchRefusal(err):
+		return false
+	case IsThrottle(err), Code(err) == "ResourceLimitExceeded", Code(err) == "RequestTimeout":
+		return true
+	}
+	var answer *smithyhttp.ResponseError
+	return errors.As(err, &answer) && answer.HTTPStatusCode() >= 500
 }
 
 // IsLaunchRefusal says that EC2 cannot launch this type, here, in this market,

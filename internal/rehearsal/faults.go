@@ -27,9 +27,11 @@ type Fault struct {
 	Message string `json:"message,omitempty"`
 	Status  int    `json:"status,omitempty"`
 	// CopyRegion makes the copies into a region that are begun from now on
-	// end in State, "failed", and not available. An empty State undoes it.
+	// end in State, "failed", and not available: the first Times of them, or
+	// all where that is 0. An empty State undoes it.
 	CopyRegion string `json:"copy_region,omitempty"`
 	State      string `json:"state,omitempty"`
+	Times      int    `json:"times,omitempty"`
 }
 
 // faults are the calls that are to fail.
@@ -46,7 +48,7 @@ type armed struct {
 // AddFault arms a fault.
 func (s *Server) AddFault(f Fault) {
 	if f.CopyRegion != "" {
-		s.ec2.EndCopies(f.CopyRegion, f.State, f.Message)
+		s.ec2.EndCopies(f.CopyRegion, f.State, f.Message, f.Times)
 		return
 	}
 	s.faults.mu.Lock()

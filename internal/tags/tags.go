@@ -20,10 +20,38 @@ const (
 	State = "ethminer:state"
 )
 
+// Keys that say what an image is. Each is left out where it is not known.
+const (
+	// SourceAMI is the image that the instance was launched from.
+	SourceAMI = "ethminer:source-ami"
+	// CopiedFrom is "region:ami-..." on the images of source_ami_from.
+	CopiedFrom = "ethminer:copied-from"
+	// Name is the name to be of an image that has another for the time being.
+	Name = "ethminer:ami-name"
+	// Family is what releases of the same image have in common.
+	Family = "ethminer:family"
+	// Commit, Coin, CUDA, Driver, GPU and Hashrate are from the image's benchmark.
+	Commit   = "ethminer:commit"
+	Coin     = "ethminer:coin"
+	CUDA     = "ethminer:cuda"
+	Driver   = "ethminer:driver"
+	GPU      = "ethminer:gpu"
+	Hashrate = "ethminer:hashrate"
+)
+
+// Optional are the keys that go, in this order, where a user's own tags leave
+// too little room.
+var Optional = []string{Coin, CUDA, Driver, GPU, Hashrate, Commit, Version, SourceAMI, Family}
+
+// Inherited are the keys that a copy takes over from its source.
+var Inherited = []string{SourceAMI, Family, Commit, Coin, CUDA, Driver, GPU, Hashrate}
+
 // Values of State.
 const (
 	Building = "building"
 	Released = "released"
+	// Held is on what a build left for another run of it to finish.
+	Held = "held"
 )
 
 // Stamp is a value of Expires: RFC 3339 in UTC, to the second.

@@ -185,7 +185,7 @@ func copyImage(c *call) (any, error) {
 	img.OwnerID, img.State, img.Public, img.seeded, img.shared = c.s.cfg.AccountID, "pending", false, false, nil
 	img.Description, img.Deprecated, img.Protection, img.SourceInst = c.p.Or("Description", ""), "", "disabled", ""
 	img.SourceImage, img.SourceRegion, img.Tags = from.ImageID, source.name, tagList{}
-	img.Devices, img.waits, img.end = query.Set[mapping]{}, nil, c.s.copies[c.r.name]
+	img.Devices, img.waits, img.end = query.Set[mapping]{}, nil, c.s.endOfCopy(c.r.name)
 	if c.p.Bool("CopyImageTags", false) && !from.seeded {
 		img.Tags = from.Tags.clone()
 	}
@@ -198,6 +198,7 @@ func copyImage(c *call) (any, error) {
 			}
 			text := "Copied for DestinationAmi " + id + " from SourceAmi " + from.ImageID + " for SourceSnapshot " + old.SnapshotID
 			snap := c.copyOf(old, source.name, snapTags.clone(), encrypted, c.p.Get("KmsKeyId"), text)
+			snap.fails = img.end.reason
 			if minutes > 0 {
 				snap.TransferType, snap.CompletionMin = "time-based", minutes
 			}

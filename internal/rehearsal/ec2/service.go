@@ -47,7 +47,10 @@ type Service struct {
 }
 
 // copyEnd is how a copy ends that was told to.
-type copyEnd struct{ state, reason string }
+type copyEnd struct {
+	state, reason string
+	left          int // how many copies are still to end so; negative is all
+}
 
 // New makes the account, empty but for what AWS provides in each region: a
 // default network and public images.
@@ -65,9 +68,10 @@ func New(cfg Config) *Service {
 	return s
 }
 
-// EndCopies makes the copies into a region end in state, "failed" for example,
-// instead of "available"; an empty state undoes it.
-func (s *Service) EndCopies(region, state, reason string) {
+// EndCopies makes the next copies into a region, or all where times is 0, end
+// in state, "failed" for example, instead of "available"; an empty state undoes
+// it.
+func (s *Service) EndCopies(region, state, reason string, times int) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if state == "" || state == "available" {
@@ -77,7 +81,21 @@ func (s *Service) EndCopies(region, state, reason string) {
 	if reason == "" {
 		reason = "Copy image failed with an internal error."
 	}
-	s.copies[region] = copyEnd{state, reason}
+	if times == 0 {
+		times = -1
+	}
+	s.copies[region] = copyEnd{state, reason, times}
+}
+
+// endOfCopy is how a copy into a region that begins now is to end.
+func (s *Service) endOfCopy(region string) copyEnd {
+	end := s.copies[region]
+	if end.left == 0 {
+		return copyEnd{}
+	}
+	end.left--
+	s.copies[region] = end
+	return end
 }
 
 // call is one request while it is served. The service is locked meanwhile.

@@ -172,9 +172,6 @@ func (c *call) copyOf(from *snapshotT, sourceRegion string, tags tagList, encryp
 	if description == "" {
 		snap.Description = "[Copied " + from.SnapshotID + " from " + sourceRegion + "]"
 	}
-	if end, ok := c.s.copies[c.r.name]; ok {
-		snap.fails = end.reason
-	}
 	snap.Progress = c.s.cfg.Pace.Percent(0, snap.takes)
 	c.r.snapshots.put(snap.SnapshotID, snap)
 	return snap
@@ -200,6 +197,7 @@ func copySnapshot(c *call) (any, error) {
 		return nil, err
 	}
 	snap := c.copyOf(from, source.name, tags, c.p.Bool("Encrypted", false), c.p.Get("KmsKeyId"), c.p.Get("Description"))
+	snap.fails = c.s.endOfCopy(c.r.name).reason
 	return struct {
 		Tags tagList `xml:"tagSet"`
 		ID   string  `xml:"snapshotId"`
