@@ -143,6 +143,9 @@ func (a *Artifact) remove(ctx context.Context) error {
 	var failures []error
 	var book ledger.Ledger
 	for region, image := range a.images {
+		if image.Borrowed {
+			continue
+		}
 		failures = append(failures, distribute.Remove(ctx, a.clients.EC2(region), region, image.ID, &book))
 	}
 	return errors.Join(failures...)
@@ -152,6 +155,9 @@ func (a *Artifact) remove(ctx context.Context) error {
 func (a *Artifact) removal() string {
 	var book ledger.Ledger
 	for region, image := range a.images {
+		if image.Borrowed {
+			continue
+		}
 		book.Add(ledger.Entry{Kind: ledger.Image, Region: region, ID: image.ID})
 		for _, snapshot := range image.Snapshots {
 			book.Add(ledger.Entry{Kind: ledger.Snapshot, Region: region, ID: snapshot})

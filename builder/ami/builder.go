@@ -12,6 +12,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +30,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 	"github.com/eth-mining/packer-plugin-ethminer/version"
 )
 
@@ -86,6 +88,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if job.patience.Tries == 0 {
 		job.patience = distribute.Patience
 	}
+	job.adopted, job.inherited = map[string]distribute.Image{}, map[string]string{}
 	state := new(multistep.BasicStateBag)
 	state.Put(keyBuild, job)
 	state.Put(keyUI, ui)
@@ -95,10 +98,14 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	state.Put("aws_config", clients.Config())
 	state.Put("region", clients.Region())
 
-	commonsteps.NewRunner(b.steps(ctx, state, clients), c.PackerConfig, ui).Run(ctx, state)
+	plan, making := b.steps(ctx, state, clients)
+	runner := commonsteps.NewRunner(plan, c.PackerConfig, ui)
+	guard(runner, making)
+	runner.Run(ctx, state)
 
 	if !job.done {
 		job.reportLeft(ui)
+		job.reportAdopted(ui)
 		if err, ok := state.GetOk(keyError); ok {
 			return nil, err.(error)
 		}
@@ -123,6 +130,15 @@ func (j *build) reportLeft(ui packersdk.Ui) {
 	}
 }
 
+// reportAdopted says what a failed run found and let be.
+func (j *build) reportAdopted(ui packersdk.Ui) {
+	if !j.report.Resumed || len(j.adopted) == 0 {
+		return
+	}
+	ui.Sayf("What build %s had before this run is still there, in %s. %s",
+		j.config.buildID, strings.Join(slices.Sorted(maps.Keys(j.adopted)), ", "), j.howToResume())
+}
+
 // command is the AWS CLI's that deletes a resource, which in a rehearsal is
 // kept from ever reaching an account.
 func (j *build) command(entry ledger.Entry) string {
@@ -132,11 +148,22 @@ func (j *build) command(entry ledger.Entry) string {
 	return strings.Replace(entry.Command(), "aws ", "aws --endpoint-url "+aws.ToString(j.clients.Config().BaseEndpoint)+" ", 1)
 }
 
-// steps is the plan.
-func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
+// steps is the plan, and the names of those steps that make the image.
+func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) (plan []multistep.Step, making map[string]bool) {
+	making = map[string]bool{}
+	make := b.makeImage(ctx, state, clients)
+	for _, step := range make {
+		making[stepName(step)] = true
+	}
+	plan = append(plan, stepAdopt{}, stepPreflight{})
+	plan = append(plan, make...)
+	return append(plan, stepAwaitSource{}, stepDistribute{}, stepRelease{}), making
+}
+
+// makeImage is the part of the plan that a resumed build or a copy needs not.
+func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
 	c := &b.config
 	steps := []multistep.Step{
-		stepPreflight{},
 		&awscommon.StepSourceAMIInfo{
 			SourceAmi:                c.SourceAmi,
 			AmiFilters:               c.SourceAmiFilter,
@@ -187,8 +214,6 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 		stepDeregisterOld{},
 		stepCreateImage{},
 		stepTerminate{},
-		stepDistribute{},
-		stepRelease{},
 	)
 }
 
@@ -245,6 +270,7 @@ func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
 	}
 	generated, _ := state.Get(keyGeneratedData).(map[string]any)
 	j.report.SourceImage, _ = generated["SourceAMI"].(string)
+	j.report.CopiedFrom = j.inherited[tags.CopiedFrom]
 	text, err := j.report.json()
 	if err != nil {
 		return nil, fmt.Errorf("writing the build's report: %w", err)

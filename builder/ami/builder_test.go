@@ -37,6 +37,8 @@ type world struct {
 	slow   map[int]bool  // calls that packer-plugin-amazon repeats for up to two minutes
 	onCall func(nth int) // told before each call is sent
 	lose   int           // the call whose answer is lost, after it was carried out
+
+	transport http.RoundTripper // of the next build, nil for the world itself
 }
 
 // lockedBuffer takes what a build says, from several goroutines.
@@ -110,11 +112,15 @@ func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) 
 	b.config.TemporarySGSourcePublicIp = false
 	b.config.TemporarySGSourceCidrs = []string{rehearsal.CallerIP + "/32"}
 	b.patience = distribute.Backoff{Tries: 4, Least: time.Millisecond, Most: time.Millisecond}
+	var transport http.RoundTripper = w
+	if w.transport != nil {
+		transport = w.transport
+	}
 	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
 		return ec2api.New(aws.Config{
 			Region:       "eu-central-1",
 			BaseEndpoint: aws.String("http://127.0.0.1"),
-			HTTPClient:   &http.Client{Transport: w},
+			HTTPClient:   &http.Client{Transport: transport},
 			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 				return aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "secret"}, nil
 			}),

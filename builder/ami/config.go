@@ -78,6 +78,8 @@ type Config struct {
 	ctx     interpolate.Context
 	buildID string
 	attempt string // new for each run, where a resumed build keeps its id
+
+	nameIsDefault bool // the user has set no ami_name
 }
 
 // Defaults of a block that only names its region.
@@ -146,8 +148,11 @@ func (c *Config) setDefaults() error {
 		c.AMIForceDeregister = true
 	}
 	c.attempt = uuid.TimeOrderedUUID()
-	c.buildID = c.attempt
+	if c.buildID = c.BuildID; c.buildID == "" {
+		c.buildID = c.attempt
+	}
 	if c.AMIName == "" {
+		c.nameIsDefault = true
 		name, err := interpolate.Render(defaultName, &c.ctx)
 		if err != nil {
 			return fmt.Errorf("rendering the default ami_name: %w", err)

@@ -165,6 +165,8 @@ type FlatConfig struct {
 	PreflightPlaceholder                      *bool                                       `mapstructure:"preflight_placeholder" required:"false" cty:"preflight_placeholder" hcl:"preflight_placeholder"`
 	OnCopyFailure                             *string                                     `mapstructure:"on_copy_failure" required:"false" cty:"on_copy_failure" hcl:"on_copy_failure"`
 	CopyParallelism                           *int                                        `mapstructure:"copy_parallelism" required:"false" cty:"copy_parallelism" hcl:"copy_parallelism"`
+	BuildID                                   *string                                     `mapstructure:"build_id" required:"false" cty:"build_id" hcl:"build_id"`
+	SourceAMIFrom                             *string                                     `mapstructure:"source_ami_from" required:"false" cty:"source_ami_from" hcl:"source_ami_from"`
 	ReleaseFamily                             *string                                     `mapstructure:"release_family" required:"false" cty:"release_family" hcl:"release_family"`
 	Endpoint                                  *string                                     `mapstructure:"endpoint" required:"false" cty:"endpoint" hcl:"endpoint"`
 	Rehearsal                                 *bool                                       `mapstructure:"rehearsal" required:"false" cty:"rehearsal" hcl:"rehearsal"`
@@ -345,6 +347,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"preflight_placeholder":        &hcldec.AttrSpec{Name: "preflight_placeholder", Type: cty.Bool, Required: false},
 		"on_copy_failure":              &hcldec.AttrSpec{Name: "on_copy_failure", Type: cty.String, Required: false},
 		"copy_parallelism":             &hcldec.AttrSpec{Name: "copy_parallelism", Type: cty.Number, Required: false},
+		"build_id":                     &hcldec.AttrSpec{Name: "build_id", Type: cty.String, Required: false},
+		"source_ami_from":              &hcldec.AttrSpec{Name: "source_ami_from", Type: cty.String, Required: false},
 		"release_family":               &hcldec.AttrSpec{Name: "release_family", Type: cty.String, Required: false},
 		"endpoint":                     &hcldec.AttrSpec{Name: "endpoint", Type: cty.String, Required: false},
 		"rehearsal":                    &hcldec.AttrSpec{Name: "rehearsal", Type: cty.Bool, Required: false},

@@ -7,6 +7,7 @@ package ami
 
 import (
 	"fmt"
+	"regexp"
 )
 
 // DistributionConfig says how the image comes to its regions, and what becomes of older ones.
@@ -25,6 +26,20 @@ type DistributionConfig struct {
 	// longer. Default `0`, which is all of them: EC2's limit is 20 a region,
 	// and a build makes one a region.
 	CopyParallelism int `mapstructure:"copy_parallelism" required:"false"`
+	// The id of a build to resume, as a failed build has printed it. What it
+	// has left is adopted by its tag `ethminer:build-id`, copies that are under
+	// way too; only what is missing is made, and no instance is launched where
+	// the image exists in any of its regions; where it does not, the image is
+	// built anew under this id. Images that a resumed build has adopted are never removed by it. By
+	// default each build has a new id.
+	BuildID string `mapstructure:"build_id" required:"false"`
+	// An image to distribute, instead of building one: `ami-...` in the build's
+	// region, or `region:ami-...`. No instance, key pair or security group is
+	// made; the image is copied to `ami_regions` (and to the build's region,
+	// where it is in another) under `ami_name`, by default its own name. Copies
+	// of it that have the name already are adopted. The image itself is named
+	// by the artifact in its region, and never changed or removed.
+	SourceAMIFrom string `mapstructure:"source_ami_from" required:"false"`
 	// The family that the image is a release of, as its tag `ethminer:family`.
 	// Default: `ami_name` without the time, date or version at its end, so that
 	// `ethminer-1732412345` is of the family `ethminer`.
@@ -38,6 +53,11 @@ const (
 	onFailureLater    = "retry-later"
 )
 
+var (
+	buildIDSyntax = regexp.MustCompile(`^[0-9A-Za-z-]{8,64}$`)
+	sourceSyntax  = regexp.MustCompile(`^([a-z]{2,4}(-[a-z]+)+-[0-9]+:)?ami-[0-9a-f]{8,17}$|^<unknown>$`)
+)
+
 // prepare fills in defaults and checks the options.
 func (o *DistributionConfig) prepare(c *Config) (warnings []string, errs []error) {
 	switch o.OnCopyFailure {
@@ -47,6 +67,25 @@ func (o *DistributionConfig) prepare(c *Config) (warnings []string, errs []error
 	default:
 		errs = append(errs, fmt.Errorf("on_copy_failure: %q; expected %q, %q or %q",
 			o.OnCopyFailure, onFailureRollback, onFailureKeep, onFailureLater))
+	}
+	if o.BuildID != "" && !buildIDSyntax.MatchString(o.BuildID) {
+		errs = append(errs, fmt.Errorf("build_id: %q; expected the id that the failed build has printed, such as %q", o.BuildID, "6741f2a3-7c1e-4b0a-9f58-0d5c2f6f7b11"))
+	}
+	if o.SourceAMIFrom != "" && !sourceSyntax.MatchString(o.SourceAMIFrom) {
+		errs = append(errs, fmt.Errorf("source_ami_from: %q; expected an image such as \"ami-0123456789abcdef0\", or \"eu-central-1:ami-0123456789abcdef0\" for one in another region", o.SourceAMIFrom))
+	}
+	for _, pair := range []struct {
+		a, b string
+		both bool
+		why  string
+	}{
+		{"build_id", "source_ami_from", o.BuildID != "" && o.SourceAMIFrom != "", "copies are found by their name, which needs no id"},
+		{"build_id", "skip_create_ami", o.BuildID != "" && c.SkipCreateAMI, "there is no image to go on from"},
+		{"source_ami_from", "skip_create_ami", o.SourceAMIFrom != "" && c.SkipCreateAMI, "there would be nothing to do"},
+	} {
+		if pair.both {
+			errs = append(errs, fmt.Errorf("%s, %s: only one of them can be set: %s", pair.a, pair.b, pair.why))
+		}
 	}
 	if o.CopyParallelism < 0 {
 		errs = append(errs, fmt.Errorf("copy_parallelism: %d; expected a number of copies, or 0 for all of them", o.CopyParallelism))

@@ -4,10 +4,13 @@
 package ami
 
 import (
+	"context"
 	"encoding/json"
+	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
@@ -23,8 +26,12 @@ var fourRegions = []string{"us-east-1", "us-west-1", "us-west-2"}
 // image with its snapshot, and no other region anything.
 func (w *world) oneImageEach(t *testing.T, regions ...string) map[string]ec2.Resource {
 	t.Helper()
+	return w.oneImageIn(t, w.aws.Inventory(), regions)
+}
+
+func (w *world) oneImageIn(t *testing.T, inventory map[string][]ec2.Resource, regions []string) map[string]ec2.Resource {
+	t.Helper()
 	images := map[string]ec2.Resource{}
-	inventory := w.aws.Inventory()
 	for region, resources := range inventory {
 		for _, r := range resources {
 			if r.Kind == "image" {
@@ -37,7 +44,7 @@ func (w *world) oneImageEach(t *testing.T, regions ...string) map[string]ec2.Res
 	}
 	for _, region := range regions {
 		if len(inventory[region]) != 2 || images[region].ID == "" {
-			t.Errorf("%s has %v, want one image and its snapshot", region, inventory[region])
+			t.Errorf("%s has %d resources, want one image and its snapshot", region, len(inventory[region]))
 		}
 	}
 	if t.Failed() {
@@ -163,5 +170,231 @@ func TestRetryLater(t *testing.T) {
 	}
 	if len(inventory["eu-central-1"]) != 2 || !strings.Contains(err.Error(), "build_id = ") {
 		t.Errorf("the image of the build is gone, or nothing says how to go on: %v\n%v", inventory, err)
+	}
+}
+
+// mortal is the way to AWS of a build that is killed before its nth call:
+// neither that nor what it would clean up gets through, or comes back.
+type mortal struct {
+	*world
+	nth  int32
+	made atomic.Int32
+	dead chan struct{}
+}
+
+func (m *mortal) RoundTrip(r *http.Request) (*http.Response, error) {
+	switch made := m.made.Add(1); {
+	case made == m.nth:
+		close(m.dead)
+		select {}
+	case made > m.nth:
+		select {}
+	}
+	return m.world.RoundTrip(r)
+}
+
+// kill runs a build that dies before its nth call, as of SIGKILL.
+func (w *world) kill(t *testing.T, nth int, config map[string]any) {
+	t.Helper()
+	m := &mortal{world: w, nth: int32(nth), dead: make(chan struct{})}
+	w.transport = m
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		_, _ = w.build(t, context.Background(), config)
+	}()
+	select {
+	case <-m.dead:
+	case <-ended:
+	}
+	w.transport = nil
+}
+
+const resumedID = "6741f2a3-7c1e-4b0a-9f58-0d5c2f6f7b11"
+
+// Whenever a build is killed, the same build again ends with one image and its
+// snapshot in each region, and nothing else; it launches no second instance
+// where the image was there.
+func TestSweepOfKills(t *testing.T) {
+	for name, config := range map[string]map[string]any{
+		"plain":           {},
+		"an intermediary": {"encrypt_boot": true},
+	} {
+		config["build_id"] = resumedID
+		clean := newWorld(t)
+		if _, err := clean.build(t, t.Context(), config); err != nil {
+			t.Fatalf("%v\n%s", err, clean.ui.String())
+		}
+		for nth := 1; nth <= clean.calls; nth++ {
+			t.Run(fmt.Sprintf("%s, before call %d", name, nth), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				w.kill(t, nth, config)
+				there := w.aws.Inventory()["eu-central-1"]
+				hadImage := slices.ContainsFunc(there, func(r ec2.Resource) bool { return r.Kind == "image" })
+				before := w.aws.Calls()["eu-central-1"]["RunInstances"]
+				artifact, err := w.build(t, t.Context(), config)
+				if err != nil {
+					t.Fatalf("%v\n%s", err, w.ui.String())
+				}
+				inventory := w.aws.Inventory()
+				for region, resources := range inventory { // `sweep` removes the rest
+					inventory[region] = slices.DeleteFunc(resources, func(r ec2.Resource) bool {
+						return r.Kind != "image" && (r.Kind != "snapshot" || r.Image == "")
+					})
+				}
+				images := w.oneImageIn(t, inventory, []string{"eu-central-1", "us-east-1"})
+				for region, image := range images {
+					if image.Name != "sweep" || image.Tags[tags.State] != tags.Released || image.Tags[tags.BuildID] != resumedID {
+						t.Errorf("%s: %s has the tags %v", region, image.Name, image.Tags)
+					}
+					if image.Tags[tags.SourceAMI] == "" {
+						t.Errorf("%s: %s does not say what it was built from: %v", region, image.ID, image.Tags)
+					}
+					if !strings.Contains(artifact.Id(), region+":"+image.ID) {
+						t.Errorf("the artifact is %s, and %s has %s", artifact.Id(), region, image.ID)
+					}
+				}
+				launched := w.aws.Calls()["eu-central-1"]["RunInstances"] - before
+				if hadImage && launched > 0 {
+					t.Errorf("%d instances were launched although the image was there", launched)
+				}
+			})
+		}
+	}
+}
+
+// What is released already is adopted, and the gap is filled.
+func TestResumeFillsTheGap(t *testing.T) {
+	w := newWorld(t)
+	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Nth: 1, Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+	config := map[string]any{
+		"ami_regions": fourRegions, "on_copy_failure": "keep", "tags": map[string]string{"Source": "{{ .SourceAMI }}"},
+	}
+	first, err := w.build(t, t.Context(), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config["build_id"], config["ami_name"] = reportOf(t, first).BuildID, "another-{{timestamp}}"
+	second, err := w.build(t, t.Context(), config)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	images := w.oneImageEach(t, append([]string{"eu-central-1"}, fourRegions...)...)
+	for region, image := range images {
+		if image.Name != "sweep" || image.Tags["Source"] != images["eu-central-1"].Tags["Source"] {
+			t.Errorf("%s has %s with the tags %v", region, image.Name, image.Tags)
+		}
+	}
+	for _, id := range strings.Split(first.Id(), ",") {
+		if !strings.Contains(second.Id(), id) {
+			t.Errorf("%s of the first run is not in the second's artifact %s", id, second.Id())
+		}
+	}
+	if n := w.aws.Calls()["eu-central-1"]["RunInstances"]; n != 1 {
+		t.Errorf("%d instances were launched, want 1", n)
+	}
+	if r := reportOf(t, second); !r.Resumed || len(r.FailedRegions) > 0 {
+		t.Errorf("the report says %+v", r)
+	}
+}
+
+// retry-later and then the same build again: nothing is made twice.
+func TestRetryLaterIsResumed(t *testing.T) {
+	w := newWorld(t)
+	w.aws.AddFault(rehearsal.Fault{CopyRegion: "us-west-1", State: "failed", Times: 2})
+	config := map[string]any{"ami_regions": fourRegions, "on_copy_failure": "retry-later", "build_id": resumedID}
+	if _, err := w.build(t, t.Context(), config); err == nil {
+		t.Fatal("the build succeeded without us-west-1")
+	}
+	if _, err := w.build(t, t.Context(), config); err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	w.oneImageEach(t, append([]string{"eu-central-1"}, fourRegions...)...)
+	for region, calls := range w.aws.Calls() {
+		want := 1
+		if region == "us-west-1" {
+			want = 3
+		}
+		if n := calls["CopyImage"]; n > want {
+			t.Errorf("%s was copied to %d times", region, n)
+		}
+	}
+}
+
+// A resumed build that fails removes what it has made, and nothing else.
+func TestAFailedResumeLetsBe(t *testing.T) {
+	w := newWorld(t)
+	config := map[string]any{"build_id": resumedID}
+	if _, err := w.build(t, t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	w.aws.AddFault(rehearsal.Fault{CopyRegion: "us-west-2", State: "failed"})
+	config["ami_regions"] = fourRegions
+	if _, err := w.build(t, t.Context(), config); err == nil {
+		t.Fatal("the build succeeded without us-west-2")
+	}
+	w.oneImageEach(t, "eu-central-1", "us-east-1")
+	if !strings.Contains(w.ui.String(), "before this run is still there, in eu-central-1, us-east-1") {
+		t.Errorf("the build does not say what it let be:\n%s", w.ui.String())
+	}
+}
+
+func TestSourceAMIFrom(t *testing.T) {
+	w := newWorld(t)
+	built, err := w.build(t, t.Context(), map[string]any{"ami_name": "ethminer-1", "ami_regions": []string{"us-east-1"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	first := reportOf(t, built)
+	launched := w.aws.Calls()["eu-central-1"]["RunInstances"]
+
+	copyOnly := map[string]any{
+		"ami_name": nil, "source_ami_from": "us-east-1:" + first.Images["us-east-1"],
+		"ami_regions": []string{"us-east-1", "us-west-1", "us-west-2"}, "skip_save_build_region": true,
+		"tags": map[string]string{"Mine": "yes"},
+	}
+	for _, again := range []bool{false, true} {
+		artifact, err := w.build(t, t.Context(), copyOnly)
+		if err != nil {
+			t.Fatalf("%v\n%s", err, w.ui.String())
+		}
+		images := w.oneImageEach(t, "eu-central-1", "us-east-1", "us-west-1", "us-west-2")
+		if images["us-west-1"].Name != "ethminer-1" || images["us-west-1"].Tags["Mine"] != "yes" || images["us-west-1"].Tags[tags.Family] != "ethminer" {
+			t.Errorf("again %v: the copy is %+v", again, images["us-west-1"])
+		}
+		if images["us-east-1"].Tags["Mine"] != "" {
+			t.Errorf("the source has been changed: %v", images["us-east-1"].Tags)
+		}
+		want := "us-east-1:" + images["us-east-1"].ID + ",us-west-1:" + images["us-west-1"].ID + ",us-west-2:" + images["us-west-2"].ID
+		if artifact.Id() != want {
+			t.Errorf("again %v: the artifact is %s, want %s", again, artifact.Id(), want)
+		}
+		if strings.Contains(artifact.State(StateRemoval).(string), images["us-east-1"].ID) {
+			t.Error("the commands that remove the artifact would remove its source")
+		}
+	}
+	calls := w.aws.Calls()
+	if calls["eu-central-1"]["RunInstances"] != launched || calls["eu-central-1"]["CreateKeyPair"] != 1 || calls["us-west-1"]["CopyImage"] != 1 {
+		t.Errorf("a copy made more than copies: %v", calls)
+	}
+}
+
+func TestAdoptMistakes(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config map[string]any
+		want   string
+	}{
+		{"an image that is not there", map[string]any{"source_ami_from": "ami-0123456789abcdef0"}, "source_ami_from: looking for ami-0123456789abcdef0 in eu-central-1"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			w := newWorld(t)
+			_, err := w.build(t, t.Context(), test.config)
+			if err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got %v, want %q", err, test.want)
+			}
+			w.oneImageEach(t)
+		})
 	}
 }

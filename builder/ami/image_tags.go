@@ -64,7 +64,7 @@ func (c *Config) intermediaryTags(state multistep.StateBag, region string) ([]ec
 			return nil, fmt.Errorf("rendering run_tags: %w", err)
 		}
 	}
-	return ec2Tags(overlay(run, c.imageLifetimeTags(time.Now()))), nil
+	return ec2Tags(overlay(run, map[string]string{tags.Name: c.AMIName}, c.imageLifetimeTags(time.Now()))), nil
 }
 
 // renderTags fills in the build's template data.

@@ -30,12 +30,24 @@ type report struct {
 	// Images and Snapshots are by region.
 	Images    map[string]string   `json:"images,omitempty"`
 	Snapshots map[string][]string `json:"snapshots,omitempty"`
+	// Resumed says that an earlier run of the build (build_id) made a part of it.
+	Resumed bool `json:"resumed,omitempty"`
+	// CopiedFrom is "region:ami-..." where the image was only copied (source_ami_from).
+	CopiedFrom string `json:"copied_from,omitempty"`
+	// Phases are the steps of this run in their order.
+	Phases []phase `json:"phases,omitempty"`
 	// FailedRegions are those that on_copy_failure = "keep" went without, and why.
 	FailedRegions map[string]string `json:"failed_regions,omitempty"`
 	// Benchmark is the instance's /etc/ethminer/benchmark.json, if it left one.
 	Benchmark json.RawMessage `json:"benchmark,omitempty"`
 
 	launched time.Time
+}
+
+// phase is how long a step took.
+type phase struct {
+	Name    string  `json:"name"`
+	Seconds float64 `json:"seconds"`
 }
 
 func (r report) json() (string, error) {

@@ -47,9 +47,12 @@ type build struct {
 	measured string // the benchmark's rate, for people
 	done     bool   // every step has run
 
-	patience  distribute.Backoff
-	inherited map[string]string // tags of the image that was adopted as the source
-	held      string            // what on_copy_failure = "retry-later" has left, a line each
+	patience     distribute.Backoff
+	sourced      bool                        // image was there before this run
+	intermediary bool                        // image is only there to be copied
+	adopted      map[string]distribute.Image // by region, what was there before this run
+	inherited    map[string]string           // tags that copies take over from an adopted image
+	held         string                      // what on_copy_failure = "retry-later" has left, a line each
 }
 
 // takesBack says that the build's images are to be removed: it has failed, and

@@ -33,7 +33,7 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 	name := b.config.AMIName
 	onImage, onSnapshots, err := b.imageTags(state, b.clients.Region())
 	if b.config.needsIntermediary() {
-		name = "ethminer-intermediary-" + b.config.buildID
+		name, b.intermediary = b.config.intermediaryName(), true
 		onImage, err = b.config.intermediaryTags(state, b.clients.Region())
 		onSnapshots = onImage
 	}

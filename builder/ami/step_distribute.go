@@ -70,8 +70,9 @@ func (stepDistribute) Run(ctx context.Context, state multistep.StateBag) multist
 			return halt(state, "%w", err)
 		}
 	}
-	if b.config.needsIntermediary() {
-		b.removeIntermediary(ctx, state)
+	if b.intermediary {
+		removeImages(ctx, state, b.image)
+		b.image = distribute.Image{}
 	}
 	return multistep.ActionContinue
 }
@@ -96,7 +97,7 @@ func (b *build) missing(ctx context.Context, state multistep.StateBag, outcomes 
 			}
 			b.report.FailedRegions[o.Region] = o.Err.Error()
 			ui.Errorf("%s has no image: %s", o.Region, o.Err)
-			if o.Image.ID != "" && o.Image.ID != b.image.ID {
+			if o.Image.ID != "" && o.Image.ID != b.image.ID && o.Image.ID != b.adopted[o.Region].ID {
 				removeImages(ctx, state, o.Image)
 			}
 		}
@@ -111,7 +112,7 @@ func (b *build) missing(ctx context.Context, state multistep.StateBag, outcomes 
 
 // howToResume is what a user does to get what is missing.
 func (b *build) howToResume() string {
-	if false {
+	if b.config.SourceAMIFrom != "" {
 		return "To make what is missing, run the same build again: what exists is found by its name."
 	}
 	return fmt.Sprintf("To make what is missing, set build_id = %q beside ami_regions and run the same build again.", b.config.buildID)
@@ -140,14 +141,6 @@ func (b *build) hold(ctx context.Context, state multistep.StateBag) {
 	b.held = strings.Join(lines, "\n")
 	if b.held == "" {
 		b.held = "  nothing"
-	}
-}
-
-// removeIntermediary takes the image back that was only there to be copied.
-func (b *build) removeIntermediary(ctx context.Context, state multistep.StateBag) {
-	if b.image.ID != "" && !slices.ContainsFunc(b.images, func(i distribute.Image) bool { return i.ID == b.image.ID }) {
-		removeImages(ctx, state, b.image)
-		b.image = distribute.Image{}
 	}
 }
 
@@ -184,7 +177,7 @@ func (b *build) targets(state multistep.StateBag) ([]distribute.Target, error) {
 		if target.ImageTags, target.SnapshotTags, err = b.imageTags(state, target.Region); err != nil {
 			return nil, err
 		}
-		if target.Region == b.image.Region && !b.config.needsIntermediary() {
+		if target.Have = b.adopted[target.Region]; target.Have.ID == "" && target.Region == b.image.Region && !b.intermediary && !b.sourced {
 			target.Have = b.image
 		}
 	}
@@ -233,8 +226,9 @@ func (b *build) finish(say func(string, ...any)) distribute.Finish {
 	}
 }
 
-// inAllRegions calls with each image, in all regions at once.
+// inAllRegions calls with each image that is the build's, in all regions at once.
 func (b *build) inAllRegions(images []distribute.Image, do func(distribute.Image) error) error {
+	images = slices.DeleteFunc(slices.Clone(images), func(i distribute.Image) bool { return i.Borrowed })
 	failures := make([]error, len(images))
 	var wg sync.WaitGroup
 	for i, image := range images {

@@ -140,7 +140,7 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string) (*ec
 		return nil, err
 	}
 	input := &ec2.RunInstancesInput{
-		ClientToken:                       aws.String(c.buildID),
+		ClientToken:                       aws.String(c.attempt),
 		ImageId:                           source.ImageId,
 		InstanceType:                      ec2types.InstanceType(c.InstanceType),
 		MinCount:                          aws.Int32(1),

@@ -17,6 +17,10 @@ type stepPreflight struct{ noCleanup }
 func (stepPreflight) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b, ui := buildOf(state), uiOf(state)
 	checks := preflight.Checks{BuildRegion: b.clients.Region(), ImageRegions: b.config.imageRegions(b.clients.Region())}
+	checks.Has = map[string]bool{}
+	for region := range b.adopted {
+		checks.Has[region] = true
+	}
 	if b.config.AMISkipRegionValidation {
 		checks.SkipRegions = true
 	}

@@ -33,6 +33,8 @@ type Image struct {
 	Region    string
 	ID        string
 	Snapshots []string
+	// Borrowed is an image that is named, and neither changed nor removed.
+	Borrowed bool
 }
 
 // Target is a region that gets an image.
@@ -125,7 +127,7 @@ func (c Copies) bring(ctx context.Context, client CopyAPI, target Target, slots 
 			return image, err
 		}
 	}
-	if c.Finish != nil {
+	if c.Finish != nil && !image.Borrowed {
 		err = c.Finish(ctx, image)
 	}
 	return image, err
@@ -150,7 +152,6 @@ func (c Copies) copy(ctx context.Context, client CopyAPI, target Target, slots c
 			image, err = c.begin(ctx, client, target, ending)
 		}
 		if err == nil {
-			c.Ledger.Add(ledger.Entry{Kind: ledger.Image, Region: image.Region, ID: image.ID})
 			image, err = WaitAvailable(ctx, client, image, c.Wait)
 		}
 		if err == nil {
@@ -166,6 +167,9 @@ func (c Copies) copy(ctx context.Context, client CopyAPI, target Target, slots c
 		}
 	}
 	for _, snapshot := range image.Snapshots {
+		if image.ID == target.Have.ID {
+			break // another run's
+		}
 		c.Ledger.Add(ledger.Entry{Kind: ledger.Snapshot, Region: image.Region, ID: snapshot})
 	}
 	c.Say("%s: %s is available", image.Region, image.ID)

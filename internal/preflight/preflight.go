@@ -50,6 +50,9 @@ type Checks struct {
 	SkipRegions bool
 	// ImageName must be free in each of them; empty skips the check.
 	ImageName string
+	// Has are the regions that have their image already, so that its name is
+	// taken by itself.
+	Has map[string]bool
 }
 
 // Run makes all checks and returns all findings as one error. The names are
@@ -96,7 +99,7 @@ func (c Checks) regions(ctx context.Context, client API) error {
 
 // nameFree checks that no image of the account has the name in a region.
 func (c Checks) nameFree(ctx context.Context, client API, region string) error {
-	if c.ImageName == "" {
+	if c.ImageName == "" || c.Has[region] {
 		return nil
 	}
 	out, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{
