@@ -88,6 +88,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if job.patience.Tries == 0 {
 		job.patience = distribute.Patience
 	}
+	job.replaces = map[string]bool{}
 	job.adopted, job.inherited = map[string]distribute.Image{}, map[string]string{}
 	state := new(multistep.BasicStateBag)
 	state.Put(keyBuild, job)
@@ -106,6 +107,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if !job.done {
 		job.reportLeft(ui)
 		job.reportAdopted(ui)
+		job.reportCommitted(ui)
 		if err, ok := state.GetOk(keyError); ok {
 			return nil, err.(error)
 		}
@@ -150,27 +152,28 @@ func (j *build) command(entry ledger.Entry) string {
 
 // steps is the plan, and the names of those steps that make the image.
 func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) (plan []multistep.Step, making map[string]bool) {
-	making = map[string]bool{}
-	make := b.makeImage(ctx, state, clients)
-	for _, step := range make {
+	c := &b.config
+	source := &awscommon.StepSourceAMIInfo{
+		SourceAmi:                c.SourceAmi,
+		AmiFilters:               c.SourceAmiFilter,
+		AMIVirtType:              c.AMIVirtType,
+		EnableAMISriovNetSupport: c.AMISriovNetSupport,
+		EnableAMIENASupport:      c.AMIENASupport,
+	}
+	makeImage := b.makeImage(ctx, state, clients)
+	making = map[string]bool{stepName(source): true}
+	for _, step := range makeImage {
 		making[stepName(step)] = true
 	}
-	plan = append(plan, stepAdopt{}, stepPreflight{})
-	plan = append(plan, make...)
-	return append(plan, stepAwaitSource{}, stepDistribute{}, stepRelease{}), making
+	plan = append(plan, stepAdopt{}, stepPreflight{}, source, stepFindOld{})
+	plan = append(plan, makeImage...)
+	return append(plan, stepAwaitSource{}, stepDistribute{}, stepRelease{}, stepReplace{}, stepProtect{}), making
 }
 
 // makeImage is the part of the plan that a resumed build or a copy needs not.
 func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
 	c := &b.config
 	steps := []multistep.Step{
-		&awscommon.StepSourceAMIInfo{
-			SourceAmi:                c.SourceAmi,
-			AmiFilters:               c.SourceAmiFilter,
-			AMIVirtType:              c.AMIVirtType,
-			EnableAMISriovNetSupport: c.AMISriovNetSupport,
-			EnableAMIENASupport:      c.AMIENASupport,
-		},
 		&awscommon.StepNetworkInfo{
 			VpcId: c.VpcId, VpcFilter: c.VpcFilter,
 			SubnetId: c.SubnetId, SubnetFilter: c.SubnetFilter,
@@ -211,7 +214,6 @@ func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clien
 		})
 	}
 	return append(steps,
-		stepDeregisterOld{},
 		stepCreateImage{},
 		stepTerminate{},
 	)
@@ -255,6 +257,16 @@ func (stepSkipProvision) Run(_ context.Context, state multistep.StateBag) multis
 	return multistep.ActionContinue
 }
 
+// handOver makes the images the user's.
+func (j *build) handOver() {
+	for _, image := range j.images {
+		j.ledger.Strike(image.Region, image.ID)
+		for _, snapshot := range image.Snapshots {
+			j.ledger.Strike(image.Region, snapshot)
+		}
+	}
+}
+
 // artifact hands the images over.
 func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
 	images := map[string]distribute.Image{}
@@ -263,11 +275,8 @@ func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
 		images[image.Region] = image
 		j.report.Images[image.Region] = image.ID
 		j.report.Snapshots[image.Region] = image.Snapshots
-		j.ledger.Strike(image.Region, image.ID)
-		for _, snapshot := range image.Snapshots {
-			j.ledger.Strike(image.Region, snapshot)
-		}
 	}
+	j.handOver()
 	generated, _ := state.Get(keyGeneratedData).(map[string]any)
 	j.report.SourceImage, _ = generated["SourceAMI"].(string)
 	j.report.CopiedFrom = j.inherited[tags.CopiedFrom]

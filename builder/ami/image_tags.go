@@ -50,7 +50,11 @@ func (b *build) imageTags(state multistep.StateBag, region string) (onImage, onS
 			return nil, nil, fmt.Errorf("rendering run_tags: %w", err)
 		}
 	}
-	image := overlay(b.knownTags(state), b.inherited, run, users, c.imageLifetimeTags(time.Now()))
+	own := c.imageLifetimeTags(time.Now())
+	if b.replaces[region] {
+		own[tags.Name] = c.AMIName
+	}
+	image := overlay(b.knownTags(state), b.inherited, run, users, own)
 	snapshot := overlay(image, snapshots, c.imageLifetimeTags(time.Now()))
 	return b.fit(image), b.fit(snapshot), nil
 }

@@ -52,13 +52,16 @@ type build struct {
 	intermediary bool                        // image is only there to be copied
 	adopted      map[string]distribute.Image // by region, what was there before this run
 	inherited    map[string]string           // tags that copies take over from an adopted image
-	held         string                      // what on_copy_failure = "retry-later" has left, a line each
+	replaces     map[string]bool             // regions where the name was taken (force_deregister)
+	committed    bool                        // the images stay, whatever comes
+
+	held string // what on_copy_failure = "retry-later" has left, a line each
 }
 
 // takesBack says that the build's images are to be removed: it has failed, and
-// has not left them to another run. A cancel that comes after it, while steps
+// has neither left them to another run nor replaced others by them. A cancel that comes after it, while steps
 // clean up, does not make half of the images go.
-func (b *build) takesBack() bool { return !b.done && b.held == "" }
+func (b *build) takesBack() bool { return !b.done && b.held == "" && !b.committed }
 
 func buildOf(state multistep.StateBag) *build    { return state.Get(keyBuild).(*build) }
 func uiOf(state multistep.StateBag) packersdk.Ui { return state.Get(keyUI).(packersdk.Ui) }

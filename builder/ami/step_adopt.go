@@ -104,8 +104,19 @@ func (b *build) adoptBuild(ctx context.Context, state multistep.StateBag) error 
 	for _, region := range slices.Sorted(maps.Keys(found)) {
 		for _, image := range found[region] {
 			name, isFinal := aws.ToString(image.Name), true
-			if name == c.intermediaryName() {
+			switch name {
+			case c.intermediaryName():
 				name, isFinal = tagMap(image.Tags)[tags.Name], false
+			case c.replacementName():
+				name = tagMap(image.Tags)[tags.Name]
+				if i := slices.IndexFunc(found[region], func(i ec2types.Image) bool { return aws.ToString(i.Name) == name }); i >= 0 {
+					// It was registered under its name, and is only left over.
+					if err := distribute.Deregister(ctx, b.clients.EC2(region), region, aws.ToString(image.ImageId), b.ledger); err != nil {
+						return fmt.Errorf("build_id: %s has the snapshots of %s too: %w", aws.ToString(image.ImageId), aws.ToString(found[region][i].ImageId), err)
+					}
+					continue
+				}
+				b.replaces[region] = true
 			}
 			if name != "" {
 				names[name] = aws.ToString(image.ImageId) + " in " + region

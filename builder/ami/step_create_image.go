@@ -30,7 +30,7 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 		ui.Say("Not making an image (skip_create_ami)")
 		return multistep.ActionContinue
 	}
-	name := b.config.AMIName
+	name := b.nameIn(b.clients.Region())
 	onImage, onSnapshots, err := b.imageTags(state, b.clients.Region())
 	if b.config.needsIntermediary() {
 		name, b.intermediary = b.config.intermediaryName(), true

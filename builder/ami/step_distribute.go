@@ -174,6 +174,7 @@ func (b *build) targets(state multistep.StateBag) ([]distribute.Target, error) {
 	for i := range targets {
 		target := &targets[i]
 		var err error
+		target.Name = b.nameIn(target.Region)
 		if target.ImageTags, target.SnapshotTags, err = b.imageTags(state, target.Region); err != nil {
 			return nil, err
 		}
@@ -188,7 +189,7 @@ func (b *build) targets(state multistep.StateBag) ([]distribute.Target, error) {
 func (c *Config) targets(build string) []distribute.Target {
 	var targets []distribute.Target
 	for _, region := range c.imageRegions(build) {
-		target := distribute.Target{Region: region, Name: c.AMIName, KMSKeyID: c.AMIRegionKMSKeyIDs[region]}
+		target := distribute.Target{Region: region, KMSKeyID: c.AMIRegionKMSKeyIDs[region]}
 		if region == build && target.KMSKeyID == "" {
 			target.KMSKeyID = c.AMIKmsKeyId
 		}

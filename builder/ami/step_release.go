@@ -11,8 +11,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
 )
 
-// stepRelease marks the images as released, now that every region has its own,
-// and protects them. From here on they are the user's.
+// stepRelease marks the images as released, now that every region has its own.
 type stepRelease struct{ noCleanup }
 
 func (stepRelease) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
@@ -24,13 +23,22 @@ func (stepRelease) Run(ctx context.Context, state multistep.StateBag) multistep.
 	if err != nil {
 		return halt(state, "releasing: %w", err)
 	}
-	// Protection comes last: an image that has it could not be taken back.
-	err = b.inAllRegions(b.images, func(image distribute.Image) error {
+	return multistep.ActionContinue
+}
+
+// stepProtect protects the images from being deregistered. It is the last step:
+// an image that is protected could not be taken back.
+type stepProtect struct{ noCleanup }
+
+func (stepProtect) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
+	b, ui := buildOf(state), uiOf(state)
+	finish := b.finish(ui.Sayf)
+	err := b.inAllRegions(b.images, func(image distribute.Image) error {
 		return finish.Guard(ctx, b.clients.EC2(image.Region), image)
 	})
 	if err != nil {
-		return halt(state, "releasing: %w", err)
+		return halt(state, "protecting: %w", err)
 	}
-	b.done = ctx.Err() == nil
+	b.done = ctx.Err() == nil || b.committed
 	return multistep.ActionContinue
 }

@@ -38,8 +38,8 @@ type Finish struct {
 	Say   func(format string, args ...any)
 }
 
-// patient makes a call of a region until AWS takes it.
-func (f Finish) patient(ctx context.Context, image Image, call func() error) error {
+// Patient makes a call of a region until AWS takes it.
+func (f Finish) Patient(ctx context.Context, image Image, call func() error) error {
 	return f.Retry.Do(ctx, func(err error, pause time.Duration) {
 		f.Say("%s: %s; trying again in %s", image.Region, err, pause.Round(time.Second))
 	}, call)
@@ -51,7 +51,7 @@ func (f Finish) Apply(ctx context.Context, client FinishAPI, image Image) error 
 	for _, step := range []func(context.Context, FinishAPI, Image) error{
 		f.describe, f.share, f.shareSnapshots, f.deprecate,
 	} {
-		if err := f.patient(ctx, image, func() error { return step(ctx, client, image) }); err != nil {
+		if err := f.Patient(ctx, image, func() error { return step(ctx, client, image) }); err != nil {
 			return fmt.Errorf("%s in %s: %w", image.ID, image.Region, err)
 		}
 	}
@@ -60,7 +60,7 @@ func (f Finish) Apply(ctx context.Context, client FinishAPI, image Image) error 
 
 // Tag puts tags on an image and its snapshots, in one call.
 func (f Finish) Tag(ctx context.Context, client FinishAPI, image Image, tags []ec2types.Tag) error {
-	err := f.patient(ctx, image, func() error {
+	err := f.Patient(ctx, image, func() error {
 		_, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: append([]string{image.ID}, image.Snapshots...), Tags: tags})
 		return err
 	})
@@ -158,7 +158,7 @@ func (f Finish) Guard(ctx context.Context, client FinishAPI, image Image) error 
 	if !f.Protect {
 		return nil
 	}
-	err := f.patient(ctx, image, func() error {
+	err := f.Patient(ctx, image, func() error {
 		_, err := client.EnableImageDeregistrationProtection(ctx, &ec2.EnableImageDeregistrationProtectionInput{
 			ImageId: aws.String(image.ID), WithCooldown: aws.Bool(f.Cooldown),
 		})

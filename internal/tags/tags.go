@@ -28,6 +28,9 @@ const (
 	CopiedFrom = "ethminer:copied-from"
 	// Name is the name to be of an image that has another for the time being.
 	Name = "ethminer:ami-name"
+	// ReplacedBy is on the snapshots of an image that force_deregister has
+	// replaced, where they are to go too; its value is the build's id.
+	ReplacedBy = "ethminer:replaced-by"
 	// Family is what releases of the same image have in common.
 	Family = "ethminer:family"
 	// Commit, Coin, CUDA, Driver, GPU and Hashrate are from the image's benchmark.
