@@ -167,7 +167,7 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 	}
 	plan = append(plan, stepAdopt{}, stepPreflight{}, source, stepFindOld{})
 	plan = append(plan, makeImage...)
-	return append(plan, stepAwaitSource{}, stepDistribute{}, stepRelease{}, stepReplace{}, stepProtect{}), making
+	return append(plan, stepAwaitSource{}, stepDistribute{}, stepRelease{}, stepReplace{}, stepProtect{}, stepRetire{}), making
 }
 
 // makeImage is the part of the plan that a resumed build or a copy needs not.

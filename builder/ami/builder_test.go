@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
@@ -117,17 +118,26 @@ func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) 
 		transport = w.transport
 	}
 	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
-		return ec2api.New(aws.Config{
-			Region:       "eu-central-1",
-			BaseEndpoint: aws.String("http://127.0.0.1"),
-			HTTPClient:   &http.Client{Transport: transport},
-			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-				return aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "secret"}, nil
-			}),
-		}, ""), nil
+		return ec2api.New(w.awsConfig(transport), ""), nil
 	}
 	ui := &packersdk.BasicUi{Reader: strings.NewReader(""), Writer: &w.ui, ErrorWriter: &w.ui}
 	return b.Run(ctx, ui, &packersdk.MockHook{})
+}
+
+func (w *world) awsConfig(transport http.RoundTripper) aws.Config {
+	return aws.Config{
+		Region:       "eu-central-1",
+		BaseEndpoint: aws.String("http://127.0.0.1"),
+		HTTPClient:   &http.Client{Transport: transport},
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "secret"}, nil
+		}),
+	}
+}
+
+// client is a user's, apart from any build.
+func (w *world) client(region string) *ec2.Client {
+	return ec2api.New(w.awsConfig(w), "").EC2(region)
 }
 
 // left lists what exists, "region kind id" each; a key pair goes by its name.

@@ -168,6 +168,9 @@ type FlatConfig struct {
 	BuildID                                   *string                                     `mapstructure:"build_id" required:"false" cty:"build_id" hcl:"build_id"`
 	SourceAMIFrom                             *string                                     `mapstructure:"source_ami_from" required:"false" cty:"source_ami_from" hcl:"source_ami_from"`
 	ReleaseFamily                             *string                                     `mapstructure:"release_family" required:"false" cty:"release_family" hcl:"release_family"`
+	KeepReleases                              *int                                        `mapstructure:"keep_releases" required:"false" cty:"keep_releases" hcl:"keep_releases"`
+	RetireAfter                               *string                                     `mapstructure:"retire_after" required:"false" cty:"retire_after" hcl:"retire_after"`
+	KeepNamedIn                               []string                                    `mapstructure:"keep_named_in" required:"false" cty:"keep_named_in" hcl:"keep_named_in"`
 	Endpoint                                  *string                                     `mapstructure:"endpoint" required:"false" cty:"endpoint" hcl:"endpoint"`
 	Rehearsal                                 *bool                                       `mapstructure:"rehearsal" required:"false" cty:"rehearsal" hcl:"rehearsal"`
 	RehearsalState                            *string                                     `mapstructure:"rehearsal_state" required:"false" cty:"rehearsal_state" hcl:"rehearsal_state"`
@@ -350,6 +353,9 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"build_id":                     &hcldec.AttrSpec{Name: "build_id", Type: cty.String, Required: false},
 		"source_ami_from":              &hcldec.AttrSpec{Name: "source_ami_from", Type: cty.String, Required: false},
 		"release_family":               &hcldec.AttrSpec{Name: "release_family", Type: cty.String, Required: false},
+		"keep_releases":                &hcldec.AttrSpec{Name: "keep_releases", Type: cty.Number, Required: false},
+		"retire_after":                 &hcldec.AttrSpec{Name: "retire_after", Type: cty.String, Required: false},
+		"keep_named_in":                &hcldec.AttrSpec{Name: "keep_named_in", Type: cty.List(cty.String), Required: false},
 		"endpoint":                     &hcldec.AttrSpec{Name: "endpoint", Type: cty.String, Required: false},
 		"rehearsal":                    &hcldec.AttrSpec{Name: "rehearsal", Type: cty.Bool, Required: false},
 		"rehearsal_state":              &hcldec.AttrSpec{Name: "rehearsal_state", Type: cty.String, Required: false},

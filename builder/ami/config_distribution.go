@@ -7,7 +7,11 @@ package ami
 
 import (
 	"fmt"
+	"path/filepath"
 	"regexp"
+	"strconv"
+	"strings"
+	"time"
 )
 
 // DistributionConfig says how the image comes to its regions, and what becomes of older ones.
@@ -44,7 +48,28 @@ type DistributionConfig struct {
 	// Default: `ami_name` without the time, date or version at its end, so that
 	// `ethminer-1732412345` is of the family `ethminer`.
 	ReleaseFamily string `mapstructure:"release_family" required:"false"`
+	// How many releases of the family stay as they are in each region, the new
+	// one included. Once the new images are released in all regions, each older
+	// one that nothing names is deprecated and disabled, and by a build that
+	// comes `retire_after` later deregistered with its snapshots. The build says
+	// a line for each, and does not fail over it. Default `0`: older releases
+	// are left alone.
+	KeepReleases int `mapstructure:"keep_releases" required:"false"`
+	// How long an older release is disabled before it is deregistered, in which
+	// it can be enabled again: days such as `30d`, or a duration such as `12h`.
+	// Default `30d`.
+	RetireAfter string `mapstructure:"retire_after" required:"false"`
+	// Files, or patterns of files such as `templates/*.yaml`, whose every AMI id
+	// is kept. The template that `ethminer-cfn` fills belongs here: it is filled
+	// after older releases are retired, so what it named before stays until the
+	// next build. While one of them cannot be read, nothing is retired.
+	KeepNamedIn []string `mapstructure:"keep_named_in" required:"false"`
+
+	retireAfter time.Duration
 }
+
+// defaultRetireAfter is retire_after.
+const defaultRetireAfter = 30 * 24 * time.Hour
 
 // What on_copy_failure may be.
 const (
@@ -93,5 +118,35 @@ func (o *DistributionConfig) prepare(c *Config) (warnings []string, errs []error
 	if len([]rune(o.ReleaseFamily)) > mostTagValue {
 		errs = append(errs, fmt.Errorf("release_family: it has %d characters; expected at most %d, as it becomes a tag", len([]rune(o.ReleaseFamily)), mostTagValue))
 	}
+	errs = append(errs, o.prepareReleases()...)
 	return nil, append(errs, c.checkTags()...)
+}
+
+func (o *DistributionConfig) prepareReleases() (errs []error) {
+	if o.KeepReleases < 0 {
+		errs = append(errs, fmt.Errorf("keep_releases: %d; expected how many to keep, the new one included, or 0 to leave older ones alone", o.KeepReleases))
+	}
+	var err error
+	switch days, isDays := strings.CutSuffix(o.RetireAfter, "d"); {
+	case o.RetireAfter == "":
+		o.retireAfter = defaultRetireAfter
+	case isDays:
+		var n uint64
+		n, err = strconv.ParseUint(days, 10, 12)
+		o.retireAfter = time.Duration(n) * 24 * time.Hour
+	default:
+		o.retireAfter, err = time.ParseDuration(o.RetireAfter)
+	}
+	if err != nil || o.retireAfter < 0 {
+		errs = append(errs, fmt.Errorf("retire_after: %q; expected days such as \"30d\", or a duration such as \"12h\"", o.RetireAfter))
+	}
+	for i, pattern := range o.KeepNamedIn {
+		if _, err := filepath.Match(pattern, ""); err != nil {
+			errs = append(errs, fmt.Errorf("keep_named_in[%d]: %q: %w; expected a file, or a pattern such as \"templates/*.yaml\"", i, pattern, err))
+		}
+	}
+	if o.KeepReleases == 0 && (o.RetireAfter != "" || len(o.KeepNamedIn) > 0) {
+		errs = append(errs, fmt.Errorf("retire_after, keep_named_in: they mean nothing without keep_releases; set it, or leave them out"))
+	}
+	return errs
 }

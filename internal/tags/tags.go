@@ -31,6 +31,8 @@ const (
 	// ReplacedBy is on the snapshots of an image that force_deregister has
 	// replaced, where they are to go too; its value is the build's id.
 	ReplacedBy = "ethminer:replaced-by"
+	// RetiredAt is since when an image is retired, as Stamp writes it.
+	RetiredAt = "ethminer:retired-at"
 	// Family is what releases of the same image have in common.
 	Family = "ethminer:family"
 	// Commit, Coin, CUDA, Driver, GPU and Hashrate are from the image's benchmark.
@@ -53,6 +55,8 @@ var Inherited = []string{SourceAMI, Family, Commit, Coin, CUDA, Driver, GPU, Has
 const (
 	Building = "building"
 	Released = "released"
+	// Retired is on an older release that is disabled, and goes after a while.
+	Retired = "retired"
 	// Held is on what a build left for another run of it to finish.
 	Held = "held"
 )

@@ -79,6 +79,7 @@ var actions = map[string]action{
 	"DeregisterImage":                      {run: deregisterImage, needs: []string{"ImageId"}},
 	"ModifyImageAttribute":                 {run: modifyImageAttribute, needs: []string{"ImageId"}},
 	"ResetImageAttribute":                  {run: resetImageAttribute, needs: []string{"ImageId", "Attribute"}},
+	"DescribeImageReferences":              {run: describeImageReferences, needs: []string{"ImageId"}},
 	"DescribeImageAttribute":               {run: describeImageAttribute, needs: []string{"ImageId", "Attribute"}},
 	"EnableImageDeprecation":               {run: enableImageDeprecation, needs: []string{"ImageId", "DeprecateAt"}},
 	"DisableImageDeprecation":              {run: disableImageDeprecation, needs: []string{"ImageId"}},
