@@ -34,7 +34,8 @@ type DistributionConfig struct {
 	// has left is adopted by its tag `ethminer:build-id`, copies that are under
 	// way too; only what is missing is made, and no instance is launched where
 	// the image exists in any of its regions; where it does not, the image is
-	// built anew under this id. Images that a resumed build has adopted are never removed by it. By
+	// built anew under this id. What else the build has left (an instance, its
+	// security group and key pair) is removed. Images that a resumed build has adopted are never removed by it. By
 	// default each build has a new id.
 	BuildID string `mapstructure:"build_id" required:"false"`
 	// An image to distribute, instead of building one: `ami-...` in the build's

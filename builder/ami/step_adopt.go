@@ -145,6 +145,7 @@ func (b *build) adoptBuild(ctx context.Context, state multistep.StateBag) error 
 	}
 	if len(sources) == 0 {
 		ui.Sayf("Build %s has left no image to go on from: building it anew", c.buildID)
+		b.clearLeft(ctx, state)
 		return nil
 	}
 	// The image of the build's own region, else one that is ready.
@@ -252,6 +253,9 @@ type stepAwaitSource struct{ noCleanup }
 
 func (stepAwaitSource) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b := buildOf(state)
+	if b.config.BuildID != "" && b.sourced {
+		defer b.clearLeft(ctx, state) // not before: the image may be of an instance that is left
+	}
 	if !b.sourced || len(b.image.Snapshots) > 0 {
 		return multistep.ActionContinue
 	}

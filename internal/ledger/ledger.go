@@ -14,13 +14,19 @@ import (
 // Kind is a sort of resource.
 type Kind string
 
-// What a build creates by itself. Key pair, security group and instance
-// profile are packer-plugin-amazon's steps' own to delete.
+// What a build creates.
 const (
-	Instance Kind = "instance"
-	Image    Kind = "image"
-	Snapshot Kind = "snapshot"
+	Instance      Kind = "instance"
+	Image         Kind = "image"
+	Snapshot      Kind = "snapshot"
+	Volume        Kind = "volume"
+	SecurityGroup Kind = "security-group"
+	KeyPair       Kind = "key-pair"
 )
+
+// kinds are in the order in which they can be removed: an instance holds its
+// volumes, group and key, an image its snapshots.
+var kinds = []Kind{Instance, Image, Snapshot, Volume, SecurityGroup, KeyPair}
 
 // Entry is one resource.
 type Entry struct {
@@ -32,9 +38,12 @@ type Entry struct {
 // Command returns the AWS CLI command that deletes the resource.
 func (e Entry) Command() string {
 	verb := map[Kind]string{
-		Instance: "terminate-instances --instance-ids",
-		Image:    "deregister-image --image-id",
-		Snapshot: "delete-snapshot --snapshot-id",
+		Instance:      "terminate-instances --instance-ids",
+		Image:         "deregister-image --image-id",
+		Snapshot:      "delete-snapshot --snapshot-id",
+		Volume:        "delete-volume --volume-id",
+		SecurityGroup: "delete-security-group --group-id",
+		KeyPair:       "delete-key-pair --key-pair-id",
 	}[e.Kind]
 	return fmt.Sprintf("aws ec2 %s %s --region %s", verb, e.ID, e.Region)
 }
@@ -71,14 +80,12 @@ func (l *Ledger) Strike(region, id string) {
 	l.entries = kept
 }
 
-// Left returns what is still recorded in the order in which it can be deleted:
-// instances, images, then the snapshots that images hold.
+// Left returns what is still recorded in the order in which it can be deleted.
 func (l *Ledger) Left() []Entry {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	rank := map[Kind]int{Instance: 0, Image: 1, Snapshot: 2}
 	left := slices.Clone(l.entries)
-	slices.SortStableFunc(left, func(a, b Entry) int { return rank[a.Kind] - rank[b.Kind] })
+	slices.SortStableFunc(left, func(a, b Entry) int { return slices.Index(kinds, a.Kind) - slices.Index(kinds, b.Kind) })
 	return left
 }
 
