@@ -6,6 +6,8 @@
 package test
 
 import (
+	"encoding/json"
+	"net/http"
 	"os"
 	"regexp"
 	"strconv"
@@ -42,9 +44,42 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 || neg {
 		ts.Fatalf("usage: interrupt FILE")
 	}
-	leader, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(args[0])))
+	signalGroup(ts, args[0], syscall.SIGINT)
+}
+
+// kill9 FILE kills that group at once, as a machine that goes away does.
+func kill9(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 1 || neg {
+		ts.Fatalf("usage: kill9 FILE")
+	}
+	signalGroup(ts, args[0], syscall.SIGKILL)
+}
+
+func signalGroup(ts *testscript.TestScript, file string, signal syscall.Signal) {
+	leader, err := strconv.Atoi(strings.TrimSpace(ts.ReadFile(file)))
 	ts.Check(err)
-	ts.Check(syscall.Kill(-leader, syscall.SIGINT))
+	ts.Check(syscall.Kill(-leader, signal))
+}
+
+// fault STATE JSON arms a fault in the rehearsal of a state folder.
+func fault(ts *testscript.TestScript, neg bool, args []string) {
+	if len(args) != 2 || neg {
+		ts.Fatalf("usage: fault STATE JSON")
+	}
+	var session struct {
+		Endpoint string `json:"endpoint"`
+		Secret   string `json:"secret_key"`
+	}
+	ts.Check(json.Unmarshal([]byte(ts.ReadFile(args[0]+"/server.json")), &session))
+	request, err := http.NewRequest(http.MethodPost, session.Endpoint+"/_rehearsal/faults", strings.NewReader(args[1]))
+	ts.Check(err)
+	request.Header.Set("X-Rehearsal-Secret", session.Secret)
+	answer, err := http.DefaultClient.Do(request)
+	ts.Check(err)
+	defer answer.Body.Close()
+	if answer.StatusCode != http.StatusOK {
+		ts.Fatalf("the rehearsal answers %s", answer.Status)
+	}
 }
 
 // count N REGEXP FILE fails unless the file has N matches.

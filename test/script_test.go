@@ -65,6 +65,8 @@ func TestScripts(t *testing.T) {
 		Cmds: map[string]func(*testscript.TestScript, bool, []string){
 			"await":     await,
 			"interrupt": interrupt,
+			"kill9":     kill9,
+			"fault":     fault,
 			"onlyamis":  onlyAMIs,
 			"count":     count,
 		},

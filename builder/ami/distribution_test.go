@@ -4,12 +4,17 @@
 package ami
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
+	"io"
+	"maps"
 	"net/http"
+	"net/url"
 	"slices"
 	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
 
@@ -386,5 +391,154 @@ func TestAdoptMistakes(t *testing.T) {
 			}
 			w.oneImageEach(t)
 		})
+	}
+}
+
+// recorder keeps the calls of a build in their order, "region action" each.
+type recorder struct {
+	*world
+	mu   sync.Mutex
+	made []string
+}
+
+func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(request.Body)
+	if err != nil {
+		return nil, err
+	}
+	request.Body = io.NopCloser(bytes.NewReader(body))
+	form, _ := url.ParseQuery(string(body))
+	scope := strings.Split(request.Header.Get("Authorization"), "/")
+	r.mu.Lock()
+	r.made = append(r.made, scope[2]+" "+form.Get("Action"))
+	r.mu.Unlock()
+	return r.world.RoundTrip(request)
+}
+
+// One slow region holds up nobody: the others are finished while it copies, and
+// nothing is released before it is there.
+func TestASlowRegionHoldsUpNobody(t *testing.T) {
+	w := newWorld(t)
+	r := &recorder{world: w}
+	w.transport = r
+	w.aws.AddFault(rehearsal.Fault{CopyRegion: "us-west-2", CopyTakes: "300ms"})
+	regions := []string{"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ap-northeast-1", "eu-west-1", "eu-west-2"}
+	_, err := w.build(t, t.Context(), map[string]any{"ami_regions": regions, "ami_users": []string{"444455556666"}})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	w.oneImageEach(t, append([]string{"eu-central-1"}, regions...)...)
+	slow := slices.Index(r.made, "us-west-2 ModifyImageAttribute")
+	for _, region := range append([]string{"eu-central-1"}, regions...) {
+		if region != "us-west-2" && slices.Index(r.made, region+" ModifyImageAttribute") > slow {
+			t.Errorf("%s waited for us-west-2: %v", region, r.made)
+		}
+		if slices.Index(r.made, region+" CreateTags") < slow {
+			t.Errorf("%s was released before us-west-2 was there: %v", region, r.made)
+		}
+	}
+	if calls := w.aws.Calls()["us-east-1"]; calls["CreateTags"] != 1 {
+		t.Errorf("us-east-1: %v, want one CreateTags: all other tags are there from the first moment", calls)
+	}
+}
+
+// A panic is an error, after which the other steps clean up.
+func TestAPanicLeavesNothing(t *testing.T) {
+	for _, action := range []string{"CopyImage", "CreateImage", "ModifyImageAttribute"} {
+		t.Run(action, func(t *testing.T) {
+			w := newWorld(t)
+			w.transport = panicking{w, "Action=" + action + "&"}
+			artifact, err := w.build(t, t.Context(), map[string]any{"ami_users": []string{"444455556666"}})
+			if artifact != nil || err == nil || !strings.Contains(err.Error(), "a mistake in this plugin") {
+				t.Errorf("got %v, %v", artifact, err)
+			}
+			w.oneImageEach(t)
+		})
+	}
+}
+
+type panicking struct {
+	*world
+	at string
+}
+
+func (p panicking) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	if bytes.Contains(body, []byte(p.at)) {
+		panic("as told")
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	return p.world.RoundTrip(r)
+}
+
+func TestKnownTags(t *testing.T) {
+	const benchmark = `{"schema_version": 1, "source": "https://example.com/ethminer.git at ce52c74021b6fbaaddea3c3c52f64f24e39ea3e9",
+		"device": "cuda", "gpus": ["Tesla T4", "Tesla T4"], "cuda": "12.4", "driver": "550.54.15", "hashrate_hs": 25500000}`
+	for _, test := range []struct {
+		name, text string
+		want       map[string]string
+	}{
+		{"all that there is", benchmark, map[string]string{
+			tags.Commit: "ce52c74021b6fbaaddea3c3c52f64f24e39ea3e9", tags.GPU: "Tesla T4", tags.CUDA: "12.4", tags.Driver: "550.54.15", tags.Hashrate: "25.50 Mh/s",
+		}},
+		{"none", "", nil},
+		{"a folder has no commit", `{"source": "./my-ethminer"}`, map[string]string{}},
+		{"a field of another type", `{"cuda": {"version": 1}}`, nil},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			got := benchmarkTags([]byte(test.text))
+			maps.DeleteFunc(got, func(_, value string) bool { return value == "" })
+			if !maps.Equal(got, test.want) {
+				t.Errorf("got %v, want %v", got, test.want)
+			}
+		})
+	}
+}
+
+// The user's tags win over what the builder knows, and not over what a sweep
+// goes by; where there is no room, the builder's own go.
+func TestTagsOfAnImage(t *testing.T) {
+	w := newWorld(t)
+	many := map[string]string{tags.Family: "mine", tags.State: "mine", "Source": "{{ .SourceAMI }}"}
+	for i := range 42 {
+		many[fmt.Sprintf("key-%d", i)] = "value"
+	}
+	if _, err := w.build(t, t.Context(), map[string]any{"tags": many}); err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	for region, image := range w.oneImageEach(t, "eu-central-1", "us-east-1") {
+		if image.Tags[tags.Family] != "mine" || image.Tags[tags.State] != tags.Released || image.Tags["key-41"] != "value" || len(image.Tags) > 50 {
+			t.Errorf("%s has %d tags: %v", region, len(image.Tags), image.Tags)
+		}
+	}
+}
+
+func TestTagMistakes(t *testing.T) {
+	many := map[string]string{}
+	for i := range 48 {
+		many[fmt.Sprintf("key-%d", i)] = ""
+	}
+	for want, config := range map[string]map[string]any{
+		`tags: the value of "a" has 300 characters; expected at most 255`:  {"tags": map[string]string{"a": strings.Repeat("x", 300)}},
+		`snapshot_tags: the key "aws:x" begins with "aws:"`:                {"snapshot_tags": map[string]string{"aws:x": ""}},
+		`EC2 takes 50 on a resource`:                                       {"tags": many},
+		`on_copy_failure: "later"; expected "rollback", "keep" or`:         {"on_copy_failure": "later"},
+		`build_id: "x"; expected the id`:                                   {"build_id": "x"},
+		`source_ami_from: "ami"; expected an image such as`:                {"source_ami_from": "ami"},
+		`build_id, source_ami_from: only one of them can be set`:           {"build_id": resumedID, "source_ami_from": "ami-0123456789abcdef0"},
+		`copy_parallelism: -1; expected`:                                   {"copy_parallelism": -1},
+		`keep_releases: -1; expected`:                                      {"keep_releases": -1},
+		`retire_after: "soon"; expected days such as "30d"`:                {"keep_releases": 1, "retire_after": "soon"},
+		`keep_named_in[0]: "[": syntax error in pattern; expected a file,`: {"keep_releases": 1, "keep_named_in": []string{"["}},
+		`they mean nothing without keep_releases`:                          {"retire_after": "30d"},
+	} {
+		config["region"] = "us-east-1"
+		var b Builder
+		if _, _, err := b.Prepare(config); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("got %v, want %q", err, want)
+		}
 	}
 }

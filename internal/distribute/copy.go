@@ -152,7 +152,7 @@ func (c Copies) copy(ctx context.Context, client CopyAPI, target Target, slots c
 			image, err = c.begin(ctx, client, target, ending)
 		}
 		if err == nil {
-			image, err = WaitAvailable(ctx, client, image, c.Wait)
+			image, err = c.await(ctx, client, image)
 		}
 		if err == nil {
 			break
@@ -174,6 +174,16 @@ func (c Copies) copy(ctx context.Context, client CopyAPI, target Target, slots c
 	}
 	c.Say("%s: %s is available", image.Region, image.ID)
 	return image, nil
+}
+
+// await waits for a copy, and says how far it is.
+func (c Copies) await(ctx context.Context, client CopyAPI, image Image) (Image, error) {
+	following, stop := context.WithCancel(ctx)
+	var wg sync.WaitGroup
+	wg.Go(func() { c.follow(following, client, image) })
+	defer wg.Wait()
+	defer stop()
+	return WaitAvailable(ctx, client, image, c.Wait)
 }
 
 // begin makes the call, again and again while the region has no room for it.

@@ -93,13 +93,18 @@ func findSnapshots(ctx context.Context, client RemoveAPI, image string) ([]strin
 	return snapshotsMadeFor(ctx, client, image)
 }
 
+// madeFor are the descriptions that EC2 gives to the snapshots of an image.
+func madeFor(image string) []string {
+	return []string{"Created by CreateImage(*) for " + image + "*", "Copied for DestinationAmi " + image + "*"}
+}
+
 // snapshotsMadeFor finds snapshots by what EC2 writes into their descriptions.
 func snapshotsMadeFor(ctx context.Context, client RemoveAPI, image string) ([]string, error) {
 	pages := ec2.NewDescribeSnapshotsPaginator(client, &ec2.DescribeSnapshotsInput{
 		OwnerIds: []string{"self"},
 		Filters: []ec2types.Filter{{
 			Name:   aws.String("description"),
-			Values: []string{"Created by CreateImage(*) for " + image + "*", "Copied for DestinationAmi " + image + "*"},
+			Values: madeFor(image),
 		}},
 	})
 	var ids []string

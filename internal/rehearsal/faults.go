@@ -5,7 +5,9 @@ package rehearsal
 
 import (
 	"sync"
+	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
@@ -32,6 +34,9 @@ type Fault struct {
 	CopyRegion string `json:"copy_region,omitempty"`
 	State      string `json:"state,omitempty"`
 	Times      int    `json:"times,omitempty"`
+	// CopyTakes is how long the copies into CopyRegion take instead, such as
+	// "10m"; with no State they end well.
+	CopyTakes string `json:"copy_takes,omitempty"`
 }
 
 // faults are the calls that are to fail.
@@ -45,10 +50,11 @@ type armed struct {
 	seen int
 }
 
-// AddFault arms a fault.
+// AddFault arms a fault. A duration that is none is no change of pace.
 func (s *Server) AddFault(f Fault) {
 	if f.CopyRegion != "" {
-		s.ec2.EndCopies(f.CopyRegion, f.State, f.Message, f.Times)
+		takes, _ := time.ParseDuration(f.CopyTakes)
+		s.ec2.EndCopies(f.CopyRegion, ec2.CopyEnd{State: f.State, Reason: f.Message, Takes: takes, Times: f.Times})
 		return
 	}
 	s.faults.mu.Lock()

@@ -198,7 +198,7 @@ func copyImage(c *call) (any, error) {
 			}
 			text := "Copied for DestinationAmi " + id + " from SourceAmi " + from.ImageID + " for SourceSnapshot " + old.SnapshotID
 			snap := c.copyOf(old, source.name, snapTags.clone(), encrypted, c.p.Get("KmsKeyId"), text)
-			snap.fails = img.end.reason
+			snap.endsAs(img.end)
 			if minutes > 0 {
 				snap.TransferType, snap.CompletionMin = "time-based", minutes
 			}

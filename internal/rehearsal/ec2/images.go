@@ -43,7 +43,7 @@ type image struct {
 	Kind         string             `xml:"imageType"`
 
 	born     time.Time
-	end      copyEnd // how it is to end, where not as available
+	end      CopyEnd // how it is to end, where not as available
 	launched time.Time
 	login    string // user name of its cloud-init
 	shared   permissions
@@ -77,8 +77,8 @@ func (v *image) settle(r *region, now time.Time) {
 		if snap.Status == "error" {
 			v.State = "failed"
 			v.StateReason = &stateReason{"Client.InternalError", "Client.InternalError: " + snap.StatusMessage}
-			if v.end.state != "" {
-				v.State = v.end.state
+			if v.end.State != "" {
+				v.State = v.end.State
 			}
 			return
 		}

@@ -42,14 +42,16 @@ type Service struct {
 	ids     ids
 	mu      sync.Mutex // guards everything below, and all resources
 	regions map[string]*region
-	copies  map[string]copyEnd // how copies into a region are to end
+	copies  map[string]CopyEnd // how copies into a region are to end
 	closed  bool
 }
 
-// copyEnd is how a copy ends that was told to.
-type copyEnd struct {
-	state, reason string
-	left          int // how many copies are still to end so; negative is all
+// CopyEnd is how copies end that were told to.
+type CopyEnd struct {
+	State  string        // "failed" for example; empty is "available"
+	Reason string        // what EC2 says of it
+	Takes  time.Duration // how long they take; 0 is the pace's
+	Times  int           // how many copies, 0 for all
 }
 
 // New makes the account, empty but for what AWS provides in each region: a
@@ -61,39 +63,41 @@ func New(cfg Config) *Service {
 	if cfg.Log == nil {
 		cfg.Log = func(string, ...any) {}
 	}
-	s := &Service{cfg: cfg, ids: ids{seed: cfg.Seed, address: cfg.Addresses}, regions: map[string]*region{}, copies: map[string]copyEnd{}}
+	s := &Service{cfg: cfg, ids: ids{seed: cfg.Seed, address: cfg.Addresses}, regions: map[string]*region{}, copies: map[string]CopyEnd{}}
 	for _, d := range regionData {
 		s.regions[d.name] = s.newRegion(d)
 	}
 	return s
 }
 
-// EndCopies makes the next copies into a region, or all where times is 0, end
-// in state, "failed" for example, instead of "available"; an empty state undoes
+// EndCopies says how the next copies into a region end; the zero value undoes
 // it.
-func (s *Service) EndCopies(region, state, reason string, times int) {
+func (s *Service) EndCopies(region string, end CopyEnd) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if state == "" || state == "available" {
+	if end.State == "available" {
+		end.State = ""
+	}
+	if end.State == "" && end.Takes == 0 {
 		delete(s.copies, region)
 		return
 	}
-	if reason == "" {
-		reason = "Copy image failed with an internal error."
+	if end.State != "" && end.Reason == "" {
+		end.Reason = "Copy image failed with an internal error."
 	}
-	if times == 0 {
-		times = -1
+	if end.Times == 0 {
+		end.Times = -1
 	}
-	s.copies[region] = copyEnd{state, reason, times}
+	s.copies[region] = end
 }
 
 // endOfCopy is how a copy into a region that begins now is to end.
-func (s *Service) endOfCopy(region string) copyEnd {
+func (s *Service) endOfCopy(region string) CopyEnd {
 	end := s.copies[region]
-	if end.left == 0 {
-		return copyEnd{}
+	if end.Times == 0 {
+		return CopyEnd{}
 	}
-	end.left--
+	end.Times--
 	s.copies[region] = end
 	return end
 }

@@ -177,6 +177,16 @@ func (c *call) copyOf(from *snapshotT, sourceRegion string, tags tagList, encryp
 	return snap
 }
 
+// endsAs makes a copy end as it was told to.
+func (v *snapshotT) endsAs(end CopyEnd) {
+	if end.State != "" {
+		v.fails = end.Reason
+	}
+	if end.Takes > 0 {
+		v.takes = end.Takes
+	}
+}
+
 func copySnapshot(c *call) (any, error) {
 	source := c.s.regions[c.p.Get("SourceRegion")]
 	if source == nil || !source.optedIn() {
@@ -197,7 +207,7 @@ func copySnapshot(c *call) (any, error) {
 		return nil, err
 	}
 	snap := c.copyOf(from, source.name, tags, c.p.Bool("Encrypted", false), c.p.Get("KmsKeyId"), c.p.Get("Description"))
-	snap.fails = c.s.endOfCopy(c.r.name).reason
+	snap.endsAs(c.s.endOfCopy(c.r.name))
 	return struct {
 		Tags tagList `xml:"tagSet"`
 		ID   string  `xml:"snapshotId"`
