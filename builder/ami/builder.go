@@ -88,7 +88,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if job.patience.Tries == 0 {
 		job.patience = distribute.Patience
 	}
-	job.replaces = map[string]bool{}
+	job.replaces, job.made = map[string]bool{}, map[string]distribute.Image{}
 	job.adopted, job.inherited = map[string]distribute.Image{}, map[string]string{}
 	state := new(multistep.BasicStateBag)
 	state.Put(keyBuild, job)
@@ -279,6 +279,12 @@ func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
 	j.handOver()
 	generated, _ := state.Get(keyGeneratedData).(map[string]any)
 	j.report.SourceImage, _ = generated["SourceAMI"].(string)
+	if j.report.InstanceID != "" && j.report.Market == "" {
+		j.report.Market = "on-demand"
+		if j.config.IsSpotInstance() {
+			j.report.Market = "spot"
+		}
+	}
 	j.report.CopiedFrom = j.inherited[tags.CopiedFrom]
 	text, err := j.report.json()
 	if err != nil {

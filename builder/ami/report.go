@@ -25,6 +25,8 @@ type report struct {
 	InstanceID   string `json:"instance_id,omitempty"`
 	InstanceType string `json:"instance_type,omitempty"`
 	Zone         string `json:"availability_zone,omitempty"`
+	// Market is how the instance was bought: "on-demand" or "spot".
+	Market string `json:"market,omitempty"`
 	// InstanceSeconds is from RunInstances' answer to the request to terminate.
 	InstanceSeconds int `json:"instance_seconds,omitempty"`
 	// Images and Snapshots are by region.

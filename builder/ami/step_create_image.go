@@ -6,6 +6,7 @@ package ami
 import (
 	"context"
 	"slices"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -108,16 +109,20 @@ func (stepCreateImage) Cleanup(state multistep.StateBag) {
 	removeImages(ctx, state, b.image)
 }
 
-// removeImages takes images back and says so; what stays is in the ledger.
+// removeImages takes images back, all at once, and says so; what stays is in the ledger.
 func removeImages(ctx context.Context, state multistep.StateBag, images ...distribute.Image) {
 	b, ui := buildOf(state), uiOf(state)
+	var wg sync.WaitGroup
 	for _, image := range images {
-		if err := distribute.Remove(ctx, b.clients.EC2(image.Region), image.Region, image.ID, b.ledger); err != nil {
-			ui.Errorf("removing %s in %s: %s", image.ID, image.Region, err)
-			continue
-		}
-		ui.Sayf("Removed %s in %s with its snapshots", image.ID, image.Region)
+		wg.Go(func() {
+			if err := distribute.Remove(ctx, b.clients.EC2(image.Region), image.Region, image.ID, b.ledger); err != nil {
+				ui.Errorf("removing %s in %s: %s", image.ID, image.Region, err)
+				return
+			}
+			ui.Sayf("Removed %s in %s with its snapshots", image.ID, image.Region)
+		})
 	}
+	wg.Wait()
 }
 
 // needsIntermediary says that the image of the instance is not to stay.

@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	"github.com/hashicorp/packer-plugin-sdk/uuid"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
@@ -46,7 +47,7 @@ func (stepDistribute) Run(ctx context.Context, state multistep.StateBag) multist
 		Source:            b.image,
 		Targets:           targets,
 		Description:       description,
-		Token:             b.config.attempt,
+		Token:             uuid.TimeOrderedUUID(), // not the attempt's: -on-error=ask runs a step again
 		CompletionMinutes: b.config.AMISnapshotCopyDurationMinutes,
 		Parallel:          b.config.CopyParallelism,
 		StopAtFirst:       b.config.OnCopyFailure != onFailureKeep,
@@ -59,9 +60,11 @@ func (stepDistribute) Run(ctx context.Context, state multistep.StateBag) multist
 		Say:    ui.Sayf,
 	}.Run(ctx, func(region string) distribute.CopyAPI { return b.clients.EC2(region) })
 
+	b.images = nil
 	for _, o := range outcomes {
 		if o.Err == nil {
 			b.images = append(b.images, o.Image)
+			b.made[o.Region] = o.Image
 		}
 	}
 	slices.SortFunc(b.images, func(x, y distribute.Image) int { return strings.Compare(x.Region, y.Region) })
@@ -180,6 +183,9 @@ func (b *build) targets(state multistep.StateBag) ([]distribute.Target, error) {
 		}
 		if target.Have = b.adopted[target.Region]; target.Have.ID == "" && target.Region == b.image.Region && !b.intermediary && !b.sourced {
 			target.Have = b.image
+		}
+		if made, again := b.made[target.Region]; again {
+			target.Have = made
 		}
 	}
 	return targets, nil
