@@ -136,6 +136,47 @@ func TestKeep(t *testing.T) {
 	}
 }
 
+// The image that the others were copied from goes too, where its own region is
+// the one that fails; and where it was only an intermediary, a resumed build
+// copies from another region.
+func TestResumeWithoutTheFirstImage(t *testing.T) {
+	for name, test := range map[string]struct {
+		config  map[string]any
+		fault   rehearsal.Fault
+		missing string
+		regions []string
+	}{
+		"its region failed": {
+			nil, rehearsal.Fault{Action: "ModifyImageAttribute", Region: "eu-central-1", Nth: 1, Code: "UnauthorizedOperation", Status: http.StatusForbidden},
+			"eu-central-1", append([]string{"eu-central-1"}, fourRegions...),
+		},
+		"an intermediary": {
+			map[string]any{"skip_save_build_region": true}, rehearsal.Fault{CopyRegion: "us-west-1", State: "failed", Times: 2},
+			"us-west-1", fourRegions,
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorld(t)
+			w.aws.AddFault(test.fault)
+			config := map[string]any{
+				"on_copy_failure": "keep", "build_id": resumedID, "ami_regions": fourRegions, "ami_users": []string{"444455556666"},
+			}
+			maps.Copy(config, test.config)
+			if _, err := w.build(t, t.Context(), config); err != nil {
+				t.Fatalf("%v\n%s", err, w.ui.String())
+			}
+			w.oneImageEach(t, slices.DeleteFunc(slices.Clone(test.regions), func(r string) bool { return r == test.missing })...)
+			if _, err := w.build(t, t.Context(), config); err != nil {
+				t.Fatalf("%v\n%s", err, w.ui.String())
+			}
+			w.oneImageEach(t, test.regions...)
+			if n := w.aws.Calls()["eu-central-1"]["RunInstances"]; n != 1 {
+				t.Errorf("%d instances were launched, want 1", n)
+			}
+		})
+	}
+}
+
 func TestKeepIsNoExcuseForHavingNothing(t *testing.T) {
 	w := newWorld(t)
 	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-east-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})

@@ -100,7 +100,7 @@ func (b *build) missing(ctx context.Context, state multistep.StateBag, outcomes 
 			}
 			b.report.FailedRegions[o.Region] = o.Err.Error()
 			ui.Errorf("%s has no image: %s", o.Region, o.Err)
-			if o.Image.ID != "" && o.Image.ID != b.image.ID && o.Image.ID != b.adopted[o.Region].ID {
+			if o.Image.ID != "" && o.Image.ID != b.adopted[o.Region].ID {
 				removeImages(ctx, state, o.Image)
 			}
 		}

@@ -114,6 +114,9 @@ func (b *build) replace(ctx context.Context, state multistep.StateBag, image *di
 	ui, region, name := uiOf(state), image.Region, b.config.AMIName
 	client, finish := b.clients.EC2(region), b.finish(ui.Sayf)
 	temporary, err := distribute.Describe(ctx, client, image.ID)
+	if why := distribute.Renamable(temporary); err == nil && why != "" {
+		err = errors.New(why + ", which an image that is registered from snapshots loses")
+	}
 	if err != nil {
 		return fmt.Errorf("%s: the old image is untouched; the new one is %s, named %q: %w", region, image.ID, b.config.replacementName(), err)
 	}
