@@ -60,6 +60,19 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
+// listener takes what a build says. The SDK's own Ui reads a global set of
+// secrets, which the Prepare of a build beside it writes.
+type listener struct {
+	packersdk.Ui
+	out io.Writer
+}
+
+func (l listener) Say(text string)                   { _, _ = fmt.Fprintln(l.out, text) }
+func (l listener) Sayf(format string, args ...any)   { l.Say(fmt.Sprintf(format, args...)) }
+func (l listener) Message(text string)               { l.Say(text) }
+func (l listener) Error(text string)                 { l.Say(text) }
+func (l listener) Errorf(format string, args ...any) { l.Say(fmt.Sprintf(format, args...)) }
+
 func newWorld(t *testing.T) *world {
 	t.Helper()
 	w := &world{slow: map[int]bool{}, aws: rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret"})}
@@ -120,8 +133,7 @@ func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) 
 	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
 		return ec2api.New(w.awsConfig(transport), ""), nil
 	}
-	ui := &packersdk.BasicUi{Reader: strings.NewReader(""), Writer: &w.ui, ErrorWriter: &w.ui}
-	return b.Run(ctx, ui, &packersdk.MockHook{})
+	return b.Run(ctx, listener{&packersdk.BasicUi{Reader: strings.NewReader("")}, &w.ui}, &packersdk.MockHook{})
 }
 
 func (w *world) awsConfig(transport http.RoundTripper) aws.Config {

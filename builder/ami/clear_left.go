@@ -14,6 +14,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
@@ -125,6 +126,9 @@ func (b *build) removeLeft(ctx context.Context, entry ledger.Entry) error {
 		_, err = client.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyPairId: aws.String(entry.ID)})
 	case ledger.Snapshot:
 		_, err = client.DeleteSnapshot(ctx, &ec2.DeleteSnapshotInput{SnapshotId: aws.String(entry.ID)})
+	}
+	if ec2api.IsNotFound(err) { // a volume goes with its instance
+		return nil
 	}
 	return err
 }

@@ -41,14 +41,14 @@ func Register(ctx context.Context, client RegisterAPI, from ec2types.Image, regi
 	input := &ec2.RegisterImageInput{
 		Name:               aws.String(name),
 		Description:        from.Description,
-		Architecture:       ec2types.ArchitectureValues(from.Architecture),
+		Architecture:       from.Architecture,
 		RootDeviceName:     from.RootDeviceName,
 		VirtualizationType: aws.String(string(from.VirtualizationType)),
 		EnaSupport:         from.EnaSupport,
 		SriovNetSupport:    from.SriovNetSupport,
-		BootMode:           ec2types.BootModeValues(from.BootMode),
+		BootMode:           from.BootMode,
 		ImdsSupport:        ec2types.ImdsSupportValues(from.ImdsSupport),
-		TpmSupport:         ec2types.TpmSupportValues(from.TpmSupport),
+		TpmSupport:         from.TpmSupport,
 		TagSpecifications:  tagSpecifications(tags, nil),
 	}
 	for _, device := range from.BlockDeviceMappings {
