@@ -17,13 +17,14 @@ import (
 	"encoding/hex"
 	"errors"
 	"net/http"
-	"net/url"
 	"strings"
 	"sync"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/awsjson"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pricing"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/sts"
 )
@@ -120,16 +121,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<20)
 	requestID := uuid()
 	scope, ok := scopeOf(r)
-	dialect := query.EC2
-	if scope.service == "sts" {
-		dialect = query.STS
-	}
+	speaks := protocolOf(r, scope)
 	action := ""
 	body, err := func() (any, error) {
-		if err := r.ParseForm(); err != nil {
-			return nil, query.Errorf("MalformedQueryString", "The query string contains a syntax error: %v", err)
+		var p query.Params
+		var err error
+		if action, p, err = speaks.Request(r); err != nil {
+			return nil, err
 		}
-		action = r.Form.Get("Action")
 		if !ok {
 			return nil, query.Errorf("MissingAuthenticationToken", "Request is missing Authentication Token")
 		}
@@ -139,23 +138,23 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		if action == "" {
 			return nil, query.Errorf("MissingAction", "The request must contain the parameter Action")
 		}
-		return s.serve(scope, action, paramsOf(r.Form))
+		return s.serve(scope, action, p)
 	}()
 	status, out := http.StatusOK, []byte(nil)
 	if err == nil {
-		if out, err = dialect.Answer(action, requestID, body); err != nil {
+		if out, err = speaks.Answer(action, requestID, body); err != nil {
 			err = &query.Error{Code: "InternalError", Message: err.Error(), Status: 500}
 		}
 	}
 	if err != nil {
 		known := &query.Error{Code: "InternalError", Message: err.Error(), Status: 500}
 		errors.As(err, &known)
-		status, out = known.HTTPStatus(), dialect.Failure(requestID, known)
+		status, out = known.HTTPStatus(), speaks.Failure(requestID, known)
 	}
 	if s.cfg.Record != nil {
 		s.cfg.Record(scope.service, action, status, out)
 	}
-	w.Header().Set("Content-Type", "text/xml;charset=UTF-8")
+	w.Header().Set("Content-Type", speaks.ContentType())
 	w.Header().Set("x-amzn-RequestId", requestID)
 	w.WriteHeader(status)
 	_, _ = w.Write(out) // the client went away: nobody to tell
@@ -172,22 +171,30 @@ func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 		return s.ec2.Call(at.region, action, p)
 	case "sts":
 		return s.sts.Call(action, p)
+	case "pricing":
+		return pricing.Service{Offers: s.ec2.Offers}.Call(at.region, action, p)
 	}
 	return nil, &query.Error{Code: "InvalidAction", Message: "The rehearsal does not have the service " + at.service + ".", Status: 501}
 }
 
-// paramsOf takes from a form what is not part of the protocol itself, but for
-// the signature of a presigned request.
-func paramsOf(form url.Values) query.Params {
-	p := query.FromForm(form)
-	delete(p, "Action")
-	delete(p, "Version")
-	for name := range p {
-		if strings.HasPrefix(name, "X-Amz-") {
-			delete(p, name)
-		}
+// protocol is how a service is spoken to.
+type protocol interface {
+	Request(*http.Request) (action string, p query.Params, err error)
+	Answer(action, requestID string, body any) ([]byte, error)
+	Failure(requestID string, e *query.Error) []byte
+	ContentType() string
+}
+
+// protocolOf tells the protocols apart as AWS does: those of JSON name their
+// action in a header.
+func protocolOf(r *http.Request, at scope) protocol {
+	switch {
+	case r.Header.Get(awsjson.TargetHeader) != "":
+		return awsjson.Protocol{}
+	case at.service == "sts":
+		return query.STS
 	}
-	return p
+	return query.EC2
 }
 
 // scope is what a signature says of a request.

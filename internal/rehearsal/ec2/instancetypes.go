@@ -4,7 +4,6 @@
 package ec2
 
 import (
-	"fmt"
 	"strconv"
 	"strings"
 
@@ -260,47 +259,5 @@ func describeInstanceTypeOfferings(c *call) (any, error) {
 	return struct {
 		Offerings query.Set[offering] `xml:"instanceTypeOfferingSet"`
 		Next      string              `xml:"nextToken,omitempty"`
-	}{set, next}, err
-}
-
-type spotPrice struct {
-	Type    string `xml:"instanceType"`
-	Product string `xml:"productDescription"`
-	Price   string `xml:"spotPrice"`
-	Time    string `xml:"timestamp"`
-	Zone    string `xml:"availabilityZone"`
-}
-
-// describeSpotPriceHistory answers with one made-up price a zone: a cent for
-// each vCPU and a quarter of a dollar for each GPU, a hundredth more a zone.
-func describeSpotPriceHistory(c *call) (any, error) {
-	var found []spotPrice
-	for _, t := range typeTable {
-		for n, z := range c.r.zones {
-			if !t.offeredIn(z.name) || !contains(c.p.List("InstanceType"), t.name) {
-				continue
-			}
-			if zone := c.p.Get("AvailabilityZone"); zone != "" && zone != z.name {
-				continue
-			}
-			price := spotPrice{t.name, "Linux/UNIX", fmt.Sprintf("%.6f", (0.01*float64(t.cpus)+0.25*float64(t.gpus))*(1+0.01*float64(n))), stamp(c.now), z.name}
-			ok, err := c.matches(tagList{}, func(name string) ([]string, bool) {
-				value, ok := map[string]string{
-					"instance-type": price.Type, "availability-zone": price.Zone, "product-description": price.Product, "spot-price": price.Price, "timestamp": price.Time,
-				}[name]
-				return []string{value}, ok
-			})
-			if err != nil {
-				return nil, err
-			}
-			if ok && contains(c.p.List("ProductDescription"), price.Product) {
-				found = append(found, price)
-			}
-		}
-	}
-	set, next, err := page(c, found, 5)
-	return struct {
-		Prices query.Set[spotPrice] `xml:"spotPriceHistorySet"`
-		Next   string               `xml:"nextToken"`
 	}{set, next}, err
 }

@@ -8,6 +8,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"strings"
 )
 
 // Error is an error as AWS names it.
@@ -55,6 +56,24 @@ var (
 	EC2 = Dialect{Namespace: "http://ec2.amazonaws.com/doc/2016-11-15/"}
 	STS = Dialect{Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Wrapped: true}
 )
+
+// ContentType is that of answers.
+func (Dialect) ContentType() string { return "text/xml;charset=UTF-8" }
+
+// Request reads the form of a request. It leaves out what is not part of the
+// parameters: the protocol's own fields, and a presigned request's signature.
+func (Dialect) Request(r *http.Request) (action string, p Params, err error) {
+	if err := r.ParseForm(); err != nil {
+		return "", nil, Errorf("MalformedQueryString", "The query string contains a syntax error: %v", err)
+	}
+	p = FromForm(r.Form)
+	for name := range p {
+		if name == "Action" || name == "Version" || strings.HasPrefix(name, "X-Amz-") {
+			delete(p, name)
+		}
+	}
+	return r.Form.Get("Action"), p, nil
+}
 
 // Answer renders the answer to an action. body is a struct with xml tags, Raw,
 // or nil for an answer without any data.
