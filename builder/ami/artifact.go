@@ -39,6 +39,8 @@ type Artifact struct {
 	images  map[string]distribute.Image // by region
 	state   map[string]any
 	clients *ec2api.Clients
+	// missing are the regions that were to have an image and have none.
+	missing []string
 	// measured is the benchmark's rate and how it came about; empty without one.
 	measured string
 	// command is the AWS CLI's that removes a resource.
@@ -60,10 +62,13 @@ func (a *Artifact) Id() string {
 	return strings.Join(a.lines(":"), ",")
 }
 
-// String is what Packer prints at a build's end: amazon-ebs's lines, then the
-// rate that the images were measured at, if they were.
+// String is what Packer prints at a build's end: amazon-ebs's lines, the
+// regions that were given up, then the rate that the images were measured at.
 func (a *Artifact) String() string {
 	text := "AMIs were created:\n" + strings.Join(a.lines(": "), "\n") + "\n"
+	for _, region := range a.missing {
+		text += region + ": no image (on_copy_failure = \"keep\")\n"
+	}
 	if a.measured != "" {
 		text += "hash rate: " + a.measured + "\n"
 	}

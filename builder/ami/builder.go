@@ -132,10 +132,20 @@ func (j *build) reportLeft(ui packersdk.Ui) {
 	}
 }
 
-// reportAdopted says what a failed run found and let be.
+// reportAdopted says what a failed run found and let be, and keeps a sweep from
+// taking it for a dead build's.
 func (j *build) reportAdopted(ui packersdk.Ui) {
 	if !j.report.Resumed || len(j.adopted) == 0 {
 		return
+	}
+	ctx, cancel := cleanupContext()
+	defer cancel()
+	finish := j.finish(ui.Sayf)
+	err := j.inAllRegions(j.unreleased, func(image distribute.Image) error {
+		return finish.Tag(ctx, j.clients.EC2(image.Region), image, ec2Tags(map[string]string{tags.State: tags.Held}))
+	})
+	if err != nil {
+		ui.Errorf("a sweep may take what there is for a dead build's after its %s: %s", tags.Expires, err)
 	}
 	ui.Sayf("What build %s had before this run is still there, in %s. %s",
 		j.config.buildID, strings.Join(slices.Sorted(maps.Keys(j.adopted)), ", "), j.howToResume())
@@ -294,6 +304,7 @@ func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
 		images:     images,
 		clients:    j.clients,
 		measured:   j.measured,
+		missing:    slices.Sorted(maps.Keys(j.report.FailedRegions)),
 		command:    j.command,
 		deregister: j.config.DeregisterOnDestroy,
 		state: map[string]any{

@@ -18,6 +18,7 @@ import (
 	"sync/atomic"
 	"testing"
 
+	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
@@ -373,6 +374,41 @@ func TestAFailedResumeLetsBe(t *testing.T) {
 	w.oneImageEach(t, "eu-central-1", "us-east-1")
 	if !strings.Contains(w.ui.String(), "before this run is still there, in eu-central-1, us-east-1") {
 		t.Errorf("the build does not say what it let be:\n%s", w.ui.String())
+	}
+}
+
+// What a killed build has left, and a resumed one could not finish, is not a
+// dead build's.
+func TestAFailedResumeHolds(t *testing.T) {
+	w := newWorld(t)
+	config := map[string]any{"build_id": resumedID}
+	clean := newWorld(t)
+	if _, err := clean.build(t, t.Context(), config); err != nil {
+		t.Fatal(err)
+	}
+	w.kill(t, clean.calls-1, config) // while it releases
+	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+	config["ami_regions"] = fourRegions
+	if _, err := w.build(t, t.Context(), config); err == nil {
+		t.Fatal("the build succeeded without us-west-1")
+	}
+	for region, image := range w.oneImageEach(t, "eu-central-1", "us-east-1") {
+		if state := image.Tags[tags.State]; state != tags.Held && state != tags.Released {
+			t.Errorf("%s is marked %q", region, state)
+		}
+	}
+}
+
+// A time-based copy is asked for where it is wanted.
+func TestTimeBasedCopies(t *testing.T) {
+	w := newWorld(t)
+	artifact, err := w.build(t, t.Context(), map[string]any{"snapshot_copy_duration_minutes": 15})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := w.client("us-east-1").DescribeSnapshots(t.Context(), &awsec2.DescribeSnapshotsInput{SnapshotIds: reportOf(t, artifact).Snapshots["us-east-1"]})
+	if err != nil || len(out.Snapshots) != 1 || out.Snapshots[0].TransferType != "time-based" {
+		t.Errorf("got %v, %v, want one snapshot with a time-based transfer", out, err)
 	}
 }
 

@@ -51,6 +51,7 @@ type build struct {
 	sourced      bool                        // image was there before this run
 	intermediary bool                        // image is only there to be copied
 	adopted      map[string]distribute.Image // by region, what was there before this run
+	unreleased   []distribute.Image          // what was there, and is still marked as being built
 	made         map[string]distribute.Image // by region, what a first try of stepDistribute has finished
 	inherited    map[string]string           // tags that copies take over from an adopted image
 	replaces     map[string]bool             // regions where the name was taken (force_deregister)

@@ -127,6 +127,9 @@ func (b *build) adoptBuild(ctx context.Context, state multistep.StateBag) error 
 				}
 			}
 			if image.State == ec2types.ImageStateAvailable || image.State == ec2types.ImageStatePending {
+				if tagMap(image.Tags)[tags.State] == tags.Building {
+					b.unreleased = append(b.unreleased, distribute.Of(region, image))
+				}
 				sources = append(sources, sourceImage{region, image})
 			}
 		}
