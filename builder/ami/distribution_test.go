@@ -380,21 +380,30 @@ func TestAFailedResumeLetsBe(t *testing.T) {
 // What a killed build has left, and a resumed one could not finish, is not a
 // dead build's.
 func TestAFailedResumeHolds(t *testing.T) {
-	w := newWorld(t)
 	config := map[string]any{"build_id": resumedID}
 	clean := newWorld(t)
 	if _, err := clean.build(t, t.Context(), config); err != nil {
 		t.Fatal(err)
 	}
-	w.kill(t, clean.calls-1, config) // while it releases
-	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
-	config["ami_regions"] = fourRegions
-	if _, err := w.build(t, t.Context(), config); err == nil {
-		t.Fatal("the build succeeded without us-west-1")
-	}
-	for region, image := range w.oneImageEach(t, "eu-central-1", "us-east-1") {
-		if state := image.Tags[tags.State]; state != tags.Held && state != tags.Released {
-			t.Errorf("%s is marked %q", region, state)
+	resume := maps.Clone(config)
+	resume["ami_regions"] = fourRegions
+	for nth := 1; nth <= clean.calls; nth++ {
+		w := newWorld(t)
+		w.kill(t, nth, config)
+		was := w.aws.Inventory()["eu-central-1"]
+		if !slices.ContainsFunc(was, func(r ec2.Resource) bool { return r.Kind == "image" }) {
+			continue
+		}
+		w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+		if _, err := w.build(t, t.Context(), resume); err == nil {
+			t.Fatal("the build succeeded without us-west-1")
+		}
+		for region, resources := range w.aws.Inventory() {
+			for _, r := range resources {
+				if r.Kind == "image" && r.Tags[tags.State] == tags.Building || r.Leaked() {
+					t.Errorf("killed before call %d: %s has the %s %s, %s", nth, region, r.Kind, r.ID, r.Tags[tags.State])
+				}
+			}
 		}
 	}
 }
@@ -516,6 +525,29 @@ func TestASlowRegionHoldsUpNobody(t *testing.T) {
 	}
 	if calls := w.aws.Calls()["us-east-1"]; calls["CreateTags"] != 1 {
 		t.Errorf("us-east-1: %v, want one CreateTags: all other tags are there from the first moment", calls)
+	}
+}
+
+// With copy_parallelism = 1 the second copy begins when the first is there.
+func TestCopyParallelism(t *testing.T) {
+	w := newWorld(t)
+	r := &recorder{world: w}
+	w.transport = r
+	regions := []string{"us-east-1", "us-west-1"}
+	for _, region := range regions {
+		w.aws.AddFault(rehearsal.Fault{CopyRegion: region, CopyTakes: "100ms"})
+	}
+	if _, err := w.build(t, t.Context(), map[string]any{"ami_regions": regions, "copy_parallelism": 1}); err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	w.oneImageEach(t, "eu-central-1", "us-east-1", "us-west-1")
+	isCopy := func(call string) bool { return strings.HasSuffix(call, " CopyImage") }
+	first := slices.IndexFunc(r.made, isCopy)
+	between := r.made[first+1:]
+	between = between[:slices.IndexFunc(between, isCopy)]
+	asked := strings.TrimSuffix(r.made[first], "CopyImage") + "DescribeImages"
+	if n := len(slices.DeleteFunc(slices.Clone(between), func(call string) bool { return call != asked })); n < 2 {
+		t.Errorf("the second copy began after %d looks at the first, which was not there yet: %v", n, r.made)
 	}
 }
 
