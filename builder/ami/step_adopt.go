@@ -230,7 +230,7 @@ func (b *build) findImages(ctx context.Context, regions []string, filters map[st
 	for i, region := range regions {
 		wg.Go(func() {
 			if lists[i], failures[i] = distribute.Find(ctx, b.clients.EC2(region), filters); failures[i] != nil {
-				failures[i] = fmt.Errorf("%s: %w", region, failures[i])
+				failures[i] = fmt.Errorf("%s: %w (is it a region that exists, and that the account has opted in to?)", region, failures[i])
 			}
 		})
 	}

@@ -47,7 +47,7 @@ func Register(ctx context.Context, client RegisterAPI, from ec2types.Image, regi
 		EnaSupport:         from.EnaSupport,
 		SriovNetSupport:    from.SriovNetSupport,
 		BootMode:           from.BootMode,
-		ImdsSupport:        ec2types.ImdsSupportValues(from.ImdsSupport),
+		ImdsSupport:        from.ImdsSupport,
 		TpmSupport:         from.TpmSupport,
 		TagSpecifications:  tagSpecifications(tags, nil),
 	}
