@@ -184,6 +184,7 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
 	c := &b.config
 	steps := []multistep.Step{
+		stepOlderBuilds{},
 		&awscommon.StepNetworkInfo{
 			VpcId: c.VpcId, VpcFilter: c.VpcFilter,
 			SubnetId: c.SubnetId, SubnetFilter: c.SubnetFilter,
@@ -213,10 +214,11 @@ func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clien
 			Tags: c.RunTags, Ctx: c.ctx,
 		},
 		&awscommon.StepCleanupVolumes{LaunchMappings: c.LaunchMappings},
+		stepArm{},
 		stepLaunch{},
 	}
 	steps = append(steps, b.provision(ctx, state, clients)...)
-	steps = append(steps, stepStop{})
+	steps = append(steps, stepStop{}, stepDisarm{})
 	if !c.SkipCreateAMI { // it modifies the instance, which must have stopped
 		steps = append(steps, &awscommon.StepModifyEBSBackedInstance{
 			EnableAMISriovNetSupport: c.AMISriovNetSupport,

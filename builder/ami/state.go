@@ -41,6 +41,8 @@ type build struct {
 	ledger  *ledger.Ledger
 	report  report
 
+	userData string // the instance's, in base64 as RunInstances takes it
+
 	image  distribute.Image   // the image of the build's region, or the intermediary
 	images []distribute.Image // what the artifact will name
 

@@ -5,10 +5,8 @@ package ami
 
 import (
 	"context"
-	"encoding/base64"
 	"fmt"
 	"maps"
-	"os"
 	"strconv"
 	"time"
 
@@ -135,10 +133,6 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string) (*ec
 		return nil, fmt.Errorf("source image %s has a root device of type %q; expected \"ebs\"",
 			aws.ToString(source.ImageId), source.RootDeviceType)
 	}
-	userData, err := c.userData()
-	if err != nil {
-		return nil, err
-	}
 	input := &ec2.RunInstancesInput{
 		ClientToken:                       aws.String(c.attempt),
 		ImageId:                           source.ImageId,
@@ -157,7 +151,7 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string) (*ec
 		},
 		CapacityReservationSpecification: c.capacityReservation(),
 	}
-	if userData != "" {
+	if userData := buildOf(state).userData; userData != "" {
 		input.UserData = aws.String(userData)
 	}
 	if c.Comm.SSHKeyPairName != "" {
@@ -185,25 +179,9 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string) (*ec
 		input.InstanceMarketOptions, input.InstanceInitiatedShutdownBehavior = c.spot(), ""
 	}
 	c.network(input, state)
+	var err error
 	input.TagSpecifications, err = c.runTagSpecifications(state, region)
 	return input, err
-}
-
-// userData returns the instance's user data in base64, as RunInstances takes it.
-func (c *Config) userData() (string, error) {
-	text := c.UserData
-	if c.UserDataFile != "" {
-		content, err := os.ReadFile(c.UserDataFile)
-		if err != nil {
-			return "", fmt.Errorf("user_data_file: %w", err)
-		}
-		text = string(content)
-	}
-	// amazon-ebs takes text that is base64 already as it is; so do we.
-	if _, err := base64.StdEncoding.DecodeString(text); err == nil {
-		return text, nil
-	}
-	return base64.StdEncoding.EncodeToString([]byte(text)), nil
 }
 
 func (c *Config) placement(state multistep.StateBag) *ec2types.Placement {

@@ -14,7 +14,6 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
 
 	"golang.org/x/sys/unix"
 )
@@ -109,52 +108,6 @@ func authorizedKeys(user string) ([]byte, error) {
 		return nil, err
 	}
 	return os.ReadFile(keysFile(a))
-}
-
-// runUserData runs the script that RunInstances was given, as root, and writes
-// what it prints to where cloud-init does.
-func (p *firstProcess) runUserData() {
-	data := p.spec.UserData
-	if len(data) == 0 {
-		return
-	}
-	const (
-		script = "/var/lib/cloud/instance/scripts/part-001"
-		output = "/var/log/cloud-init-output.log"
-	)
-	log, err := os.OpenFile(output, os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o640)
-	if err != nil {
-		fmt.Fprintln(os.Stderr, "user data:", err)
-		return
-	}
-	defer func() { _ = log.Close() }()
-	if !bytes.HasPrefix(data, []byte("#!")) {
-		_, _ = fmt.Fprintln(log, "rehearsal: the user data is no script (#!), and nothing else is understood: ignored")
-		return
-	}
-	if err := errors.Join(os.MkdirAll(filepath.Dir(script), 0o755), os.WriteFile(script, data, 0o700)); err != nil {
-		_, _ = fmt.Fprintln(log, "rehearsal: writing the user data:", err)
-		return
-	}
-	null, err := os.Open(os.DevNull)
-	if err != nil {
-		_, _ = fmt.Fprintln(log, "rehearsal: user data:", err)
-		return
-	}
-	defer func() { _ = null.Close() }()
-	_, status, err := p.family.start(script, []string{script}, &syscall.ProcAttr{
-		Dir:   "/",
-		Env:   []string{"PATH=" + path, "HOME=/root", "USER=root", "LOGNAME=root", "SHELL=/bin/sh", "LANG=C.UTF-8"},
-		Files: []uintptr{null.Fd(), log.Fd(), log.Fd()},
-		Sys:   &syscall.SysProcAttr{Setsid: true},
-	})
-	if err != nil {
-		_, _ = fmt.Fprintln(log, "rehearsal: running the user data:", err)
-		return
-	}
-	if s := <-status; s != unix.WaitStatus(0) {
-		_, _ = fmt.Fprintln(log, "rehearsal: the user data's script ended with", describe(s))
-	}
 }
 
 // describe is a wait status in words.

@@ -37,8 +37,9 @@ type Spec struct {
 	// AuthorizedKeys are the public keys that may log in, in the format of
 	// authorized_keys. It is seeded on the first boot only, as cloud-init does.
 	AuthorizedKeys []byte
-	// UserData is what RunInstances was given, decoded; a script (#!) is run
-	// as root once, on the first boot.
+	// UserData is what RunInstances was given, decoded. Of cloud-init's formats
+	// scripts are run as root once, on the first boot, and boothooks at every
+	// boot, also as parts of a MIME message, and compressed.
 	UserData []byte
 	// Address is the loopback address that the machine answers on, such as
 	// 127.77.0.1; every machine of a host has its own.

@@ -106,6 +106,9 @@ func (p *firstProcess) boot(plan *bootPlan) (first bool, err error) {
 	if plan.Check {
 		return false, nil
 	}
+	if err := showIdentity(p.spec.ID); err != nil {
+		return false, err
+	}
 	if err := p.listen(); err != nil {
 		return false, err
 	}
@@ -114,9 +117,11 @@ func (p *firstProcess) boot(plan *bootPlan) (first bool, err error) {
 
 // startUp runs what a machine runs by itself, while one can log in already.
 func (p *firstProcess) startUp(first bool) {
+	data := p.readUserData()
+	data.runBootHooks()
 	p.services.startEnabled()
 	if first {
-		p.runUserData()
+		data.runScripts()
 	}
 }
 
