@@ -134,7 +134,7 @@ func TestLaunchIsArmed(t *testing.T) {
 		"a script":                 {map[string]any{"user_data": script}, "\n" + script, "terminate", "\x00", ""},
 		"a script in base64":       {map[string]any{"user_data": base64.StdEncoding.EncodeToString([]byte(script))}, "\n" + script, "terminate", "\x00", ""},
 		"the time is the option's": {map[string]any{"max_build_time": "90m"}, "limit=5400\n", "terminate", "\x00", ""},
-		"a spot instance":          {map[string]any{"spot_price": "auto"}, "limit=21600\n", "", "\x00", ""},
+		"a spot instance":          {map[string]any{"spot_price": "auto"}, "limit=21600\n", "terminate", "\x00", ""},
 		"switched off":             {map[string]any{"max_build_time": "0", "user_data": script}, script, "stop", "boothook", ""},
 		"Ignition":                 {map[string]any{"user_data": `{"ignition":{}}`}, `{"ignition":{}}`, "stop", "boothook", "will not end itself if Packer dies (max_build_time): user_data is in no format of cloud-init's"},
 	} {
@@ -161,7 +161,7 @@ func TestLaunchIsArmed(t *testing.T) {
 			for _, p := range r.sent["ModifyInstanceAttribute"] {
 				back = append(back, p.Get("InstanceInitiatedShutdownBehavior.Value"))
 			}
-			if want := test.behavior == "terminate"; want != (len(back) == 1 && back[0] == "stop") {
+			if want := test.behavior == "terminate" && test.config["spot_price"] == nil; want != (len(back) == 1 && back[0] == "stop") {
 				t.Errorf("the attribute was set to %q", back)
 			}
 		})

@@ -176,7 +176,8 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string) (*ec
 		})
 	}
 	if c.IsSpotInstance() {
-		input.InstanceMarketOptions, input.InstanceInitiatedShutdownBehavior = c.spot(), ""
+		// EC2 refuses "stop" for it, although that is the default elsewhere.
+		input.InstanceMarketOptions, input.InstanceInitiatedShutdownBehavior = c.spot(), ec2types.ShutdownBehaviorTerminate
 	}
 	c.network(input, state)
 	var err error

@@ -27,7 +27,9 @@ const (
 
 // streams are where a subcommand reads and writes.
 type streams struct {
+	in       io.Reader
 	out, err io.Writer
+	person   bool // somebody reads out and may answer
 }
 
 // subcommand is one verb of the binary.
@@ -41,6 +43,7 @@ type subcommand struct {
 func subcommands() map[string]subcommand {
 	return map[string]subcommand{
 		"rehearsal-aws": {summary: "the AWS of a rehearsal: serve, inventory, stop, check, env", run: rehearsalAWS},
+		"sweep":         {summary: "remove what builds have left that died", run: runSweep},
 		"map":           {summary: "get, set or diff the region map of a CloudFormation template", run: runMap},
 	}
 }
@@ -60,7 +63,7 @@ func Handles(args []string) bool {
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	std := streams{out: os.Stdout, err: os.Stderr}
+	std := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, person: isTerminal(os.Stdin) && isTerminal(os.Stdout)}
 	if c, ok := subcommands()[args[0]]; ok {
 		return c.run(ctx, args[1:], std)
 	}

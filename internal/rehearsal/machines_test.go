@@ -139,17 +139,28 @@ func TestMachinesOfAnImage(t *testing.T) {
 }
 
 func TestMachineThatPowersItselfOff(t *testing.T) {
-	for behaviour, want := range map[types.ShutdownBehavior]string{"stop": "stopped", "terminate": "terminated"} {
-		t.Run(want, func(t *testing.T) {
+	spot := &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot}
+	for name, test := range map[string]struct {
+		behaviour types.ShutdownBehavior
+		market    *types.InstanceMarketOptionsRequest
+		want      string
+	}{
+		"stop":            {"stop", nil, "stopped"},
+		"terminate":       {"terminate", nil, "terminated"},
+		"by default":      {"", nil, "stopped"},
+		"a spot instance": {"", spot, "terminated"}, // one-time: it cannot be stopped
+	} {
+		t.Run(name, func(t *testing.T) {
 			y, l := newYard(t)
 			source := l.source()
 			out := must[*sdk.RunInstancesOutput](l)(l.ec2.RunInstances(t.Context(), &sdk.RunInstancesInput{
-				ImageId: &source, InstanceType: "g4dn.xlarge", MinCount: aws.Int32(1), MaxCount: aws.Int32(1), InstanceInitiatedShutdownBehavior: behaviour,
+				ImageId: &source, InstanceType: "g4dn.xlarge", MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+				InstanceInitiatedShutdownBehavior: test.behaviour, InstanceMarketOptions: test.market,
 			}))
 			id := *out.Instances[0].InstanceId
 			l.becomes("running", l.is(id, "running"))
 			close(y.machines[id].off)
-			l.becomes(want, l.is(id, want))
+			l.becomes(test.want, l.is(id, test.want))
 		})
 	}
 }

@@ -13,24 +13,25 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // finder asks EC2 for the resources of a kind that pass the filters.
 type finder struct {
-	kind Kind
+	kind ledger.Kind
 	by   string // the filter that takes an id
 	find func(context.Context, API, []types.Filter) ([]Resource, error)
 }
 
 // finders are in the order in which resources can be removed.
 var finders = []finder{
-	{Instance, "instance-id", instances},
-	{Image, "image-id", images},
-	{Snapshot, "snapshot-id", snapshots},
-	{Volume, "volume-id", volumes},
-	{SecurityGroup, "group-id", securityGroups},
-	{KeyPair, "key-pair-id", keyPairs},
+	{ledger.Instance, "instance-id", instances},
+	{ledger.Image, "image-id", images},
+	{ledger.Snapshot, "snapshot-id", snapshots},
+	{ledger.Volume, "volume-id", volumes},
+	{ledger.SecurityGroup, "group-id", securityGroups},
+	{ledger.KeyPair, "key-pair-id", keyPairs},
 }
 
 // Find returns what is to be swept of a region, in the order of removal. What
@@ -111,7 +112,7 @@ func describeInstances(ctx context.Context, api ec2.DescribeInstancesAPIClient, 
 		}
 		for _, reservation := range page.Reservations {
 			for _, i := range reservation.Instances {
-				r := Resource{Kind: Instance, ID: aws.ToString(i.InstanceId), Detail: string(i.InstanceType), Since: i.LaunchTime}
+				r := Resource{Kind: ledger.Instance, ID: aws.ToString(i.InstanceId), Detail: string(i.InstanceType), Since: i.LaunchTime}
 				if i.State != nil {
 					r.State = string(i.State.Name)
 				}
@@ -133,7 +134,7 @@ func images(ctx context.Context, api API, filters []types.Filter) ([]Resource, e
 			return found, err
 		}
 		for _, i := range page.Images {
-			r := Resource{Kind: Image, ID: aws.ToString(i.ImageId), State: string(i.State), Detail: aws.ToString(i.Name)}
+			r := Resource{Kind: ledger.Image, ID: aws.ToString(i.ImageId), State: string(i.State), Detail: aws.ToString(i.Name)}
 			if made, err := time.Parse(time.RFC3339, aws.ToString(i.CreationDate)); err == nil {
 				r.Since = &made
 			}
@@ -152,7 +153,7 @@ func snapshots(ctx context.Context, api API, filters []types.Filter) ([]Resource
 			return found, err
 		}
 		for _, s := range page.Snapshots {
-			r := Resource{Kind: Snapshot, ID: aws.ToString(s.SnapshotId), State: string(s.State), Detail: gigabytes(s.VolumeSize, "volume"), Since: s.StartTime}
+			r := Resource{Kind: ledger.Snapshot, ID: aws.ToString(s.SnapshotId), State: string(s.State), Detail: gigabytes(s.VolumeSize, "volume"), Since: s.StartTime}
 			found = append(found, r.labelled(tagged(s.Tags)))
 		}
 	}
@@ -168,7 +169,7 @@ func volumes(ctx context.Context, api API, filters []types.Filter) ([]Resource, 
 			return found, err
 		}
 		for _, v := range page.Volumes {
-			r := Resource{Kind: Volume, ID: aws.ToString(v.VolumeId), State: string(v.State), Detail: gigabytes(v.Size, string(v.VolumeType)), Since: v.CreateTime}
+			r := Resource{Kind: ledger.Volume, ID: aws.ToString(v.VolumeId), State: string(v.State), Detail: gigabytes(v.Size, string(v.VolumeType)), Since: v.CreateTime}
 			found = append(found, r.labelled(tagged(v.Tags)))
 		}
 	}
@@ -188,7 +189,7 @@ func securityGroups(ctx context.Context, api API, filters []types.Filter) ([]Res
 			return found, err
 		}
 		for _, g := range page.SecurityGroups {
-			r := Resource{Kind: SecurityGroup, ID: aws.ToString(g.GroupId), Detail: aws.ToString(g.GroupName)}
+			r := Resource{Kind: ledger.SecurityGroup, ID: aws.ToString(g.GroupId), Detail: aws.ToString(g.GroupName)}
 			found = append(found, r.labelled(tagged(g.Tags)))
 		}
 	}
@@ -202,7 +203,7 @@ func keyPairs(ctx context.Context, api API, filters []types.Filter) ([]Resource,
 	}
 	var found []Resource
 	for _, k := range out.KeyPairs {
-		r := Resource{Kind: KeyPair, ID: aws.ToString(k.KeyPairId), Detail: aws.ToString(k.KeyName), Since: k.CreateTime}
+		r := Resource{Kind: ledger.KeyPair, ID: aws.ToString(k.KeyPairId), Detail: aws.ToString(k.KeyName), Since: k.CreateTime}
 		found = append(found, r.labelled(tagged(k.Tags)))
 	}
 	return found, nil

@@ -11,37 +11,21 @@ package sweep
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
-)
-
-// Kind is a sort of resource.
-type Kind string
-
-// The kinds, in the order in which they can be removed: an instance holds its
-// volumes, security groups, key pair and profile, an image its snapshots.
-const (
-	Instance        Kind = "instance"
-	Image           Kind = "image"
-	Snapshot        Kind = "snapshot"
-	Volume          Kind = "volume"
-	SecurityGroup   Kind = "security-group"
-	KeyPair         Kind = "key-pair"
-	InstanceProfile Kind = "instance-profile"
-	Role            Kind = "role"
 )
 
 // Resource is something that a build has made.
 type Resource struct {
-	Kind    Kind   `json:"kind"`
-	ID      string `json:"id"`
-	Region  string `json:"region"` // Global for IAM's
-	BuildID string `json:"build_id"`
+	Kind    ledger.Kind `json:"kind"`
+	ID      string      `json:"id"`
+	Region  string      `json:"region"`
+	BuildID string      `json:"build_id"`
 	// State is EC2's word, empty for kinds that have none.
 	State string `json:"state,omitempty"`
 	// Detail is what it costs by: a type, or a size.
@@ -54,9 +38,6 @@ type Resource struct {
 	Mark string `json:"mark,omitempty"`
 }
 
-// Global stands for the region of what has none.
-const Global = "global"
-
 // Dead says that the build which made the resource has ended without it.
 func (r Resource) Dead(now time.Time) bool {
 	return r.ours() && r.Expires != nil && !now.Before(*r.Expires)
@@ -64,7 +45,7 @@ func (r Resource) Dead(now time.Time) bool {
 
 // ours says that a build made it, and that it is not what the build was for.
 func (r Resource) ours() bool {
-	if r.Kind == Image || r.Kind == Snapshot {
+	if r.Kind == ledger.Image || r.Kind == ledger.Snapshot {
 		return r.BuildID != "" && r.Mark == tags.Building
 	}
 	return r.BuildID != ""
@@ -105,18 +86,7 @@ type API interface {
 
 // Command is the AWS CLI's that removes the resource.
 func (r Resource) Command() string {
-	if c, ok := iamCommands[r.Kind]; ok {
-		return fmt.Sprintf(c, r.ID)
-	}
-	verb := map[Kind]string{
-		Instance:      "terminate-instances --instance-ids",
-		Image:         "deregister-image --image-id",
-		Snapshot:      "delete-snapshot --snapshot-id",
-		Volume:        "delete-volume --volume-id",
-		SecurityGroup: "delete-security-group --group-id",
-		KeyPair:       "delete-key-pair --key-pair-id",
-	}[r.Kind]
-	return fmt.Sprintf("aws ec2 %s %s --region %s", verb, r.ID, r.Region)
+	return ledger.Entry{Kind: r.Kind, Region: r.Region, ID: r.ID}.Command()
 }
 
 // labelled reads the tags that a build writes.

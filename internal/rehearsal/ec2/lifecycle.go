@@ -90,7 +90,7 @@ func (s *Service) poweredOff(r *region, i *instanceT) {
 	}
 	now := s.cfg.Clock.Now()
 	i.StateReason = &stateReason{"Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown"}
-	if i.onShutdown == "terminate" {
+	if i.onShutdown == "terminate" || i.Lifecycle == "spot" { // one that is one-time cannot stop
 		i.State = shuttingDown
 		i.turn = &turn{terminated, now.Add(s.cfg.Pace.Terminated), i.box.end()}
 		return

@@ -1,0 +1,172 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"context"
+	"net"
+	"os"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+	gossh "golang.org/x/crypto/ssh"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
+)
+
+// machineWorld is a world whose instances one can log in to, at the port.
+func machineWorld(t *testing.T) (*world, int) {
+	t.Helper()
+	if os.Geteuid() != 0 {
+		t.Skip("SKIPPED: needs root: an instance is an overlay of the root file system")
+	}
+	host, err := instance.NewHost(t.TempDir())
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := &world{slow: map[int]bool{}, aws: rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret", Host: host})}
+	t.Cleanup(func() {
+		_ = w.aws.Close()
+		if err := host.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return w, host.Port()
+}
+
+// machineBuilder prepares a build of one region that logs in to its instance.
+func (w *world) machineBuilder(t *testing.T, port int) *Builder {
+	t.Helper()
+	b := new(Builder)
+	_, _, err := b.Prepare(map[string]any{
+		"rehearsal": true, "region": "eu-central-1", "ami_name": "baked", "ssh_username": "ubuntu",
+		"temporary_key_pair_type": "ed25519", "ssh_port": port, "user_data": "#!/bin/sh\necho mine >/var/lib/mine\n",
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	b.config.Comm.SSHDisableAgentForwarding = true
+	b.config.TemporarySGSourcePublicIp = false
+	b.config.TemporarySGSourceCidrs = []string{rehearsal.CallerIP + "/32"}
+	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
+		return ec2api.New(w.awsConfig(w), ""), nil
+	}
+	return b
+}
+
+func (w *world) listener() packersdk.Ui {
+	return listener{&packersdk.BasicUi{Reader: strings.NewReader("")}, &w.ui}
+}
+
+// soon waits for something, and fails the test if it does not come.
+func soon(t *testing.T, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("never: %s", what)
+		}
+	}
+}
+
+// A build that is killed while it provisions makes no further call, and cleans
+// up nothing. Its instance ends itself, and its volume goes with it.
+func TestAKilledBuildsInstanceEndsItself(t *testing.T) {
+	w, port := machineWorld(t)
+	b := w.machineBuilder(t, port)
+	b.config.MaxBuildTime = 3 * time.Second // less than the option allows
+	provisioning, dead := make(chan struct{}), make(chan struct{})
+	hook := &packersdk.MockHook{RunFunc: func(context.Context) error {
+		close(provisioning)
+		<-dead // and never comes back
+		select {}
+	}}
+	ended := make(chan error, 1)
+	go func() {
+		_, err := b.Run(context.Background(), w.listener(), hook)
+		ended <- err
+	}()
+	select {
+	case <-provisioning:
+	case err := <-ended:
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	case <-time.After(time.Minute):
+		t.Fatalf("it does not provision:\n%s", w.ui.String())
+	}
+	close(dead)
+	soon(t, "the instance is gone", func() bool {
+		left := strings.Join(w.left(), "\n")
+		return !strings.Contains(left, " instance ") && !strings.Contains(left, " volume ")
+	})
+	if n := w.aws.Calls()["eu-central-1"]["TerminateInstances"]; n != 0 {
+		t.Errorf("TerminateInstances was called %d times", n)
+	}
+	if said := w.ui.String(); !strings.Contains(said, "The instance ends itself 3s after its first boot") {
+		t.Errorf("it does not say what will happen:\n%s", said)
+	}
+}
+
+// An instance of the image that a build made knows no switch, and what the
+// user's own user data did is in it.
+func TestTheImageHasNoSwitch(t *testing.T) {
+	w, port := machineWorld(t)
+	artifact, err := w.machineBuilder(t, port).Run(t.Context(), w.listener(), &packersdk.MockHook{})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	_, image, _ := strings.Cut(artifact.Id(), ":")
+	client := w.client("eu-central-1")
+	key, err := client.CreateKeyPair(t.Context(), &ec2.CreateKeyPairInput{KeyName: aws.String("rig"), KeyType: types.KeyTypeEd25519})
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := client.RunInstances(t.Context(), &ec2.RunInstancesInput{
+		ImageId: aws.String(image), InstanceType: "g4dn.xlarge", MinCount: aws.Int32(1), MaxCount: aws.Int32(1), KeyName: key.KeyName,
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := gossh.ParsePrivateKey([]byte(aws.ToString(key.KeyMaterial)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var login *gossh.Client
+	soon(t, "one can log in", func() bool {
+		found, err := describeInstance(t.Context(), client, aws.ToString(out.Instances[0].InstanceId))
+		if err != nil || aws.ToString(found.PublicIpAddress) == "" {
+			return false
+		}
+		login, err = gossh.Dial("tcp", net.JoinHostPort(*found.PublicIpAddress, strconv.Itoa(port)), &gossh.ClientConfig{
+			User: "ubuntu", Auth: []gossh.AuthMethod{gossh.PublicKeys(signer)}, HostKeyCallback: gossh.InsecureIgnoreHostKey(),
+		})
+		return err == nil
+	})
+	defer func() { _ = login.Close() }()
+	for command, want := range map[string]string{
+		"cat /var/lib/mine":                               "mine\n",
+		"systemctl is-active ethminer-deadman || true":    "inactive\n",
+		"systemctl cat ethminer-deadman >&2 || echo none": "none\n",
+		"sudo pgrep -f '[s]ystemctl.*poweroff' || true":   "",
+		"sudo find / -xdev -name '*ethminer-dead*' -not -path '/proc/*' -not -path '/var/lib/cloud/instances/i-*'": "",
+	} {
+		session, err := login.NewSession()
+		if err != nil {
+			t.Fatal(err)
+		}
+		got, err := session.Output(command)
+		if err != nil {
+			t.Errorf("%s: %v", command, err)
+		}
+		if string(got) != want {
+			t.Errorf("%s: %q, want %q", command, got, want)
+		}
+	}
+}
