@@ -22,6 +22,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/iam"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
@@ -199,6 +200,7 @@ func (s *sweeping) run(ctx context.Context) int {
 	sweeper := sweep.Sweeper{
 		Choice: s.choice,
 		Client: func(region string) sweep.API { return s.clients.EC2(region) },
+		IAM:    iam.NewFromConfig(*s.clients.Config()),
 		Gone:   poll.Waiter{Interval: 2 * time.Second, Timeout: 15 * time.Minute},
 		Free:   poll.Waiter{Interval: 2 * time.Second, Timeout: time.Minute},
 		Now:    time.Now,
@@ -242,7 +244,7 @@ func (s *sweeping) regionList(ctx context.Context) ([]string, error) {
 	return regions, nil
 }
 
-// plan looks into all regions at once.
+// plan looks into all regions at once, and into IAM.
 func (s *sweeping) plan(ctx context.Context, regions []string) ([]sweep.Resource, error) {
 	now := time.Now()
 	lists, failures := make([][]sweep.Resource, len(regions)), make([]error, len(regions))
@@ -250,8 +252,16 @@ func (s *sweeping) plan(ctx context.Context, regions []string) ([]sweep.Resource
 	for i, region := range regions {
 		wg.Go(func() { lists[i], failures[i] = sweep.Find(ctx, s.clients.EC2(region), region, s.choice, now) })
 	}
+	var global []sweep.Resource
+	if s.rehearsal == "" { // which has no IAM
+		var err error
+		global, err = sweep.FindIAM(ctx, iam.NewFromConfig(*s.clients.Config()), s.choice, now)
+		if err != nil { // few may, and few builds make something there
+			fmt.Fprintln(s.std.err, "sweep: IAM was not looked into:", err)
+		}
+	}
 	wg.Wait()
-	return slices.Concat(lists...), errors.Join(failures...)
+	return append(slices.Concat(lists...), global...), errors.Join(failures...)
 }
 
 func (s *sweeping) table(plan []sweep.Resource, regions []string) {

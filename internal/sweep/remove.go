@@ -30,6 +30,8 @@ type Outcome struct {
 type Sweeper struct {
 	Choice Choice
 	Client func(region string) API
+	// IAM is asked where the plan has what is Global.
+	IAM IAM
 	// Gone is how to wait for instances to terminate.
 	Gone poll.Waiter
 	// Free is how to wait for what still holds a resource, such as the
@@ -43,13 +45,16 @@ type Sweeper struct {
 	mu sync.Mutex
 }
 
-// Remove removes the plan's resources in their order, all regions at once. It
-// looks at each again right before: what is gone counts as removed, and what is
+// Remove removes the plan's resources in their order, all regions at once and
+// IAM's at the end. It looks at each again right before: what is gone counts as removed, and what is
 // no dead build's any more is kept. It returns the outcomes, region by region.
 func (s *Sweeper) Remove(ctx context.Context, plan []Resource) []Outcome {
 	byRegion := map[string][]Resource{}
 	var regions []string
 	for _, r := range plan {
+		if r.Region == Global {
+			continue
+		}
 		if byRegion[r.Region] == nil {
 			regions = append(regions, r.Region)
 		}
@@ -65,7 +70,28 @@ func (s *Sweeper) Remove(ctx context.Context, plan []Resource) []Outcome {
 	for _, o := range outcomes {
 		all = append(all, o...)
 	}
+	for _, r := range plan {
+		if r.Region == Global {
+			o := s.global(ctx, r)
+			s.Say(o)
+			all = append(all, o)
+		}
+	}
 	return all
+}
+
+// global looks at a resource of IAM again and removes it.
+func (s *Sweeper) global(ctx context.Context, r Resource) Outcome {
+	now, there, err := iamAgain(ctx, s.IAM, r)
+	switch {
+	case err != nil:
+		return Outcome{Resource: r, Err: fmt.Errorf("looking at it again: %w", err)}
+	case !there:
+		return Outcome{Resource: r}
+	case !s.Choice.takes(now, s.Now()):
+		return Outcome{Resource: now, Kept: "its tags have changed"}
+	}
+	return Outcome{Resource: r, Err: removeIAM(ctx, s.IAM, r)}
 }
 
 // region removes kind after kind: first all instances together, since each

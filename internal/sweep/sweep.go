@@ -24,7 +24,7 @@ import (
 type Resource struct {
 	Kind    ledger.Kind `json:"kind"`
 	ID      string      `json:"id"`
-	Region  string      `json:"region"`
+	Region  string      `json:"region"` // Global for IAM's
 	BuildID string      `json:"build_id"`
 	// State is EC2's word, empty for kinds that have none.
 	State string `json:"state,omitempty"`
@@ -86,6 +86,9 @@ type API interface {
 
 // Command is the AWS CLI's that removes the resource.
 func (r Resource) Command() string {
+	if r.Region == Global {
+		return iamCommand(r)
+	}
 	return ledger.Entry{Kind: r.Kind, Region: r.Region, ID: r.ID}.Command()
 }
 
