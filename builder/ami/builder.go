@@ -8,6 +8,7 @@
 package ami
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -28,6 +29,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
@@ -42,6 +44,10 @@ type Builder struct {
 	connect func(context.Context, packersdk.Ui) (*ec2api.Clients, error)
 	// patience is for calls that AWS may accept later.
 	patience distribute.Backoff
+	// launching is how long to wait between launches.
+	launching launch.Patience
+	// watching is how often a spot instance is looked after; 0 is watchInterval.
+	watching time.Duration
 }
 
 var _ packersdk.Builder = (*Builder)(nil)
@@ -85,6 +91,10 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 			Regions:       c.imageRegions(clients.Region()),
 		},
 	}
+	if job.launching = b.launching; job.launching.Tries == 0 {
+		job.launching = launch.Default
+	}
+	job.prices, job.watching = c.priceList(clients), cmp.Or(b.watching, watchInterval)
 	if job.patience.Tries == 0 {
 		job.patience = distribute.Patience
 	}
@@ -174,6 +184,11 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 	making = map[string]bool{stepName(source): true}
 	for _, step := range makeImage {
 		making[stepName(step)] = true
+		if anew, nests := step.(*stepAnew); nests {
+			for _, inner := range anew.steps {
+				making[stepName(inner)] = true
+			}
+		}
 	}
 	plan = append(plan, stepAdopt{}, stepPreflight{}, source, stepFindOld{})
 	plan = append(plan, makeImage...)
@@ -185,14 +200,7 @@ func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clien
 	c := &b.config
 	steps := []multistep.Step{
 		stepOlderBuilds{},
-		&awscommon.StepNetworkInfo{
-			VpcId: c.VpcId, VpcFilter: c.VpcFilter,
-			SubnetId: c.SubnetId, SubnetFilter: c.SubnetFilter,
-			SecurityGroupIds: c.SecurityGroupIds, SecurityGroupFilter: c.SecurityGroupFilter,
-			AvailabilityZone:         c.AvailabilityZone,
-			AssociatePublicIpAddress: c.AssociatePublicIpAddress,
-			RequestedMachineType:     c.InstanceType,
-		},
+		stepNetwork{},
 		&awscommon.StepKeyPair{
 			Debug: c.PackerDebug, DebugKeyPath: fmt.Sprintf("ec2_%s.pem", c.PackerBuildName),
 			Comm: &c.Comm, Tags: c.RunTags, Ctx: c.ctx,
@@ -215,9 +223,12 @@ func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clien
 		},
 		&awscommon.StepCleanupVolumes{LaunchMappings: c.LaunchMappings},
 		stepArm{},
-		stepLaunch{},
 	}
-	steps = append(steps, b.provision(ctx, state, clients)...)
+	onInstance := append([]multistep.Step{stepLaunch{}}, b.provision(ctx, state, clients)...)
+	if n := c.launchRestarts(); n > 0 {
+		onInstance = []multistep.Step{&stepAnew{steps: onInstance, restarts: n}}
+	}
+	steps = append(steps, onInstance...)
 	steps = append(steps, stepStop{}, stepDisarm{})
 	if !c.SkipCreateAMI { // it modifies the instance, which must have stopped
 		steps = append(steps, &awscommon.StepModifyEBSBackedInstance{
@@ -291,12 +302,6 @@ func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
 	j.handOver()
 	generated, _ := state.Get(keyGeneratedData).(map[string]any)
 	j.report.SourceImage, _ = generated["SourceAMI"].(string)
-	if j.report.InstanceID != "" && j.report.Market == "" {
-		j.report.Market = "on-demand"
-		if j.config.IsSpotInstance() {
-			j.report.Market = "spot"
-		}
-	}
 	j.report.CopiedFrom = j.inherited[tags.CopiedFrom]
 	text, err := j.report.json()
 	if err != nil {

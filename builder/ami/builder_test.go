@@ -5,6 +5,7 @@ package ami
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"fmt"
 	"io"
@@ -23,6 +24,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
@@ -40,6 +42,7 @@ type world struct {
 	lose   int           // the call whose answer is lost, after it was carried out
 
 	transport http.RoundTripper // of the next build, nil for the world itself
+	hook      packersdk.Hook    // the provisioners of the next build, nil for none
 }
 
 // lockedBuffer takes what a build says, from several goroutines.
@@ -126,6 +129,8 @@ func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) 
 	b.config.TemporarySGSourcePublicIp = false
 	b.config.TemporarySGSourceCidrs = []string{rehearsal.CallerIP + "/32"}
 	b.patience = distribute.Backoff{Tries: 4, Least: time.Millisecond, Most: time.Millisecond}
+	b.launching = launch.Patience{Tries: 4, Throttle: time.Millisecond, Walk: time.Millisecond}
+	b.watching = time.Millisecond
 	var transport http.RoundTripper = w
 	if w.transport != nil {
 		transport = w.transport
@@ -133,7 +138,7 @@ func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) 
 	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
 		return ec2api.New(w.awsConfig(transport), ""), nil
 	}
-	return b.Run(ctx, listener{&packersdk.BasicUi{Reader: strings.NewReader("")}, &w.ui}, &packersdk.MockHook{})
+	return b.Run(ctx, listener{&packersdk.BasicUi{Reader: strings.NewReader("")}, &w.ui}, cmp.Or[packersdk.Hook](w.hook, &packersdk.MockHook{}))
 }
 
 func (w *world) awsConfig(transport http.RoundTripper) aws.Config {

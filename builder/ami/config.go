@@ -159,9 +159,7 @@ func (c *Config) setDefaults() error {
 		}
 		c.AMIName = name
 	}
-	if c.InstanceType == "" && len(c.SpotInstanceTypes) == 0 {
-		c.InstanceType = defaultInstanceType
-	}
+	c.chooseTypes(c)
 	if c.SourceAmi == "" && c.SourceAmiFilter.Empty() {
 		arch := "amd64"
 		if strings.HasPrefix(c.InstanceType, "g5g.") { // T4G on Graviton
@@ -271,20 +269,6 @@ func (c *Config) rehearsalOptions() rehearsal.Options {
 // checkUnsupported refuses options that would otherwise be ignored silently.
 func (c *Config) checkUnsupported() []error {
 	var errs []error
-	for _, option := range []struct {
-		attribute string
-		set       bool
-	}{
-		{"spot_instance_types", len(c.SpotInstanceTypes) > 0},
-		{"spot_allocation_strategy", c.SpotAllocationStrategy != ""},
-		{"block_duration_minutes", c.BlockDurationMinutes != 0},
-		{"fleet_tags", len(c.FleetTags)+len(c.FleetTag) > 0},
-	} {
-		if option.set {
-			errs = append(errs, fmt.Errorf("%s: not supported: an instance is launched without a fleet; "+
-				"expected one instance_type, with spot_price for a spot instance", option.attribute))
-		}
-	}
 	if c.IsSpotInstance() && (c.AMIENASupport.True() || c.AMISriovNetSupport) {
 		errs = append(errs, fmt.Errorf("ena_support, sriov_support: a spot instance cannot be modified; "+
 			"leave them out, and take a source image that has them"))

@@ -160,7 +160,15 @@ type FlatConfig struct {
 	SSHInterface                              *string                                     `mapstructure:"ssh_interface" cty:"ssh_interface" hcl:"ssh_interface"`
 	PauseBeforeSSM                            *string                                     `mapstructure:"pause_before_ssm" cty:"pause_before_ssm" hcl:"pause_before_ssm"`
 	SessionManagerPort                        *int                                        `mapstructure:"session_manager_port" cty:"session_manager_port" hcl:"session_manager_port"`
-	LaunchPlaceholder                         *bool                                       `mapstructure:"launch_placeholder" required:"false" cty:"launch_placeholder" hcl:"launch_placeholder"`
+	InstanceTypes                             []string                                    `mapstructure:"instance_types" required:"false" cty:"instance_types" hcl:"instance_types"`
+	Markets                                   []string                                    `mapstructure:"markets" required:"false" cty:"markets" hcl:"markets"`
+	SubnetIds                                 []string                                    `mapstructure:"subnet_ids" required:"false" cty:"subnet_ids" hcl:"subnet_ids"`
+	AvailabilityZones                         []string                                    `mapstructure:"availability_zones" required:"false" cty:"availability_zones" hcl:"availability_zones"`
+	CapacityTimeout                           *string                                     `mapstructure:"capacity_timeout" required:"false" cty:"capacity_timeout" hcl:"capacity_timeout"`
+	MaxPricePerHour                           *float64                                    `mapstructure:"max_price_per_hour" required:"false" cty:"max_price_per_hour" hcl:"max_price_per_hour"`
+	MaxBuildCost                              *float64                                    `mapstructure:"max_build_cost" required:"false" cty:"max_build_cost" hcl:"max_build_cost"`
+	Prices                                    map[string]float64                          `mapstructure:"prices" required:"false" cty:"prices" hcl:"prices"`
+	SpotRestarts                              *int                                        `mapstructure:"spot_restarts" required:"false" cty:"spot_restarts" hcl:"spot_restarts"`
 	RawMaxBuildTime                           *string                                     `mapstructure:"max_build_time" required:"false" cty:"max_build_time" hcl:"max_build_time"`
 	PreflightPlaceholder                      *bool                                       `mapstructure:"preflight_placeholder" required:"false" cty:"preflight_placeholder" hcl:"preflight_placeholder"`
 	OnCopyFailure                             *string                                     `mapstructure:"on_copy_failure" required:"false" cty:"on_copy_failure" hcl:"on_copy_failure"`
@@ -345,7 +353,15 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"ssh_interface":                &hcldec.AttrSpec{Name: "ssh_interface", Type: cty.String, Required: false},
 		"pause_before_ssm":             &hcldec.AttrSpec{Name: "pause_before_ssm", Type: cty.String, Required: false},
 		"session_manager_port":         &hcldec.AttrSpec{Name: "session_manager_port", Type: cty.Number, Required: false},
-		"launch_placeholder":           &hcldec.AttrSpec{Name: "launch_placeholder", Type: cty.Bool, Required: false},
+		"instance_types":               &hcldec.AttrSpec{Name: "instance_types", Type: cty.List(cty.String), Required: false},
+		"markets":                      &hcldec.AttrSpec{Name: "markets", Type: cty.List(cty.String), Required: false},
+		"subnet_ids":                   &hcldec.AttrSpec{Name: "subnet_ids", Type: cty.List(cty.String), Required: false},
+		"availability_zones":           &hcldec.AttrSpec{Name: "availability_zones", Type: cty.List(cty.String), Required: false},
+		"capacity_timeout":             &hcldec.AttrSpec{Name: "capacity_timeout", Type: cty.String, Required: false},
+		"max_price_per_hour":           &hcldec.AttrSpec{Name: "max_price_per_hour", Type: cty.Number, Required: false},
+		"max_build_cost":               &hcldec.AttrSpec{Name: "max_build_cost", Type: cty.Number, Required: false},
+		"prices":                       &hcldec.AttrSpec{Name: "prices", Type: cty.Map(cty.String), Required: false},
+		"spot_restarts":                &hcldec.AttrSpec{Name: "spot_restarts", Type: cty.Number, Required: false},
 		"max_build_time":               &hcldec.AttrSpec{Name: "max_build_time", Type: cty.String, Required: false},
 		"preflight_placeholder":        &hcldec.AttrSpec{Name: "preflight_placeholder", Type: cty.Bool, Required: false},
 		"on_copy_failure":              &hcldec.AttrSpec{Name: "on_copy_failure", Type: cty.String, Required: false},

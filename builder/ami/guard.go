@@ -15,7 +15,8 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 )
 
-// guarded runs a step of the plan: it takes its time, leaves out the steps that
+// guarded runs a step of the plan: it takes its time, watches its spot instance
+// meanwhile, leaves out the steps that
 // make an image where there is one to copy, and turns a panic into an error, so
 // that the build still cleans up and says what it could not.
 type guarded struct {
@@ -26,14 +27,19 @@ type guarded struct {
 	left bool // it was left out
 }
 
-// guard guards all steps of a runner; those named in making are left out where
-// the image exists.
+// guard guards all steps of a runner, and those within one; those named in
+// making are left out where the image exists.
 func guard(runner multistep.Runner, making map[string]bool) {
-	wrap := func(steps []multistep.Step) {
+	var wrap func(steps []multistep.Step)
+	wrap = func(steps []multistep.Step) {
 		for i, step := range steps {
-			if step != nil {
-				name := stepName(step)
-				steps[i] = &guarded{Step: step, name: name, makes: making[name]}
+			if step == nil {
+				continue
+			}
+			name := stepName(step)
+			steps[i] = &guarded{Step: step, name: name, makes: making[name]}
+			if anew, nests := step.(*stepAnew); nests {
+				wrap(anew.steps)
 			}
 		}
 	}
@@ -53,10 +59,18 @@ func (g *guarded) Run(ctx context.Context, state multistep.StateBag) (action mul
 	if g.left = g.makes && b.sourced; g.left {
 		return multistep.ActionContinue
 	}
+	if anew, nests := g.Step.(*stepAnew); nests {
+		return anew.Run(ctx, state) // its steps are guarded each
+	}
 	begun := time.Now()
+	ctx, settle := b.watch(ctx, state, g.name)
 	defer func() {
 		if p := recover(); p != nil {
 			action = halt(state, "a mistake in this plugin, in %s: %v\n%s", g.name, p, debug.Stack())
+		}
+		if err := settle(action == multistep.ActionHalt); err != nil && g.makes {
+			state.Put(keyError, err)
+			action = multistep.ActionHalt
 		}
 		b.report.Phases = append(b.report.Phases, phase{Name: phaseName(g.name), Seconds: math.Round(time.Since(begun).Seconds()*1000) / 1000})
 	}()

@@ -25,8 +25,17 @@ type report struct {
 	InstanceID   string `json:"instance_id,omitempty"`
 	InstanceType string `json:"instance_type,omitempty"`
 	Zone         string `json:"availability_zone,omitempty"`
-	// Market is how the instance was bought: "on-demand" or "spot".
+	// Market is how the instance was bought: "capacity-reservation",
+	// "on-demand" or "spot".
 	Market string `json:"market,omitempty"`
+	// PricePerHourUSD is what the instance cost an hour when it was launched,
+	// where that is known, and PriceSource who says so.
+	PricePerHourUSD float64 `json:"price_per_hour_usd,omitempty"`
+	PriceSource     string  `json:"price_source,omitempty"`
+	// SpotReclaims is how many instances EC2 took back before this one, and
+	// ReclaimedSeconds how long they had run.
+	SpotReclaims     int `json:"spot_reclaims,omitempty"`
+	ReclaimedSeconds int `json:"reclaimed_seconds,omitempty"`
 	// InstanceSeconds is from RunInstances' answer to the request to terminate.
 	InstanceSeconds int `json:"instance_seconds,omitempty"`
 	// Images and Snapshots are by region.

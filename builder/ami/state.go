@@ -5,6 +5,7 @@ package ami
 
 import (
 	"fmt"
+	"time"
 
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
@@ -24,6 +26,7 @@ const (
 	keyInstance       = "instance"
 	keyInstanceID     = "instance_id"
 	keySourceImage    = "source_image"
+	keyVPC            = "vpc_id"
 	keySubnet         = "subnet_id"
 	keyZone           = "availability_zone"
 	keySecurityGroups = "securityGroupIds"
@@ -42,6 +45,12 @@ type build struct {
 	report  report
 
 	userData string // the instance's, in base64 as RunInstances takes it
+
+	places    []launch.Place // where the instance may run
+	prices    *launch.Prices
+	launching launch.Patience
+	watching  time.Duration // how often a spot instance is looked after
+	lost      error         // EC2 has taken the instance back
 
 	image  distribute.Image   // the image of the build's region, or the intermediary
 	images []distribute.Image // what the artifact will name

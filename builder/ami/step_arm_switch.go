@@ -6,11 +6,13 @@ package ami
 import (
 	"context"
 	"encoding/base64"
+	"slices"
 	"time"
 
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
@@ -26,7 +28,7 @@ func (stepArm) Run(_ context.Context, state multistep.StateBag) multistep.StepAc
 	}
 	b.userData = base64.StdEncoding.EncodeToString(data)
 	end := "ends"
-	if !b.config.IsSpotInstance() && b.config.InstanceInitiatedShutdownBehavior != string(ec2types.ShutdownBehaviorTerminate) {
+	if !slices.Equal(b.config.Markets, []string{string(launch.Spot)}) && b.config.InstanceInitiatedShutdownBehavior != string(ec2types.ShutdownBehaviorTerminate) {
 		end = "stops"
 	}
 	switch {

@@ -21,7 +21,7 @@ type stepDisarm struct{ noCleanup }
 
 func (stepDisarm) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b := buildOf(state)
-	if b.config.SkipCreateAMI || b.config.IsSpotInstance() || b.config.InstanceInitiatedShutdownBehavior != string(ec2types.ShutdownBehaviorTerminate) {
+	if b.config.SkipCreateAMI || b.onSpot() || b.config.InstanceInitiatedShutdownBehavior != string(ec2types.ShutdownBehaviorTerminate) {
 		return multistep.ActionContinue
 	}
 	_, err := b.clients.EC2(b.clients.Region()).ModifyInstanceAttribute(ctx, &ec2.ModifyInstanceAttributeInput{

@@ -4,9 +4,12 @@
 package ami
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"maps"
+	"regexp"
 	"strconv"
 	"time"
 
@@ -19,37 +22,38 @@ import (
 	packerconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // profilePatience is how long EC2 may not know an instance profile that
 // StepIamInstanceProfile has just made: IAM is eventually consistent.
 const profilePatience = 2 * time.Minute
 
-// stepLaunch runs the instance and waits until it runs.
+// stepLaunch climbs the launch ladder (internal/launch) to an instance, and
+// waits until it runs.
 type stepLaunch struct{}
 
 func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b, ui := buildOf(state), uiOf(state)
-	input, err := b.config.runInstancesInput(state, b.clients.Region())
+	client := b.clients.EC2(b.clients.Region())
+	instance, rung, err := b.climb(ctx, client, state)
 	if err != nil {
 		return halt(state, "launching: %w", err)
 	}
-	ui.Sayf("Launching one %s...", input.InstanceType)
-	client := b.clients.EC2(b.clients.Region())
-	out, err := runInstances(ctx, client, input)
-	if err != nil {
-		return halt(state, "launching one %s: %w", input.InstanceType, err)
-	}
-	instance := out.Instances[0]
 	id := aws.ToString(instance.InstanceId)
-	b.ledger.Add(ledger.Entry{Kind: ledger.Instance, Region: b.clients.Region(), ID: id})
-	b.report.InstanceID, b.report.InstanceType = id, string(instance.InstanceType)
+	b.report.InstanceID, b.report.InstanceType, b.report.Market = id, string(instance.InstanceType), string(rung.Market)
 	b.report.Architecture = string(instance.Architecture)
-	b.report.launched = time.Now()
+	b.report.InstanceSeconds, b.report.launched = 0, time.Now()
+	if instance.Placement != nil {
+		b.report.Zone = aws.ToString(instance.Placement.AvailabilityZone)
+	}
 	state.Put(keyInstance, instance)
 	state.Put(keyInstanceID, id) // for provisioners, as build.ID
-	ui.Sayf("Instance %s is starting", id)
+	state.Put(keySubnet, aws.ToString(instance.SubnetId))
+	state.Put(keyZone, b.report.Zone)
+	ui.Sayf("Instance %s is starting: %s, %s, %s%s", id, b.report.InstanceType, rung.Market, b.report.Zone, b.notePrice(ctx, rung))
 
 	err = b.wait.Until(ctx, id+" to run", func(ctx context.Context) (bool, error) {
 		found, err := describeInstance(ctx, client, id)
@@ -73,28 +77,59 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	if err != nil {
 		return halt(state, "launching: %w", err)
 	}
-	running, _ := instanceOf(state)
-	if running.Placement != nil {
-		b.report.Zone = aws.ToString(running.Placement.AvailabilityZone)
-	}
 	return multistep.ActionContinue
 }
 
-// runInstances launches. The call is not cut off by a cancel: the id of what it
-// had started would be lost.
-func runInstances(ctx context.Context, client *ec2.Client, input *ec2.RunInstancesInput) (*ec2.RunInstancesOutput, error) {
+// runInstances launches, and records the instance in the ledger. The call is
+// not cut off by a cancel: the id of what it had started would be lost.
+func (b *build) runInstances(ctx context.Context, client *ec2.Client, input *ec2.RunInstancesInput) (ec2types.Instance, error) {
 	deadline := time.Now().Add(profilePatience)
 	for {
+		var instance ec2types.Instance
 		out, err := client.RunInstances(context.WithoutCancel(ctx), input, ec2api.NoLaunchRetries)
+		err = ec2api.Plain(err)
+		switch {
+		case err == nil && len(out.Instances) == 0:
+			err = errors.New("EC2 answered without an instance")
+		case err == nil:
+			instance = out.Instances[0]
+		case ec2api.IsUnanswered(err): // it may have been carried out all the same
+			found, lookErr := instanceOfToken(context.WithoutCancel(ctx), client, aws.ToString(input.ClientToken))
+			if lookErr == nil && found != nil {
+				instance, err = *found, nil
+			} else if lookErr != nil {
+				err = fmt.Errorf("%w; whether an instance runs nobody knows: look for one with the tag %s = %s", err, tags.BuildID, b.config.buildID)
+			}
+		}
+		if err == nil {
+			b.ledger.Add(ledger.Entry{Kind: ledger.Instance, Region: b.clients.Region(), ID: aws.ToString(instance.InstanceId)})
+			return instance, nil
+		}
 		if !ec2api.IsNewProfileUnknown(err) || time.Now().After(deadline) {
-			return out, err
+			return ec2types.Instance{}, err
 		}
 		select {
 		case <-ctx.Done():
-			return nil, ctx.Err()
+			return ec2types.Instance{}, ctx.Err()
 		case <-time.After(pollInterval):
 		}
 	}
+}
+
+// instanceOfToken finds what a launch made whose answer never came.
+func instanceOfToken(ctx context.Context, client ec2.DescribeInstancesAPIClient, token string) (*ec2types.Instance, error) {
+	out, err := client.DescribeInstances(ctx, &ec2.DescribeInstancesInput{
+		Filters: []ec2types.Filter{{Name: aws.String("client-token"), Values: []string{token}}},
+	})
+	if err != nil {
+		return nil, err
+	}
+	for _, reservation := range out.Reservations {
+		for _, instance := range reservation.Instances {
+			return &instance, nil
+		}
+	}
+	return nil, nil
 }
 
 // Cleanup ends the instance if the build did not come to stepTerminate.
@@ -126,30 +161,30 @@ func describeInstance(ctx context.Context, client ec2.DescribeInstancesAPIClient
 	return ec2types.Instance{}, &smithy.GenericAPIError{Code: "InvalidInstanceID.NotFound", Message: id + " is not there"}
 }
 
-// runInstancesInput is the launch as the configuration wants it.
-func (c *Config) runInstancesInput(state multistep.StateBag, region string) (*ec2.RunInstancesInput, error) {
+// runInstancesInput is the launch on a rung as the configuration wants it.
+func (c *Config) runInstancesInput(state multistep.StateBag, region string, rung launch.Rung, token string) (*ec2.RunInstancesInput, error) {
 	source := state.Get(keySourceImage).(*ec2types.Image)
 	if source.RootDeviceType != ec2types.DeviceTypeEbs {
 		return nil, fmt.Errorf("source image %s has a root device of type %q; expected \"ebs\"",
 			aws.ToString(source.ImageId), source.RootDeviceType)
 	}
 	input := &ec2.RunInstancesInput{
-		ClientToken:                       aws.String(c.attempt),
+		ClientToken:                       aws.String(token),
 		ImageId:                           source.ImageId,
-		InstanceType:                      ec2types.InstanceType(c.InstanceType),
+		InstanceType:                      ec2types.InstanceType(rung.Type),
 		MinCount:                          aws.Int32(1),
 		MaxCount:                          aws.Int32(1),
 		BlockDeviceMappings:               c.LaunchMappings.BuildEC2BlockDeviceMappings(),
 		EbsOptimized:                      aws.Bool(c.EbsOptimized),
 		InstanceInitiatedShutdownBehavior: ec2types.ShutdownBehavior(c.InstanceInitiatedShutdownBehavior),
-		Placement:                         c.placement(state),
+		Placement:                         c.placement(rung.Place),
 		MetadataOptions: &ec2types.InstanceMetadataOptionsRequest{
 			HttpEndpoint:            ec2types.InstanceMetadataEndpointState(c.Metadata.HttpEndpoint),
 			HttpTokens:              ec2types.HttpTokensState(c.Metadata.HttpTokens),
 			HttpPutResponseHopLimit: aws.Int32(c.Metadata.HttpPutResponseHopLimit),
 			InstanceMetadataTags:    ec2types.InstanceMetadataTagsState(c.Metadata.InstanceMetadataTags),
 		},
-		CapacityReservationSpecification: c.capacityReservation(),
+		CapacityReservationSpecification: c.capacityReservation(rung.Market),
 	}
 	if userData := buildOf(state).userData; userData != "" {
 		input.UserData = aws.String(userData)
@@ -163,7 +198,7 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string) (*ec
 	if c.EnableNitroEnclave {
 		input.EnclaveOptions = &ec2types.EnclaveOptionsRequest{Enabled: aws.Bool(true)}
 	}
-	if c.IsBurstableInstanceType() {
+	if burstable.MatchString(rung.Type) {
 		credits := awscommon.CPUCreditsStandard
 		if c.EnableUnlimitedCredits {
 			credits = awscommon.CPUCreditsUnlimited
@@ -175,23 +210,24 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string) (*ec
 			LicenseConfigurationArn: aws.String(license.LicenseConfigurationRequest.LicenseConfigurationArn),
 		})
 	}
-	if c.IsSpotInstance() {
+	if rung.Market == launch.Spot {
 		// EC2 refuses "stop" for it, although that is the default elsewhere.
 		input.InstanceMarketOptions, input.InstanceInitiatedShutdownBehavior = c.spot(), ec2types.ShutdownBehaviorTerminate
 	}
-	c.network(input, state)
+	c.join(input, rung.Place, state)
 	var err error
-	input.TagSpecifications, err = c.runTagSpecifications(state, region)
+	input.TagSpecifications, err = c.runTagSpecifications(state, region, rung.Market)
 	return input, err
 }
 
-func (c *Config) placement(state multistep.StateBag) *ec2types.Placement {
-	p := &ec2types.Placement{Tenancy: ec2types.Tenancy(c.Placement.Tenancy)}
-	if p.Tenancy == "" {
-		p.Tenancy = ec2types.Tenancy(c.Tenancy) //nolint:staticcheck // deprecated, and amazon-ebs still takes it
-	}
-	if zone, _ := state.Get(keyZone).(string); zone != "" {
-		p.AvailabilityZone = aws.String(zone)
+func (c *Config) tenancy() ec2types.Tenancy {
+	return ec2types.Tenancy(cmp.Or(c.Placement.Tenancy, c.Tenancy)) //nolint:staticcheck // deprecated, and amazon-ebs still takes it
+}
+
+func (c *Config) placement(place launch.Place) *ec2types.Placement {
+	p := &ec2types.Placement{Tenancy: c.tenancy()}
+	if place.Zone != "" {
+		p.AvailabilityZone = aws.String(place.Zone)
 	}
 	if c.Placement.HostId != "" {
 		p.HostId = aws.String(c.Placement.HostId)
@@ -202,34 +238,55 @@ func (c *Config) placement(state multistep.StateBag) *ec2types.Placement {
 	return p
 }
 
-func (c *Config) capacityReservation() *ec2types.CapacityReservationSpecification {
-	spec := &ec2types.CapacityReservationSpecification{
-		CapacityReservationPreference: ec2types.CapacityReservationPreference(c.CapacityReservationPreference),
-	}
-	if c.CapacityReservationId != "" {
-		spec.CapacityReservationTarget = &ec2types.CapacityReservationTarget{CapacityReservationId: aws.String(c.CapacityReservationId)}
-	}
-	if c.CapacityReservationGroupArn != "" {
-		spec.CapacityReservationTarget = &ec2types.CapacityReservationTarget{CapacityReservationResourceGroupArn: aws.String(c.CapacityReservationGroupArn)}
+// capacityReservation says which reservations the instance may use. On demand
+// it is amazon-ebs's capacity_reservation_preference, none by default.
+func (c *Config) capacityReservation(market launch.Market) *ec2types.CapacityReservationSpecification {
+	spec := &ec2types.CapacityReservationSpecification{}
+	switch market {
+	case launch.Spot:
+		return nil
+	case launch.OnDemand:
+		spec.CapacityReservationPreference = ec2types.CapacityReservationPreference(cmp.Or(c.CapacityReservationPreference, "none"))
+	case launch.Reservation:
+		switch {
+		case c.CapacityReservationId != "":
+			spec.CapacityReservationTarget = &ec2types.CapacityReservationTarget{CapacityReservationId: aws.String(c.CapacityReservationId)}
+		case c.CapacityReservationGroupArn != "":
+			spec.CapacityReservationTarget = &ec2types.CapacityReservationTarget{CapacityReservationResourceGroupArn: aws.String(c.CapacityReservationGroupArn)}
+		default:
+			spec.CapacityReservationPreference = reservationsOnly
+		}
 	}
 	return spec
 }
 
-// spot asks for a one-time instance, which EC2 ends when it needs it back.
+// reservationsOnly makes EC2 refuse where there is no reservation with room,
+// rather than launch on demand
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_CapacityReservationSpecification.html).
+const reservationsOnly ec2types.CapacityReservationPreference = "capacity-reservations-only"
+
+// burstable are the types that earn CPU credits.
+var burstable = regexp.MustCompile(`^t(2|3|3a|4g)\.`)
+
+// spot asks for a one-time instance, which EC2 ends when it needs it back, for
+// spot_price at most, and no more than the limits allow.
 func (c *Config) spot() *ec2types.InstanceMarketOptionsRequest {
 	options := &ec2types.SpotMarketOptions{SpotInstanceType: ec2types.SpotInstanceTypeOneTime}
-	if _, err := strconv.ParseFloat(c.SpotPrice, 64); err == nil { // else "auto": up to the on-demand price
+	price, _ := strconv.ParseFloat(c.SpotPrice, 64) // else "auto": up to the on-demand price
+	if most := c.limits().PerHourAtMost(price); most == price && price > 0 {
 		options.MaxPrice = aws.String(c.SpotPrice)
+	} else if most > 0 {
+		options.MaxPrice = aws.String(strconv.FormatFloat(most, 'f', 6, 64))
 	}
 	return &ec2types.InstanceMarketOptionsRequest{MarketType: ec2types.MarketTypeSpot, SpotOptions: options}
 }
 
-// network puts the instance into its subnet and security groups. A public
+// join puts the instance into its subnet and security groups. A public
 // address can only be asked for on a network interface, and EC2 then wants
 // subnet and groups there as well.
-func (c *Config) network(input *ec2.RunInstancesInput, state multistep.StateBag) {
+func (c *Config) join(input *ec2.RunInstancesInput, place launch.Place, state multistep.StateBag) {
 	groups, _ := state.Get(keySecurityGroups).([]string)
-	subnet, _ := state.Get(keySubnet).(string)
+	subnet := place.Subnet
 	if subnet == "" {
 		input.SecurityGroupIds = groups
 		return
@@ -247,7 +304,7 @@ func (c *Config) network(input *ec2.RunInstancesInput, state multistep.StateBag)
 	}}
 }
 
-func (c *Config) runTagSpecifications(state multistep.StateBag, region string) ([]ec2types.TagSpecification, error) {
+func (c *Config) runTagSpecifications(state multistep.StateBag, region string, market launch.Market) ([]ec2types.TagSpecification, error) {
 	run, volume, spot := map[string]string{"Name": "Packer Builder"}, map[string]string{}, map[string]string{}
 	maps.Copy(run, c.RunTags)
 	maps.Copy(volume, c.VolumeRunTags)
@@ -263,7 +320,7 @@ func (c *Config) runTagSpecifications(state multistep.StateBag, region string) (
 		{ec2types.ResourceTypeNetworkInterface, run},
 		{ec2types.ResourceTypeVolume, volume},
 	}
-	if c.IsSpotInstance() {
+	if market == launch.Spot {
 		kinds = append(kinds, struct {
 			kind ec2types.ResourceType
 			tags map[string]string

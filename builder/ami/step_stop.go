@@ -20,7 +20,7 @@ type stepStop struct{ noCleanup }
 
 func (stepStop) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b, ui := buildOf(state), uiOf(state)
-	if b.config.IsSpotInstance() || b.config.SkipCreateAMI {
+	if b.onSpot() || b.config.SkipCreateAMI {
 		return multistep.ActionContinue
 	}
 	id, client := b.report.InstanceID, b.clients.EC2(b.clients.Region())

@@ -7,8 +7,11 @@
 package ec2api
 
 import (
+	"strings"
+
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/pricing"
 )
 
 // Clients makes EC2 clients for any region from one base configuration.
@@ -40,9 +43,29 @@ func (c *Clients) EC2(region string) *ec2.Client {
 	})
 }
 
+// priceList is the region of the Price List Query API that every commercial
+// region's prices are asked in
+// (https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html).
+const priceList = "us-east-1"
+
+// Pricing returns the client of AWS's price list, nil where it has no prices in
+// US dollars for the build's partition, or EC2 alone is a look-alike.
+func (c *Clients) Pricing() *pricing.Client {
+	for _, other := range []string{"cn-", "us-gov-", "us-iso", "eu-iso", "eusc-"} {
+		if strings.HasPrefix(c.base.Region, other) {
+			return nil
+		}
+	}
+	if c.endpoint != "" && c.base.BaseEndpoint == nil {
+		return nil
+	}
+	return pricing.NewFromConfig(c.base, func(o *pricing.Options) { o.Region = priceList })
+}
+
 // NoLaunchRetries makes a call give up at once on an answer that repeating the
 // same call does not change: EC2 says InsufficientInstanceCapacity with HTTP
-// 500, which the SDK would repeat ten times over two minutes.
+// 500, which the SDK would repeat ten times over two minutes. Throttles are the
+// caller's to wait for.
 func NoLaunchRetries(o *ec2.Options) {
 	o.Retryer = launchRetryer{o.Retryer}
 }
@@ -50,5 +73,5 @@ func NoLaunchRetries(o *ec2.Options) {
 type launchRetryer struct{ aws.Retryer }
 
 func (r launchRetryer) IsErrorRetryable(err error) bool {
-	return !IsLaunchRefusal(err) && r.Retryer.IsErrorRetryable(err)
+	return !IsLaunchRefusal(err) && !IsThrottle(err) && r.Retryer.IsErrorRetryable(err)
 }

@@ -52,14 +52,62 @@ func IsTransient(err error) bool {
 // IsLaunchRefusal says that EC2 cannot launch this type, here, in this market,
 // while another rung may be possible.
 func IsLaunchRefusal(err error) bool {
+	return IsNoCapacity(err) || IsOverQuota(err) || IsNotOffered(err) || IsPriceTooLow(err)
+}
+
+// IsNoCapacity says that EC2, the subnet or the reservation has no room now.
+func IsNoCapacity(err error) bool {
 	switch Code(err) {
-	case "InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientReservedInstanceCapacity",
-		"InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded",
-		"SpotMaxPriceTooLow", "Unsupported", "UnfulfillableCapacity":
+	case "InsufficientInstanceCapacity", "InsufficientHostCapacity", "InsufficientCapacityOnHost", "InsufficientReservedInstanceCapacity",
+		"ReservationCapacityExceeded", "InsufficientFreeAddressesInSubnet", "InsufficientVolumeCapacity", "UnfulfillableCapacity":
 		return true
 	}
 	return false
 }
+
+// IsOverQuota says that the account may not run more of this in the region.
+func IsOverQuota(err error) bool {
+	switch Code(err) {
+	case "InstanceLimitExceeded", "VcpuLimitExceeded", "MaxSpotInstanceCountExceeded":
+		return true
+	}
+	return false
+}
+
+// IsNotOffered says that the place does not have the type, or not like this.
+func IsNotOffered(err error) bool { return Code(err) == "Unsupported" }
+
+// IsPriceTooLow says that a spot instance costs more than was offered.
+func IsPriceTooLow(err error) bool { return Code(err) == "SpotMaxPriceTooLow" }
+
+// IsUnanswered says that a call may have been carried out although it failed:
+// no answer came, or that of a server with an error of its own.
+func IsUnanswered(err error) bool {
+	if err == nil || IsLaunchRefusal(err) || IsThrottle(err) {
+		return false
+	}
+	var answer *smithyhttp.ResponseError
+	return !errors.As(err, &answer) || answer.HTTPStatusCode() == 0 || answer.HTTPStatusCode() >= 500
+}
+
+// Plain is an error as AWS says it, without what the SDK puts around it and
+// without the encoded text that goes with a refused permission. It still is err.
+func Plain(err error) error {
+	var api smithy.APIError
+	if !errors.As(err, &api) {
+		return err
+	}
+	text, _, _ := strings.Cut(api.ErrorMessage(), " Encoded authorization failure message:")
+	return plain{err, api.ErrorCode() + ": " + text}
+}
+
+type plain struct {
+	error
+	text string
+}
+
+func (p plain) Error() string { return p.text }
+func (p plain) Unwrap() error { return p.error }
 
 // IsNewProfileUnknown says that EC2 does not know an instance profile, yet.
 func IsNewProfileUnknown(err error) bool {

@@ -37,6 +37,9 @@ type Fault struct {
 	// CopyTakes is how long the copies into CopyRegion take instead, such as
 	// "10m"; with no State they end well.
 	CopyTakes string `json:"copy_takes,omitempty"`
+	// Reclaim takes the spot instance of this id in Region back, once and at
+	// once; "*" is every one there.
+	Reclaim string `json:"reclaim,omitempty"`
 }
 
 // faults are the calls that are to fail.
@@ -55,6 +58,10 @@ func (s *Server) AddFault(f Fault) {
 	if f.CopyRegion != "" {
 		takes, _ := time.ParseDuration(f.CopyTakes)
 		s.ec2.EndCopies(f.CopyRegion, ec2.CopyEnd{State: f.State, Reason: f.Message, Takes: takes, Times: f.Times})
+		return
+	}
+	if f.Reclaim != "" {
+		s.ec2.Reclaim(f.Region, f.Reclaim)
 		return
 	}
 	s.faults.mu.Lock()
@@ -114,6 +121,8 @@ func (f *Fault) asError() *query.Error {
 	}
 	if e.Message == "" {
 		e.Message = map[string]string{
+			"VcpuLimitExceeded":            "You have requested more vCPU capacity than your current vCPU limit of 0 allows for the instance bucket that the specified instance type belongs to. Please visit http://aws.amazon.com/contact-us/ec2-request to request an adjustment to this limit.",
+			"MaxSpotInstanceCountExceeded": "Max spot instance count exceeded",
 			"InsufficientInstanceCapacity": "We currently do not have sufficient capacity in the Availability Zone you requested. Our system will be working on provisioning additional capacity.",
 			"UnauthorizedOperation":        "You are not authorized to perform this operation.",
 			"RequestLimitExceeded":         "Request limit exceeded.",

@@ -192,6 +192,27 @@ func terminateInstances(c *call) (any, error) {
 	})
 }
 
+// Reclaim takes spot instances of a region back, as EC2 does when it needs them
+// itself: the one of that id, or all where it is "*". It returns their number.
+func (s *Service) Reclaim(regionName, id string) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r, n := s.regions[regionName], 0
+	if r == nil {
+		return 0
+	}
+	for _, i := range r.instances.all() {
+		if i.Lifecycle != "spot" || i.State == terminated || i.State == shuttingDown || id != "*" && id != i.InstanceID {
+			continue
+		}
+		i.State = shuttingDown
+		i.StateReason = &stateReason{"Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination"}
+		i.turn = &turn{terminated, s.cfg.Clock.Now().Add(s.cfg.Pace.Terminated), i.box.end()}
+		n++
+	}
+	return n
+}
+
 func rebootInstances(c *call) (any, error) {
 	_, err := c.change(func(i *instanceT) error {
 		if i.State != running {

@@ -5,6 +5,7 @@ package ec2
 
 import (
 	"fmt"
+	"strconv"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pricing"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
@@ -32,6 +33,24 @@ func (t *typeData) spotUSD(zone int) float64 {
 		zone = 5
 	}
 	return t.onDemandUSD() * spotShare * (1 + 0.01*float64(zone))
+}
+
+// afford refuses a spot instance whose highest price is less than it costs.
+func (c *call) afford(market query.Params, kind *typeData, net *subnet) error {
+	text := market.Get("SpotOptions.MaxPrice")
+	if market.Get("MarketType") != "spot" || text == "" {
+		return nil
+	}
+	most, err := strconv.ParseFloat(text, 64)
+	if err != nil || most <= 0 {
+		return query.Errorf("InvalidParameterValue", "Invalid value '%s' for SpotMaxPrice. It must be a positive number.", text)
+	}
+	for n, z := range c.r.zones {
+		if z.name == net.Zone && most < kind.spotUSD(n) {
+			return query.Errorf("SpotMaxPriceTooLow", "Your Spot request price of %s is lower than the minimum required Spot request fulfillment price of %.4f.", text, kind.spotUSD(n))
+		}
+	}
+	return nil
 }
 
 // Offers is what every type costs on demand in every region.

@@ -138,6 +138,12 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 	if t := market.Get("MarketType"); t != "" && t != "spot" && t != "capacity-block" {
 		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter MarketType is invalid.", t)
 	}
+	if err := reserved(p.Sub("CapacityReservationSpecification")); err != nil {
+		return nil, err
+	}
+	if err := c.afford(market, kind, net); err != nil {
+		return nil, err
+	}
 	tags, volumeTags, spotTags := tagList{}, tagList{}, tagList{}
 	for name, l := range map[string]*tagList{"instance": &tags, "volume": &volumeTags, "spot-instances-request": &spotTags} {
 		if *l, err = tagsIn(p, name); err != nil {
@@ -189,6 +195,18 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 		made = append(made, i)
 	}
 	return made, nil
+}
+
+// reserved refuses a launch that wants a capacity reservation: the account has
+// none.
+func reserved(p query.Params) error {
+	switch {
+	case p.Has("CapacityReservationTarget.CapacityReservationId"):
+		return query.Errorf("InvalidCapacityReservationId.NotFound", "The Capacity Reservation ID '%s' does not exist", p.Get("CapacityReservationTarget.CapacityReservationId"))
+	case p.Has("CapacityReservationTarget"), p.Get("CapacityReservationPreference") == "capacity-reservations-only":
+		return query.Errorf("ReservationCapacityExceeded", "The requested reservation does not have sufficient compatible and available capacity for this request.")
+	}
+	return nil
 }
 
 func afterSlash(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }

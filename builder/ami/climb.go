@@ -1,0 +1,136 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log"
+	"slices"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	"github.com/hashicorp/packer-plugin-sdk/uuid"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
+)
+
+// climb launches on the first rung that EC2 does not refuse.
+func (b *build) climb(ctx context.Context, client *ec2.Client, state multistep.StateBag) (instance ec2types.Instance, rung launch.Rung, err error) {
+	ui, limits := uiOf(state), b.config.limits()
+	rungs, err := b.rungs(ctx, ui.Sayf)
+	if err != nil {
+		return instance, rung, err
+	}
+	ladder := launch.Ladder{
+		Rungs:    rungs,
+		Timeout:  b.config.CapacityTimeout,
+		Patience: b.launching,
+		Rewalk:   b.prices.Forget,
+		Say:      func(line string) { ui.Say(line) },
+	}
+	if limits.Any() {
+		ladder.Admit = func(ctx context.Context, rung launch.Rung) *launch.Refusal {
+			price, err := b.prices.Of(ctx, rung)
+			switch {
+			case err == nil:
+				return limits.Refuse(price)
+			case rung.Market == launch.Spot: // EC2 itself keeps the limit, which is the instance's highest price
+				log.Printf("[INFO] the spot price of %s is not known: %s", rung, err)
+				return nil
+			}
+			return limits.Unknown(rung, ec2api.Plain(err))
+		}
+	}
+	ui.Sayf("Launching one %s%s...", rungs[0].Type, b.alternatives(rungs))
+	// A token stands for one launch: the answer to a repeated call is that of
+	// the first. EC2 gets a new one after it has refused.
+	calls := map[launch.Rung]*ec2.RunInstancesInput{}
+	rung, err = ladder.Climb(ctx, func(ctx context.Context, rung launch.Rung) (err error) {
+		if calls[rung] == nil {
+			if calls[rung], err = b.config.runInstancesInput(state, b.clients.Region(), rung, uuid.TimeOrderedUUID()); err != nil {
+				return err
+			}
+		}
+		instance, err = b.runInstances(ctx, client, calls[rung])
+		if ec2api.IsLaunchRefusal(err) {
+			delete(calls, rung)
+		}
+		return err
+	})
+	if refused := new(launch.RefusedError); errors.As(err, &refused) {
+		refused.Region = b.clients.Region()
+	}
+	return instance, rung, err
+}
+
+// rungs are what may be launched, in the order to try.
+func (b *build) rungs(ctx context.Context, say func(string, ...any)) ([]launch.Rung, error) {
+	c := b.config
+	rungs := launch.Rungs(c.InstanceTypes, c.markets(), b.places)
+	if c.SpotAllocationStrategy != lowestPrice || !c.may(launch.Spot) {
+		return rungs, nil
+	}
+	if len(b.places) > 1 { // a price is that of a zone, so none is left to EC2
+		rungs = slices.DeleteFunc(rungs, func(r launch.Rung) bool { return r.Market == launch.Spot && r.Place == launch.Place{} })
+	}
+	if err := b.prices.Cheapest(ctx, rungs); err != nil {
+		if ctx.Err() != nil {
+			return nil, ctx.Err()
+		}
+		say("Spot prices are not known (%s), so spot_allocation_strategy = \"lowest-price\" keeps the order that is given", ec2api.Plain(err))
+	}
+	return rungs, nil
+}
+
+// alternatives names what else may be launched.
+func (b *build) alternatives(rungs []launch.Rung) string {
+	types, markets := map[string]bool{}, map[launch.Market]bool{}
+	for _, r := range rungs {
+		types[r.Type], markets[r.Market] = true, true
+	}
+	text := ", " + string(rungs[0].Market)
+	if len(types) > 1 || len(markets) > 1 {
+		text += fmt.Sprintf(" (first of %d types, %d markets, %d places)", len(types), len(markets), len(b.places))
+	}
+	return text
+}
+
+// priceTimeout bounds the question of what the instance costs, which the build
+// does without an answer to.
+const priceTimeout = 5 * time.Second
+
+// notePrice puts the price of the rung that was taken into the report, and
+// returns it for the line that says so; empty where nobody knows it.
+func (b *build) notePrice(ctx context.Context, rung launch.Rung) string {
+	ctx, cancel := context.WithTimeout(ctx, priceTimeout)
+	defer cancel()
+	rung.Place.Zone = b.report.Zone
+	price, err := b.prices.Of(ctx, rung)
+	if err != nil {
+		log.Printf("[INFO] the price of %s is not known: %s", rung, err)
+		return ""
+	}
+	if b.config.Rehearsal && price.Source != launch.SourceUser {
+		price.Source += ", simulated"
+	}
+	b.report.PricePerHourUSD, b.report.PriceSource = price.USD, price.Source
+	return fmt.Sprintf(", $%s an hour (%s)", launch.USD(price.USD), price.Source)
+}
+
+// priceList knows what instances cost in the build's region.
+func (c *Config) priceList(clients *ec2api.Clients) *launch.Prices {
+	p := &launch.Prices{Given: c.Prices, Region: clients.Region(), History: clients.EC2(clients.Region()), Dedicated: c.tenancy() == ec2types.TenancyDedicated}
+	if list := clients.Pricing(); list != nil && c.tenancy() != ec2types.TenancyHost { // a host is paid for, not what runs on it
+		p.List = list
+	}
+	return p
+}
+
+// onSpot says that the instance was bought on the spot market.
+func (b *build) onSpot() bool { return b.report.Market == string(launch.Spot) }

@@ -1,0 +1,447 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+)
+
+// launches records the calls of RunInstances, and may lose their answers or
+// act on them.
+type launches struct {
+	*world
+	lose   bool
+	onCall func(nth int)
+
+	mu   sync.Mutex
+	made []url.Values
+}
+
+func (l *launches) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	form, _ := url.ParseQuery(string(body))
+	if form.Get("Action") != "RunInstances" {
+		return l.world.RoundTrip(r)
+	}
+	l.mu.Lock()
+	l.made = append(l.made, form)
+	nth := len(l.made)
+	l.mu.Unlock()
+	answer, err := l.world.RoundTrip(r)
+	if l.onCall != nil {
+		l.onCall(nth)
+	}
+	if l.lose {
+		return nil, io.ErrUnexpectedEOF
+	}
+	return answer, err
+}
+
+// values are those of a parameter, by call.
+func (l *launches) values(name string) []string {
+	var values []string
+	for _, form := range l.made {
+		values = append(values, form.Get(name))
+	}
+	return values
+}
+
+func newLaunches(t *testing.T) *launches {
+	l := &launches{world: newWorld(t)}
+	l.world.transport = l
+	return l
+}
+
+// refuse makes the calls of these numbers fail with a code.
+func (l *launches) refuse(code string, calls ...int) {
+	for _, nth := range calls {
+		l.aws.AddFault(rehearsal.Fault{Action: "RunInstances", Nth: nth, Code: code})
+	}
+}
+
+// run builds without an image, and says what is left.
+func (l *launches) run(t *testing.T, ctx context.Context, config map[string]any) error {
+	t.Helper()
+	raw := map[string]any{"skip_create_ami": true, "ami_regions": []string{"eu-central-1"}}
+	maps.Copy(raw, config)
+	_, err := l.build(t, ctx, raw)
+	if left := l.left(); len(left) > 0 {
+		t.Errorf("left behind (error %v):\n%s\n--- the build said:\n%s", err, strings.Join(left, "\n"), l.ui.String())
+	}
+	return err
+}
+
+const noCapacity = "InsufficientInstanceCapacity"
+
+// With no capacity on the first k rungs the build succeeds on the next one,
+// after one call for each.
+func TestLaunchClimbs(t *testing.T) {
+	ladder := map[string]any{
+		"instance_types":     []string{"g4dn.xlarge", "g5.xlarge"},
+		"markets":            []string{"spot", "on-demand"},
+		"availability_zones": []string{"eu-central-1a", "eu-central-1b"},
+	}
+	var order []string
+	for _, kind := range []string{"g4dn.xlarge", "g5.xlarge"} {
+		for _, market := range []string{"spot", ""} {
+			for _, zone := range []string{"eu-central-1a", "eu-central-1b"} {
+				order = append(order, kind+" "+market+" "+zone)
+			}
+		}
+	}
+	for k := range len(order) + 1 {
+		t.Run(fmt.Sprintf("no capacity on %d rungs", k), func(t *testing.T) {
+			t.Parallel()
+			l := newLaunches(t)
+			for nth := range k {
+				l.refuse(noCapacity, nth+1)
+			}
+			err := l.run(t, t.Context(), ladder)
+			calls := min(k+1, len(order))
+			var tried []string
+			for i := range l.made {
+				tried = append(tried, l.values("InstanceType")[i]+" "+l.values("InstanceMarketOptions.MarketType")[i]+" "+l.values("Placement.AvailabilityZone")[i])
+			}
+			if !slices.Equal(tried, order[:calls]) {
+				t.Errorf("tried\n%s\nwant\n%s", strings.Join(tried, "\n"), strings.Join(order[:calls], "\n"))
+			}
+			if n := strings.Count(l.ui.String(), "Not launched: "); n != k {
+				t.Errorf("%d refusals are said, want %d:\n%s", n, k, l.ui.String())
+			}
+			if tokens := l.values("ClientToken"); len(slices.Compact(slices.Sorted(slices.Values(tokens)))) != calls {
+				t.Errorf("want a client token of its own for each rung: %v", tokens)
+			}
+			if k < len(order) {
+				if err != nil {
+					t.Error(err)
+				}
+				return
+			}
+			for _, rung := range []string{"on any of 8 rungs", "g4dn.xlarge, spot, eu-central-1a: no capacity there now", "g5.xlarge, on-demand, eu-central-1b", "capacity_timeout"} {
+				if err == nil || !strings.Contains(err.Error(), rung) {
+					t.Errorf("the error does not say %q:\n%v", rung, err)
+				}
+			}
+		})
+	}
+}
+
+func TestLaunchRefusals(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config map[string]any
+		code   string // of the first call, or of all
+		always bool
+		calls  []string // InstanceType, market and place of each
+		err    []string
+		said   string
+	}{
+		{"by default EC2 chooses, then each zone", nil, noCapacity, false, []string{"g4dn.xlarge  ", "g4dn.xlarge  eu-central-1a"}, nil, "g4dn.xlarge, on-demand, a zone of EC2's choice: no capacity there now"},
+		{"a zone without the type", map[string]any{"availability_zones": []string{"eu-central-1c", "eu-central-1a"}}, "", false,
+			[]string{"g4dn.xlarge  eu-central-1c", "g4dn.xlarge  eu-central-1a"}, nil, "is not supported in your requested Availability Zone (eu-central-1c) (Unsupported)"},
+		{"a quota", map[string]any{"markets": []string{"spot", "on-demand"}}, "MaxSpotInstanceCountExceeded", false,
+			[]string{"g4dn.xlarge spot ", "g4dn.xlarge  "}, nil, "g4dn.xlarge, spot, a zone of EC2's choice: more than the account's quota"},
+		{"quotas everywhere", nil, "VcpuLimitExceeded", true, []string{"g4dn.xlarge  "},
+			[]string{`"Running On-Demand G and VT instances" (L-DB2E81BA)`, "--quota-code L-DB2E81BA --region eu-central-1", "not asked again"}, ""},
+		{"a spot price that is too low", map[string]any{"spot_price": "0.01", "availability_zones": []string{"eu-central-1a"}}, "", false,
+			[]string{"g4dn.xlarge spot eu-central-1a"}, []string{"Your Spot request price of 0.01 is lower", "raise spot_price"}, ""},
+		{"the wrong architecture stops", map[string]any{"instance_types": []string{"g4dn.xlarge", "g5g.xlarge", "g5.xlarge"}, "availability_zone": "eu-central-1a"}, noCapacity, false,
+			[]string{"g4dn.xlarge  eu-central-1a", "g5g.xlarge  eu-central-1a"}, []string{"launching: g5g.xlarge, on-demand, eu-central-1a: InvalidParameterValue: The architecture 'arm64'"}, ""},
+		{"a refused permission stops", nil, "UnauthorizedOperation", true, []string{"g4dn.xlarge  "}, []string{"UnauthorizedOperation: You are not authorized"}, ""},
+		{"throttled too long", nil, "RequestLimitExceeded", true, []string{"g4dn.xlarge  ", "g4dn.xlarge  ", "g4dn.xlarge  ", "g4dn.xlarge  "}, []string{"RequestLimitExceeded"}, "EC2 throttles"},
+		{"without a reservation, on demand", map[string]any{"markets": []string{"capacity-reservation", "on-demand"}, "availability_zone": "eu-central-1a"}, "", false,
+			[]string{"g4dn.xlarge  eu-central-1a", "g4dn.xlarge  eu-central-1a"}, nil, "g4dn.xlarge, capacity-reservation, eu-central-1a: no reservation with room"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLaunches(t)
+			switch {
+			case test.always:
+				l.refuse(test.code, 0)
+			case test.code != "":
+				l.refuse(test.code, 1)
+			}
+			err := l.run(t, t.Context(), test.config)
+			var tried []string
+			for _, form := range l.made {
+				tried = append(tried, form.Get("InstanceType")+" "+form.Get("InstanceMarketOptions.MarketType")+" "+form.Get("Placement.AvailabilityZone"))
+			}
+			if !slices.Equal(tried, test.calls) {
+				t.Errorf("tried %q, want %q", tried, test.calls)
+			}
+			if err != nil && test.err == nil {
+				t.Error(err)
+			}
+			for _, want := range test.err {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q:\n%v", want, err)
+				}
+			}
+			if err != nil && strings.Contains(err.Error(), "RequestID") {
+				t.Errorf("the error has the SDK's noise: %v", err)
+			}
+			if !strings.Contains(l.ui.String(), test.said) {
+				t.Errorf("the build does not say %q:\n%s", test.said, l.ui.String())
+			}
+		})
+	}
+}
+
+// A throttled call is repeated as it is; a rung that was refused is another
+// launch when it is tried again.
+func TestLaunchTokens(t *testing.T) {
+	l := newLaunches(t)
+	l.refuse("RequestLimitExceeded", 1)
+	l.refuse(noCapacity, 2, 3, 4, 5)
+	if err := l.run(t, t.Context(), map[string]any{"availability_zones": []string{"eu-central-1a", "eu-central-1b"}, "capacity_timeout": "1h"}); err != nil {
+		t.Fatal(err)
+	}
+	tokens := l.values("ClientToken")
+	if len(tokens) != 6 || tokens[0] != tokens[1] || len(slices.Compact(slices.Sorted(slices.Values(tokens)))) != 5 {
+		t.Errorf("want 6 calls of which the first two are one launch: %v", tokens)
+	}
+	if said := l.ui.String(); strings.Count(said, "Not launched: ") != 2 || !strings.Contains(said, "(capacity_timeout)") {
+		t.Errorf("want each refusal once, and the wait:\n%s", said)
+	}
+}
+
+func TestLaunchCancelled(t *testing.T) {
+	for _, config := range []map[string]any{nil, {"capacity_timeout": "1h", "availability_zone": "eu-central-1a"}} {
+		l := newLaunches(t)
+		l.refuse(noCapacity, 0)
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		l.onCall = func(nth int) {
+			if nth == 2 {
+				cancel()
+			}
+		}
+		if err := l.run(t, ctx, config); err == nil || len(l.made) != 2 {
+			t.Errorf("%d launches after a cancel at the second one, error %v", len(l.made), err)
+		}
+	}
+}
+
+// EC2 launches, and no answer ever comes: the build finds its instance by the token.
+func TestLaunchUnanswered(t *testing.T) {
+	l := newLaunches(t)
+	l.lose = true
+	if err := l.run(t, t.Context(), nil); err != nil {
+		t.Errorf("%v\n%s", err, l.ui.String())
+	}
+}
+
+func TestLaunchParameters(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		config map[string]any
+		want   map[string]string // "" is not sent
+	}{
+		{"on demand", map[string]any{"shutdown_behavior": "terminate"}, map[string]string{"InstanceMarketOptions.MarketType": "", "InstanceInitiatedShutdownBehavior": "terminate", "CapacityReservationSpecification.CapacityReservationPreference": "none"}},
+		{"open reservations, else on demand", map[string]any{"capacity_reservation_preference": "open"}, map[string]string{"CapacityReservationSpecification.CapacityReservationPreference": "open"}},
+		{"spot", map[string]any{"spot_price": "auto", "shutdown_behavior": "stop", "spot_tags": map[string]string{"For": "spot"}}, map[string]string{
+			"InstanceMarketOptions.MarketType": "spot", "InstanceMarketOptions.SpotOptions.SpotInstanceType": "one-time", "InstanceMarketOptions.SpotOptions.MaxPrice": "",
+			"InstanceInitiatedShutdownBehavior": "terminate", "CapacityReservationSpecification.CapacityReservationPreference": "", "TagSpecification.4.ResourceType": "spot-instances-request"}},
+		{"a spot price", map[string]any{"spot_price": "0.9"}, map[string]string{"InstanceMarketOptions.SpotOptions.MaxPrice": "0.9"}},
+		{"the market alone", map[string]any{"markets": []string{"spot"}, "spot_tags": map[string]string{"For": "spot"}}, map[string]string{"InstanceMarketOptions.MarketType": "spot", "TagSpecification.4.ResourceType": "spot-instances-request"}},
+		{"a limit is the highest spot price", map[string]any{"markets": []string{"spot"}, "max_price_per_hour": 0.5}, map[string]string{"InstanceMarketOptions.SpotOptions.MaxPrice": "0.500000"}},
+		{"also that of the whole build", map[string]any{"spot_price": "0.9", "max_build_cost": 3, "max_build_time": "6h"}, map[string]string{"InstanceMarketOptions.SpotOptions.MaxPrice": "0.500000"}},
+		{"fleets are not needed", map[string]any{"spot_instance_types": []string{"g4dn.2xlarge", "g4dn.xlarge"}, "spot_price": "auto", "fleet_tags": map[string]string{"a": "b"}},
+			map[string]string{"InstanceType": "g4dn.xlarge", "Placement.AvailabilityZone": "eu-central-1b"}}, // the least expensive type and zone
+		{"another strategy keeps the order", map[string]any{"spot_instance_types": []string{"g5.xlarge", "g4dn.xlarge"}, "spot_price": "auto", "spot_allocation_strategy": "capacity-optimized"},
+			map[string]string{"InstanceType": "g5.xlarge", "Placement.AvailabilityZone": ""}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLaunches(t)
+			if err := l.run(t, t.Context(), test.config); err != nil {
+				t.Fatal(err)
+			}
+			for name, want := range test.want {
+				if got := l.made[0].Get(name); got != want {
+					t.Errorf("%s = %q, want %q", name, got, want)
+				}
+			}
+		})
+	}
+}
+
+func TestReservationParameters(t *testing.T) {
+	for name, config := range map[string]map[string]any{
+		"CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId":               {"capacity_reservation_id": "cr-0123456789abcdef0"},
+		"CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationResourceGroupArn": {"capacity_reservation_group_arn": "arn:aws:x"},
+		"CapacityReservationSpecification.CapacityReservationPreference":                                 {"markets": []string{"capacity-reservation"}},
+	} {
+		l := newLaunches(t)
+		err := l.run(t, t.Context(), config)
+		if got := l.made[0].Get(name); got == "" || got == "none" || got == "open" {
+			t.Errorf("%v: %s = %q", config, name, got)
+		}
+		if err == nil {
+			t.Errorf("%v: launched outside of a reservation", config)
+		}
+	}
+}
+
+func TestLaunchPrices(t *testing.T) {
+	deny := []string{"GetProducts", "DescribeSpotPriceHistory"}
+	for _, test := range []struct {
+		name   string
+		config map[string]any
+		deny   []string
+		calls  int
+		err    string
+		source string
+		price  float64
+	}{
+		{"said where it may be asked", nil, nil, 1, "", "AWS Price List, simulated", 0.6},
+		{"not said where it may not", nil, deny, 1, "", "", 0},
+		{"the user's", map[string]any{"prices": map[string]any{"g4dn.xlarge": 0.526}}, deny, 1, "", "prices", 0.526},
+		{"spot in the zone that was taken", map[string]any{"markets": []string{"spot"}, "availability_zone": "eu-central-1b"}, nil, 1, "", "EC2 spot price history, simulated", 0.2424},
+		{"within the limit", map[string]any{"max_price_per_hour": 0.6}, nil, 1, "", "AWS Price List, simulated", 0.6},
+		{"above the limit", map[string]any{"max_price_per_hour": 0.5}, nil, 0, "costs $0.60 an hour (AWS Price List), more than $0.50 (max_price_per_hour)", "", 0},
+		{"above the limit by the user's price", map[string]any{"max_price_per_hour": 0.5, "prices": map[string]any{"g4dn.xlarge": 0.526}}, deny, 0, "costs $0.526 an hour (prices)", "", 0},
+		{"unknown with a limit", map[string]any{"max_price_per_hour": 100}, deny, 0, `give it, such as prices = { "g4dn.xlarge" = USD_AN_HOUR }`, "", 0},
+		{"unknown on spot: EC2 keeps the limit", map[string]any{"max_price_per_hour": 1, "markets": []string{"spot"}}, deny, 1, "", "", 0},
+		{"spot above the limit", map[string]any{"max_price_per_hour": 0.2, "markets": []string{"spot"}, "availability_zone": "eu-central-1a"}, nil, 0, "(EC2 spot price history), more than $0.20", "", 0},
+		{"dear on demand, cheap on spot", map[string]any{"max_price_per_hour": 0.4, "markets": []string{"on-demand", "spot"}, "availability_zone": "eu-central-1b"}, nil, 1, "", "EC2 spot price history, simulated", 0.2424},
+		{"too long", map[string]any{"max_build_cost": 3, "max_build_time": "6h"}, nil, 0, "could cost $3.60: $0.60 an hour (AWS Price List) x 6h0m0s of max_build_time, more than $3.00 (max_build_cost)", "", 0},
+		{"short enough", map[string]any{"max_build_cost": 3, "max_build_time": "4h"}, nil, 1, "", "AWS Price List, simulated", 0.6},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLaunches(t)
+			for _, action := range test.deny {
+				l.aws.AddFault(rehearsal.Fault{Action: action, Code: "AccessDeniedException"})
+			}
+			raw := map[string]any{"ami_regions": []string{"eu-central-1"}}
+			maps.Copy(raw, test.config)
+			artifact, err := l.build(t, t.Context(), raw)
+			if len(l.made) != test.calls {
+				t.Errorf("launched %d times, want %d", len(l.made), test.calls)
+			}
+			if test.err != "" {
+				if err == nil || !strings.Contains(err.Error(), test.err) {
+					t.Errorf("the error does not say %q:\n%v", test.err, err)
+				}
+				return
+			}
+			if err != nil {
+				t.Fatal(err)
+			}
+			var got struct {
+				Market string  `json:"market"`
+				Price  float64 `json:"price_per_hour_usd"`
+				Source string  `json:"price_source"`
+			}
+			if err := json.Unmarshal([]byte(artifact.State(StateBuild).(string)), &got); err != nil {
+				t.Fatal(err)
+			}
+			if got.Price < test.price-1e-9 || got.Price > test.price+1e-9 || got.Source != test.source || got.Market == "" {
+				t.Errorf("the report says %+v, want %v of %q", got, test.price, test.source)
+			}
+		})
+	}
+}
+
+// EC2 takes the instance back while it is provisioned.
+func TestReclaim(t *testing.T) {
+	failed := errors.New("Script exited with non-zero exit status: 2300218")
+	for _, test := range []struct {
+		name     string
+		config   map[string]any
+		reclaims int  // how many instances EC2 takes back
+		hangs    bool // the provisioner notices nothing
+		launches int
+		err      []string
+	}{
+		{"the script fails", nil, 1, false, 1, []string{"EC2 has taken back the spot instance i-", "g4dn.xlarge in eu-central-1", "spot_restarts = 1"}},
+		{"the connection is dead", nil, 1, true, 1, []string{"EC2 has taken back the spot instance i-"}},
+		{"launched anew", map[string]any{"spot_restarts": 1}, 1, false, 2, nil},
+		{"launched anew from a dead connection", map[string]any{"spot_restarts": 1}, 1, true, 2, nil},
+		{"as often as was asked", map[string]any{"spot_restarts": 2}, 3, false, 3, []string{"EC2 has taken back"}},
+		{"not for a script that fails by itself", map[string]any{"spot_restarts": 2}, 0, false, 1, []string{failed.Error()}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLaunches(t)
+			provisioned := 0
+			l.hook = &packersdk.MockHook{RunFunc: func(ctx context.Context) error {
+				provisioned++
+				if provisioned > test.reclaims && test.reclaims > 0 {
+					return nil
+				}
+				if test.reclaims > 0 {
+					l.aws.AddFault(rehearsal.Fault{Region: "eu-central-1", Reclaim: "*"})
+				}
+				if test.hangs {
+					<-ctx.Done()
+				}
+				return failed
+			}}
+			config := map[string]any{"markets": []string{"spot"}, "communicator": "none", "rehearsal_instance": "sandbox"}
+			maps.Copy(config, test.config)
+			err := l.run(t, t.Context(), config)
+			if len(l.made) != test.launches {
+				t.Errorf("launched %d times, want %d\n%s", len(l.made), test.launches, l.ui.String())
+			}
+			if test.err == nil && err != nil {
+				t.Errorf("%v\n%s", err, l.ui.String())
+			}
+			for _, want := range test.err {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("the error does not say %q: %v", want, err)
+				}
+			}
+			if test.reclaims > 0 && err != nil && strings.Contains(err.Error(), "Script exited") {
+				t.Errorf("the error is the provisioner's: %v", err)
+			}
+		})
+	}
+}
+
+// The report counts what was paid for in vain.
+func TestReclaimIsReported(t *testing.T) {
+	l := newLaunches(t)
+	provisioned := 0
+	l.hook = &packersdk.MockHook{RunFunc: func(context.Context) error {
+		if provisioned++; provisioned > 1 {
+			return nil
+		}
+		l.aws.AddFault(rehearsal.Fault{Region: "eu-central-1", Reclaim: "*"})
+		return errors.New("broken pipe")
+	}}
+	artifact, err := l.build(t, t.Context(), map[string]any{
+		"markets": []string{"spot"}, "spot_restarts": 1, "communicator": "none", "rehearsal_instance": "sandbox",
+	})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, l.ui.String())
+	}
+	if text := artifact.State(StateBuild).(string); !strings.Contains(text, `"spot_reclaims":1`) || !strings.Contains(text, `"reclaimed_seconds":`) {
+		t.Errorf("the report does not say that an instance was taken back: %s", text)
+	}
+	if left := l.left(); len(left) != 4 {
+		t.Errorf("want two images with a snapshot each, there is:\n%s", strings.Join(left, "\n"))
+	}
+}
