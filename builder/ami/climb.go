@@ -125,7 +125,7 @@ func (b *build) notePrice(ctx context.Context, rung launch.Rung) string {
 
 // priceList knows what instances cost in the build's region.
 func (c *Config) priceList(clients *ec2api.Clients) *launch.Prices {
-	p := &launch.Prices{Given: c.Prices, Region: clients.Region(), History: clients.EC2(clients.Region()), Dedicated: c.tenancy() == ec2types.TenancyDedicated}
+	p := &launch.Prices{Given: c.prices, Region: clients.Region(), History: clients.EC2(clients.Region()), Dedicated: c.tenancy() == ec2types.TenancyDedicated}
 	if list := clients.Pricing(); list != nil && c.tenancy() != ec2types.TenancyHost { // a host is paid for, not what runs on it
 		p.List = list
 	}

@@ -167,7 +167,7 @@ type FlatConfig struct {
 	CapacityTimeout                           *string                                     `mapstructure:"capacity_timeout" required:"false" cty:"capacity_timeout" hcl:"capacity_timeout"`
 	MaxPricePerHour                           *float64                                    `mapstructure:"max_price_per_hour" required:"false" cty:"max_price_per_hour" hcl:"max_price_per_hour"`
 	MaxBuildCost                              *float64                                    `mapstructure:"max_build_cost" required:"false" cty:"max_build_cost" hcl:"max_build_cost"`
-	Prices                                    map[string]float64                          `mapstructure:"prices" required:"false" cty:"prices" hcl:"prices"`
+	Prices                                    map[string]string                           `mapstructure:"prices" required:"false" cty:"prices" hcl:"prices"`
 	SpotRestarts                              *int                                        `mapstructure:"spot_restarts" required:"false" cty:"spot_restarts" hcl:"spot_restarts"`
 	RawMaxBuildTime                           *string                                     `mapstructure:"max_build_time" required:"false" cty:"max_build_time" hcl:"max_build_time"`
 	PreflightPlaceholder                      *bool                                       `mapstructure:"preflight_placeholder" required:"false" cty:"preflight_placeholder" hcl:"preflight_placeholder"`

@@ -8,6 +8,7 @@ package ami
 import (
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"time"
@@ -58,13 +59,14 @@ type LaunchConfig struct {
 	// Prices of instance types in US dollars an hour, on demand, such as
 	// `{ "g4dn.xlarge" = 0.526 }`: what AWS bills you, where that is not its
 	// list price, or where this may not ask for that. Default: AWS's price list.
-	Prices map[string]float64 `mapstructure:"prices" required:"false"`
+	Prices map[string]string `mapstructure:"prices" required:"false"`
 	// How often the build may launch anew and provision from the beginning
 	// after EC2 took its spot instance back. Not with `-debug` or `-on-error`,
 	// which ask what to do themselves. Default `0`: the build fails then.
 	SpotRestarts int `mapstructure:"spot_restarts" required:"false"`
 
-	conflicts []error // found by chooseTypes
+	conflicts []error            // found by chooseTypes
+	prices    map[string]float64 // what Prices says
 }
 
 const (
@@ -217,10 +219,13 @@ func (o *LaunchConfig) checkLimits(c *Config) (errs []error) {
 			errs = append(errs, fmt.Errorf("%s: less than 0; expected 0 or more", option))
 		}
 	}
+	o.prices = map[string]float64{}
 	for _, t := range slices.Sorted(maps.Keys(o.Prices)) {
-		if o.Prices[t] <= 0 {
-			errs = append(errs, fmt.Errorf("prices[%q]: %v; expected US dollars an hour, more than 0", t, o.Prices[t]))
+		usd, err := strconv.ParseFloat(o.Prices[t], 64)
+		if o.Prices[t] != unknownValue && (err != nil || !(usd > 0) || math.IsInf(usd, 0)) {
+			errs = append(errs, fmt.Errorf("prices[%q]: %q; expected US dollars an hour, more than 0, such as 0.526", t, o.Prices[t]))
 		}
+		o.prices[t] = usd
 	}
 	if d, err := time.ParseDuration(c.RawMaxBuildTime); o.MaxBuildCost > 0 && err == nil && d == 0 {
 		errs = append(errs, fmt.Errorf("max_build_cost: nothing bounds the time that is paid for; give a max_build_time other than \"0\""))
