@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"log"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -94,9 +95,18 @@ func (b *build) alternatives(rungs []launch.Rung) string {
 	for _, r := range rungs {
 		types[r.Type], markets[r.Market] = true, true
 	}
+	var counts []string
+	for _, count := range []struct {
+		n    int
+		what string
+	}{{len(types), "types"}, {len(markets), "markets"}, {len(b.places), "places"}} {
+		if count.n > 1 {
+			counts = append(counts, fmt.Sprintf("%d %s", count.n, count.what))
+		}
+	}
 	text := ", " + string(rungs[0].Market)
-	if len(types) > 1 || len(markets) > 1 {
-		text += fmt.Sprintf(" (first of %d types, %d markets, %d places)", len(types), len(markets), len(b.places))
+	if len(types)+len(markets) > 2 {
+		text += ", first of " + strings.Join(counts, " x ")
 	}
 	return text
 }

@@ -138,7 +138,7 @@ func TestLaunchClimbs(t *testing.T) {
 				}
 				return
 			}
-			for _, rung := range []string{"on any of 8 rungs", "g4dn.xlarge, spot, eu-central-1a: no capacity there now", "g5.xlarge, on-demand, eu-central-1b", "capacity_timeout"} {
+			for _, rung := range []string{"all 8 combinations", "g4dn.xlarge, spot, eu-central-1a: no capacity there now", "g5.xlarge, on-demand, eu-central-1b", "capacity_timeout"} {
 				if err == nil || !strings.Contains(err.Error(), rung) {
 					t.Errorf("the error does not say %q:\n%v", rung, err)
 				}
@@ -163,7 +163,7 @@ func TestLaunchRefusals(t *testing.T) {
 		{"a quota", map[string]any{"markets": []string{"spot", "on-demand"}}, "MaxSpotInstanceCountExceeded", false,
 			[]string{"g4dn.xlarge spot ", "g4dn.xlarge  "}, nil, "g4dn.xlarge, spot, a zone of EC2's choice: more than the account's quota"},
 		{"quotas everywhere", nil, "VcpuLimitExceeded", true, []string{"g4dn.xlarge  "},
-			[]string{`"Running On-Demand G and VT instances" (L-DB2E81BA)`, "--quota-code L-DB2E81BA --region eu-central-1", "not asked again"}, ""},
+			[]string{`"Running On-Demand G and VT instances" (L-DB2E81BA)`, "--quota-code L-DB2E81BA --region eu-central-1", "as above, which holds for all zones"}, ""},
 		{"a spot price that is too low", map[string]any{"spot_price": "0.01", "availability_zones": []string{"eu-central-1a"}}, "", false,
 			[]string{"g4dn.xlarge spot eu-central-1a"}, []string{"Your Spot request price of 0.01 is lower", "raise spot_price"}, ""},
 		{"the wrong architecture stops", map[string]any{"instance_types": []string{"g4dn.xlarge", "g5g.xlarge", "g5.xlarge"}, "availability_zone": "eu-central-1a"}, noCapacity, false,

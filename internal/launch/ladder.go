@@ -107,14 +107,14 @@ func (l Ladder) Climb(ctx context.Context, try func(context.Context, Rung) error
 	begun := clock.Now()
 	last := make([]*Refusal, len(l.Rungs))
 	for walk := 1; ; walk++ {
-		quota := map[Rung]*Refusal{} // by type and market
+		regional := map[Rung]*Refusal{} // by type and market
 		worth := 0
 		for i, rung := range l.Rungs {
 			if last[i] != nil && !last[i].Again {
 				continue
 			}
 			everywhere := Rung{Type: rung.Type, Market: rung.Market}
-			refusal := quota[everywhere]
+			refusal := regional[everywhere]
 			if refusal == nil {
 				var err error
 				if refusal, err = l.try(ctx, rung, try); err != nil || refusal == nil {
@@ -123,13 +123,11 @@ func (l Ladder) Climb(ctx context.Context, try func(context.Context, Rung) error
 				if last[i] == nil || last[i].Code != refusal.Code {
 					l.Say("Not launched: " + refusal.String())
 				}
-				if refusal.Kind == OverQuota {
-					quota[everywhere] = &Refusal{Rung: rung, Kind: OverQuota, Code: refusal.Code, Reason: "not asked again: the quota is the region's"}
+				if refusal.Regional {
+					regional[everywhere] = refusal
 				}
 			} else {
-				copied := *refusal
-				copied.Rung = rung
-				refusal = &copied
+				refusal = &Refusal{Rung: rung, Kind: refusal.Kind, Code: refusal.Code, Reason: "as above, which holds for all zones", Again: refusal.Again}
 			}
 			last[i] = refusal
 			if refusal.Again {
@@ -142,7 +140,7 @@ func (l Ladder) Climb(ctx context.Context, try func(context.Context, Rung) error
 		}
 		next := min(l.Patience.Walk, l.Timeout-waited)
 		if walk == 1 {
-			l.Say(fmt.Sprintf("No instance on any of %d rungs; trying %d of them again every %s, until %s have passed (capacity_timeout)",
+			l.Say(fmt.Sprintf("No instance in any of %d ways; trying %d of them again every %s, until %s have passed (capacity_timeout)",
 				len(l.Rungs), worth, l.Patience.Walk, l.Timeout))
 		}
 		if err := pause(ctx, clock, next); err != nil {

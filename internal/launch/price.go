@@ -266,9 +266,9 @@ const (
 
 // Refuse returns the refusal of a price above a limit, nil of one within.
 func (l Limits) Refuse(price Price) *Refusal {
-	again := price.Source == SourceSpot // it changes
+	spot := price.Source == SourceSpot // it changes, and differs by zone
 	if l.PerHour > 0 && price.USD > l.PerHour {
-		return &Refusal{Kind: OverPrice, Code: codePerHour, Again: again,
+		return &Refusal{Kind: OverPrice, Code: codePerHour, Again: spot, Regional: !spot,
 			Reason: fmt.Sprintf("costs $%s an hour (%s), more than $%s", USD(price.USD), price.Source, USD(l.PerHour))}
 	}
 	if cost := price.USD * l.hours(); l.Build > 0 && cost > l.Build {
@@ -276,7 +276,7 @@ func (l Limits) Refuse(price Price) *Refusal {
 		if l.Starts > 1 {
 			times = fmt.Sprintf(" x %d starts", l.Starts)
 		}
-		return &Refusal{Kind: OverPrice, Code: codeBuild, Again: again,
+		return &Refusal{Kind: OverPrice, Code: codeBuild, Again: spot, Regional: !spot,
 			Reason: fmt.Sprintf("could cost $%s: $%s an hour (%s) x %s of max_build_time%s, more than $%s",
 				USD(cost), USD(price.USD), price.Source, l.Time, times, USD(l.Build))}
 	}
@@ -285,7 +285,7 @@ func (l Limits) Refuse(price Price) *Refusal {
 
 // Unknown is the refusal of a price that nobody knows.
 func (l Limits) Unknown(r Rung, why error) *Refusal {
-	return &Refusal{Kind: OverPrice, Code: codeUnknownPrice,
+	return &Refusal{Kind: OverPrice, Code: codeUnknownPrice, Regional: true,
 		Reason: fmt.Sprintf("its price is not known, so it may be more than the limit; give it, such as prices = { %q = USD_AN_HOUR }: %s", r.Type, why)}
 }
 

@@ -33,6 +33,8 @@ type Refusal struct {
 	Code   string // EC2's, or the option's that forbids it
 	Reason string // for people, one line
 	Again  bool   // time may help
+	// Regional says that the type and the market are refused in all places.
+	Regional bool
 }
 
 func (r Refusal) String() string { return fmt.Sprintf("%s: %s (%s)", r.Rung, r.Reason, r.Code) }
@@ -51,7 +53,7 @@ func refusalOf(rung Rung, err error) *Refusal {
 			r.Reason = "no reservation with room there now"
 		}
 	case ec2api.IsOverQuota(err):
-		r.Kind, r.Reason = OverQuota, "more than the account's quota"
+		r.Kind, r.Regional, r.Reason = OverQuota, true, "more than the account's quota"
 	case ec2api.IsNotOffered(err):
 		r.Kind, r.Reason = NotOffered, sentence(err)
 	case ec2api.IsPriceTooLow(err):
@@ -86,7 +88,7 @@ type RefusedError struct {
 // Error lists every rung, and what to do.
 func (e *RefusedError) Error() string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "no instance could be launched on any of %d rungs", len(e.Refusals))
+	fmt.Fprintf(&b, "no instance could be launched; refused were all %d combinations of type, market and place", len(e.Refusals))
 	if e.Walks > 1 {
 		fmt.Fprintf(&b, ", tried %d times in %s", e.Walks, e.Waited.Round(time.Second))
 	}
