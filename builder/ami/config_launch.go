@@ -240,7 +240,7 @@ func (c *Config) limits() launch.Limits {
 
 // launchRestarts is how often the build may launch anew.
 func (c *Config) launchRestarts() int {
-	if !c.LaunchConfig.restarts(c) {
+	if !c.restarts(c) {
 		return 0
 	}
 	return c.SpotRestarts

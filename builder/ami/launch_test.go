@@ -18,6 +18,9 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
@@ -69,7 +72,7 @@ func (l *launches) values(name string) []string {
 
 func newLaunches(t *testing.T) *launches {
 	l := &launches{world: newWorld(t)}
-	l.world.transport = l
+	l.transport = l
 	return l
 }
 
@@ -97,10 +100,12 @@ const noCapacity = "InsufficientInstanceCapacity"
 // With no capacity on the first k rungs the build succeeds on the next one,
 // after one call for each.
 func TestLaunchClimbs(t *testing.T) {
-	ladder := map[string]any{
-		"instance_types":     []string{"g4dn.xlarge", "g5.xlarge"},
-		"markets":            []string{"spot", "on-demand"},
-		"availability_zones": []string{"eu-central-1a", "eu-central-1b"},
+	ladder := func() map[string]any { // one each: Prepare renders it in place
+		return map[string]any{
+			"instance_types":     []string{"g4dn.xlarge", "g5.xlarge"},
+			"markets":            []string{"spot", "on-demand"},
+			"availability_zones": []string{"eu-central-1a", "eu-central-1b"},
+		}
 	}
 	var order []string
 	for _, kind := range []string{"g4dn.xlarge", "g5.xlarge"} {
@@ -117,7 +122,7 @@ func TestLaunchClimbs(t *testing.T) {
 			for nth := range k {
 				l.refuse(noCapacity, nth+1)
 			}
-			err := l.run(t, t.Context(), ladder)
+			err := l.run(t, t.Context(), ladder())
 			calls := min(k+1, len(order))
 			var tried []string
 			for i := range l.made {
@@ -301,6 +306,56 @@ func TestReservationParameters(t *testing.T) {
 		if err == nil {
 			t.Errorf("%v: launched outside of a reservation", config)
 		}
+	}
+}
+
+// The instance goes where there is a reservation with room, and only there.
+func TestReservations(t *testing.T) {
+	for _, test := range []struct {
+		name   string
+		match  ec2types.InstanceMatchCriteria // of the one reservation, for one g4dn.xlarge in eu-central-1b
+		config func(id string) map[string]any
+		calls  int
+		err    string
+	}{
+		{"an open one", ec2types.InstanceMatchCriteriaOpen, func(string) map[string]any {
+			return map[string]any{"markets": []string{"capacity-reservation"}, "availability_zones": []string{"eu-central-1a", "eu-central-1b"}}
+		}, 2, ""},
+		{"amazon-ebs's option alone", ec2types.InstanceMatchCriteriaTargeted, func(id string) map[string]any {
+			return map[string]any{"capacity_reservation_id": id, "availability_zone": "eu-central-1b"}
+		}, 1, ""},
+		{"one that wants to be named", ec2types.InstanceMatchCriteriaTargeted, func(string) map[string]any {
+			return map[string]any{"markets": []string{"capacity-reservation"}, "availability_zone": "eu-central-1b"}
+		}, 1, "no reservation with room there now (ReservationCapacityExceeded)"},
+		{"of another type", ec2types.InstanceMatchCriteriaOpen, func(string) map[string]any {
+			return map[string]any{"markets": []string{"capacity-reservation", "on-demand"}, "instance_type": "g5.xlarge", "availability_zone": "eu-central-1b"}
+		}, 2, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := newLaunches(t)
+			client := l.client("eu-central-1")
+			made, err := client.CreateCapacityReservation(t.Context(), &ec2.CreateCapacityReservationInput{
+				InstanceType: aws.String("g4dn.xlarge"), InstancePlatform: ec2types.CapacityReservationInstancePlatformLinuxUnix,
+				AvailabilityZone: aws.String("eu-central-1b"), InstanceCount: aws.Int32(1), InstanceMatchCriteria: test.match,
+			})
+			if err != nil {
+				t.Fatal(err)
+			}
+			id := aws.ToString(made.CapacityReservation.CapacityReservationId)
+			config := test.config(id)
+			config["skip_create_ami"] = true
+			_, err = l.build(t, t.Context(), config)
+			if len(l.made) != test.calls || test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
+				t.Errorf("%d launches, error %v, want %d, %q\n%s", len(l.made), err, test.calls, test.err, l.ui.String())
+			}
+			found, err := client.DescribeCapacityReservations(t.Context(), &ec2.DescribeCapacityReservationsInput{CapacityReservationIds: []string{id}})
+			if err != nil || aws.ToInt32(found.CapacityReservations[0].AvailableInstanceCount) != 1 {
+				t.Errorf("the reservation is still used: %v, %v", found, err)
+			}
+			if left := l.left(); len(left) != 1 {
+				t.Errorf("left besides the reservation: %v", left)
+			}
+		})
 	}
 }
 

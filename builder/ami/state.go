@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"time"
 
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
@@ -78,10 +77,6 @@ func (b *build) takesBack() bool { return !b.done && b.held == "" && !b.committe
 
 func buildOf(state multistep.StateBag) *build    { return state.Get(keyBuild).(*build) }
 func uiOf(state multistep.StateBag) packersdk.Ui { return state.Get(keyUI).(packersdk.Ui) }
-func instanceOf(state multistep.StateBag) (ec2types.Instance, bool) {
-	instance, ok := state.Get(keyInstance).(ec2types.Instance)
-	return instance, ok
-}
 
 // halt ends the build with an error that says what was being done.
 func halt(state multistep.StateBag, format string, args ...any) multistep.StepAction {

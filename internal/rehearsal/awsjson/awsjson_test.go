@@ -4,6 +4,7 @@
 package awsjson
 
 import (
+	"errors"
 	"maps"
 	"net/http"
 	"strings"
@@ -35,7 +36,8 @@ func TestRequest(t *testing.T) {
 			if action != "ListServiceQuotas" {
 				t.Errorf("action %q", action)
 			}
-			if known, _ := err.(*query.Error); test.code != "" && (known == nil || known.Code != test.code) || test.code == "" && err != nil {
+			known := new(query.Error)
+			if errors.As(err, &known); known.Code != test.code || test.code == "" && err != nil {
 				t.Fatalf("error %v, want code %q", err, test.code)
 			}
 			if !maps.Equal(p, test.want) {

@@ -42,6 +42,10 @@ var actions = map[string]action{
 	"DescribeInstanceTypeOfferings": {run: describeInstanceTypeOfferings},
 	"DescribeSpotPriceHistory":      {run: describeSpotPriceHistory},
 
+	"CreateCapacityReservation":    {run: createCapacityReservation, needs: []string{"InstanceType", "InstancePlatform", "AvailabilityZone", "InstanceCount"}},
+	"DescribeCapacityReservations": {run: describeCapacityReservations},
+	"CancelCapacityReservation":    {run: cancelCapacityReservation, needs: []string{"CapacityReservationId"}},
+
 	"RunInstances":                  {run: runInstances, needs: []string{"MinCount", "MaxCount"}},
 	"DescribeInstances":             {run: describeInstances},
 	"DescribeInstanceStatus":        {run: describeInstanceStatus},

@@ -15,6 +15,7 @@ import (
 type instanceT struct {
 	Architecture  string             `xml:"architecture"`
 	Devices       query.Set[*device] `xml:"blockDeviceMapping"`
+	CapacityID    string             `xml:"capacityReservationId,omitempty"`
 	ClientToken   string             `xml:"clientToken,omitempty"`
 	EbsOptimized  bool               `xml:"ebsOptimized"`
 	EnaSupport    bool               `xml:"enaSupport"`
@@ -52,6 +53,7 @@ type instanceT struct {
 	PublicIP      string             `xml:"ipAddress,omitempty"`
 
 	reservation string
+	reserved    *capacityT // whose room it takes, nil for none
 	born        time.Time
 	address     string
 	public      bool

@@ -69,6 +69,9 @@ func (s *Service) Inventory() map[string][]Resource {
 		for _, v := range r.templates.all() {
 			list = append(list, Resource{Kind: "launch-template", ID: v.TemplateID, Name: v.Name, Tags: v.Tags.asMap()})
 		}
+		for _, v := range r.reservations.all() {
+			list = append(list, Resource{Kind: "capacity-reservation", ID: v.ID, State: v.State, Tags: v.Tags.asMap()})
+		}
 		if len(list) > 0 {
 			out[name] = list
 		}

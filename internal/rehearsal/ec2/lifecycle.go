@@ -44,6 +44,10 @@ func (s *Service) settleInstance(r *region, i *instanceT, now time.Time) {
 // finish makes an instance terminated, with the volumes that end with it.
 func (s *Service) finish(r *region, i *instanceT, now time.Time) {
 	i.State, i.endedAt, i.turn = terminated, now, nil
+	if i.reserved != nil {
+		i.reserved.Available++
+		i.reserved = nil
+	}
 	for _, d := range i.Devices.Items {
 		v, ok := r.volumes.get(d.Ebs.VolumeID)
 		switch {

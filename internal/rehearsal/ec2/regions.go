@@ -60,15 +60,16 @@ type region struct {
 	vpc     *vpc
 	subnets table[*subnet]
 
-	images    table[*image]
-	instances table[*instanceT]
-	snapshots table[*snapshotT]
-	volumes   table[*volume]
-	keys      table[*keyPair] // by name
-	groups    table[*group]
-	templates table[*launchTemplate]
-	fleets    table[*fleet]
-	gone      map[string]bool // ids of deregistered images
+	images       table[*image]
+	instances    table[*instanceT]
+	snapshots    table[*snapshotT]
+	volumes      table[*volume]
+	keys         table[*keyPair] // by name
+	groups       table[*group]
+	templates    table[*launchTemplate]
+	fleets       table[*fleet]
+	reservations table[*capacityT]
+	gone         map[string]bool // ids of deregistered images
 
 	tokens map[string]*remembered // by action and client token
 }

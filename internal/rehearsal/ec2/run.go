@@ -138,8 +138,11 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 	if t := market.Get("MarketType"); t != "" && t != "spot" && t != "capacity-block" {
 		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter MarketType is invalid.", t)
 	}
-	if err := reserved(p.Sub("CapacityReservationSpecification")); err != nil {
-		return nil, err
+	var room *capacityT
+	if market.Get("MarketType") == "" {
+		if room, err = c.reserve(p.Sub("CapacityReservationSpecification"), kind, net.Zone); err != nil {
+			return nil, err
+		}
 	}
 	if err := c.afford(market, kind, net); err != nil {
 		return nil, err
@@ -190,23 +193,15 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 			v.Tags = volumeTags.clone()
 			i.attach(v, d.name, d.onEnd, c.now)
 		}
+		if room != nil {
+			room.Available--
+			i.reserved, i.CapacityID = room, room.ID
+		}
 		c.r.instances.put(i.InstanceID, i)
 		i.turn = &turn{running, c.now.Add(c.s.cfg.Pace.Running), c.s.launchMachine(c.r, i, authorized, userData)}
 		made = append(made, i)
 	}
 	return made, nil
-}
-
-// reserved refuses a launch that wants a capacity reservation: the account has
-// none.
-func reserved(p query.Params) error {
-	switch {
-	case p.Has("CapacityReservationTarget.CapacityReservationId"):
-		return query.Errorf("InvalidCapacityReservationId.NotFound", "The Capacity Reservation ID '%s' does not exist", p.Get("CapacityReservationTarget.CapacityReservationId"))
-	case p.Has("CapacityReservationTarget"), p.Get("CapacityReservationPreference") == "capacity-reservations-only":
-		return query.Errorf("ReservationCapacityExceeded", "The requested reservation does not have sufficient compatible and available capacity for this request.")
-	}
-	return nil
 }
 
 func afterSlash(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
