@@ -427,16 +427,19 @@ func TestReclaim(t *testing.T) {
 		name     string
 		config   map[string]any
 		reclaims int  // how many instances EC2 takes back
-		hangs    bool // the provisioner notices nothing
+		hangs    bool // the provisioner notices nothing, and waits
+		silent   bool // it notices nothing, and has done its work
 		launches int
 		err      []string
 	}{
-		{"the script fails", nil, 1, false, 1, []string{"EC2 has taken back the spot instance i-", "g4dn.xlarge in eu-central-1", "spot_restarts = 1"}},
-		{"the connection is dead", nil, 1, true, 1, []string{"EC2 has taken back the spot instance i-"}},
-		{"launched anew", map[string]any{"spot_restarts": 1}, 1, false, 2, nil},
-		{"launched anew from a dead connection", map[string]any{"spot_restarts": 1}, 1, true, 2, nil},
-		{"as often as was asked", map[string]any{"spot_restarts": 2}, 3, false, 3, []string{"EC2 has taken back"}},
-		{"not for a script that fails by itself", map[string]any{"spot_restarts": 2}, 0, false, 1, []string{failed.Error()}},
+		{"the script fails", nil, 1, false, false, 1, []string{"EC2 has taken back the spot instance i-", "g4dn.xlarge in eu-central-1", "spot_restarts = 1"}},
+		{"the connection is dead", nil, 1, true, false, 1, []string{"EC2 has taken back the spot instance i-"}},
+		{"noticed when the image is made", map[string]any{"skip_create_ami": false}, 1, false, true, 1, []string{"EC2 has taken back the spot instance i-"}},
+		{"launched anew", map[string]any{"spot_restarts": 1}, 1, false, false, 2, nil},
+		{"launched anew from a dead connection", map[string]any{"spot_restarts": 1}, 1, true, false, 2, nil},
+		{"launched anew although nothing failed", map[string]any{"spot_restarts": 1}, 1, false, true, 2, nil},
+		{"as often as was asked", map[string]any{"spot_restarts": 2}, 3, false, false, 3, []string{"EC2 has taken back"}},
+		{"not for a script that fails by itself", map[string]any{"spot_restarts": 2}, 0, false, false, 1, []string{failed.Error()}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -452,6 +455,9 @@ func TestReclaim(t *testing.T) {
 				}
 				if test.hangs {
 					<-ctx.Done()
+				}
+				if test.silent {
+					return nil
 				}
 				return failed
 			}}

@@ -138,6 +138,11 @@ func (s *stepAnew) runOnce(ctx context.Context, state multistep.StateBag) multis
 			return action
 		}
 	}
+	if b := buildOf(state); b.runsOnSpot() { // a step may have heard nothing of it
+		if b.lookForLoss(ctx); b.lost != nil {
+			return halt(state, "%w", b.lost)
+		}
+	}
 	return multistep.ActionContinue
 }
 
