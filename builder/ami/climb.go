@@ -45,7 +45,7 @@ func (b *build) climb(ctx context.Context, client *ec2.Client, state multistep.S
 				log.Printf("[INFO] the spot price of %s is not known: %s", rung, err)
 				return nil
 			}
-			return limits.Unknown(rung, ec2api.Plain(err))
+			return limits.Unknown(ec2api.Plain(err))
 		}
 	}
 	ui.Sayf("Launching one %s%s...", rungs[0].Type, b.alternatives(rungs))
@@ -112,25 +112,35 @@ func (b *build) alternatives(rungs []launch.Rung) string {
 }
 
 // priceTimeout bounds the question of what the instance costs, which the build
-// does without an answer to.
+// does without an answer to. It takes less than an instance to boot.
 const priceTimeout = 5 * time.Second
 
-// notePrice puts the price of the rung that was taken into the report, and
-// returns it for the line that says so; empty where nobody knows it.
-func (b *build) notePrice(ctx context.Context, rung launch.Rung) string {
+// askPrice asks what the rung that was taken costs, while the instance boots.
+// note ends that, puts the answer into the report, and says it; nobody may
+// know it.
+func (b *build) askPrice(ctx context.Context, rung launch.Rung) (note func(say func(string, ...any))) {
 	ctx, cancel := context.WithTimeout(ctx, priceTimeout)
-	defer cancel()
 	rung.Place.Zone = b.report.Zone
-	price, err := b.prices.Of(ctx, rung)
-	if err != nil {
-		log.Printf("[INFO] the price of %s is not known: %s", rung, err)
-		return ""
+	var price launch.Price
+	var err error
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		price, err = b.prices.Of(ctx, rung)
+	}()
+	return func(say func(string, ...any)) {
+		<-done
+		cancel()
+		if err != nil {
+			log.Printf("[INFO] the price of %s is not known: %s", rung, err)
+			return
+		}
+		if b.config.Rehearsal && price.Source != launch.SourceUser {
+			price.Source += ", simulated"
+		}
+		b.report.PricePerHourUSD, b.report.PriceSource = price.USD, price.Source
+		say("%s costs $%s an hour (%s)", b.report.InstanceID, launch.USD(price.USD), price.Source)
 	}
-	if b.config.Rehearsal && price.Source != launch.SourceUser {
-		price.Source += ", simulated"
-	}
-	b.report.PricePerHourUSD, b.report.PriceSource = price.USD, price.Source
-	return fmt.Sprintf(", $%s an hour (%s)", launch.USD(price.USD), price.Source)
 }
 
 // priceList knows what instances cost in the build's region.

@@ -53,7 +53,8 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	state.Put(keyInstanceID, id) // for provisioners, as build.ID
 	state.Put(keySubnet, aws.ToString(instance.SubnetId))
 	state.Put(keyZone, b.report.Zone)
-	ui.Sayf("Instance %s is starting: %s, %s, %s%s", id, b.report.InstanceType, rung.Market, b.report.Zone, b.notePrice(ctx, rung))
+	ui.Sayf("Instance %s is starting: %s, %s, %s", id, b.report.InstanceType, rung.Market, b.report.Zone)
+	notePrice := b.askPrice(ctx, rung)
 
 	err = b.wait.Until(ctx, id+" to run", func(ctx context.Context) (bool, error) {
 		found, err := describeInstance(ctx, client, id)
@@ -74,6 +75,7 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 			return false, fmt.Errorf("it is %s: %s", found.State.Name, why)
 		}
 	})
+	notePrice(ui.Sayf)
 	if err != nil {
 		return halt(state, "launching: %w", err)
 	}

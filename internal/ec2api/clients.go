@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
 )
@@ -59,7 +60,10 @@ func (c *Clients) Pricing() *pricing.Client {
 	if c.endpoint != "" && c.base.BaseEndpoint == nil {
 		return nil
 	}
-	return pricing.NewFromConfig(c.base, func(o *pricing.Options) { o.Region = priceList })
+	return pricing.NewFromConfig(c.base, func(o *pricing.Options) {
+		o.Region = priceList
+		o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), 2) // a build can do without it
+	})
 }
 
 // NoLaunchRetries makes a call give up at once on an answer that repeating the

@@ -127,7 +127,7 @@ func (l Ladder) Climb(ctx context.Context, try func(context.Context, Rung) error
 					regional[everywhere] = refusal
 				}
 			} else {
-				refusal = &Refusal{Rung: rung, Kind: refusal.Kind, Code: refusal.Code, Reason: "as above, which holds for all zones", Again: refusal.Again}
+				refusal = &Refusal{Rung: rung, Kind: refusal.Kind, Code: refusal.Code, Again: refusal.Again}
 			}
 			last[i] = refusal
 			if refusal.Again {

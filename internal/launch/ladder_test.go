@@ -91,7 +91,7 @@ func TestClimb(t *testing.T) {
 		{"no capacity: walked again until it passes", none + " " + none + " " + none + " " + none + " " + none + " -", time.Hour, "012301", 1, nil, time.Minute, 5},
 		{"the time has an end", none, 150 * time.Second, "0123" + "0123" + "0123" + "0123", -1, []string{"tried 4 times in 2m30s", "raise capacity_timeout"}, 150 * time.Second, 5},
 		{"a short time is one pause", none, 10 * time.Second, "0123" + "0123", -1, nil, 10 * time.Second, 5},
-		{"a quota is not walked again", quota, time.Hour, "02", -1, []string{"L-3819A6DF", "L-DB2E81BA", "as above"}, 0, 2},
+		{"a quota is not walked again", quota, time.Hour, "02", -1, []string{"L-3819A6DF", "L-DB2E81BA", "g4dn.xlarge, on-demand, everywhere: more than"}, 0, 2},
 		{"nor what is not offered", elsewhere, time.Hour, "0123", -1, []string{"describe-instance-type-offerings"}, 0, 4},
 		{"only what time may help is walked again", elsewhere + " " + none + " " + quota + " " + none + " -", time.Hour, "012" + "11", 1, nil, 2 * time.Minute, 4},
 	} {

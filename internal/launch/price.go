@@ -185,7 +185,7 @@ func (p *Prices) Zones(ctx context.Context, instanceType string) (map[string]flo
 		for _, s := range out.SpotPriceHistory {
 			zone, when := aws.ToString(s.AvailabilityZone), aws.ToTime(s.Timestamp)
 			usd, err := strconv.ParseFloat(aws.ToString(s.SpotPrice), 64)
-			if _, known := latest[zone]; err == nil && (!known || when.After(latest[zone])) {
+			if _, known := latest[zone]; err == nil && usd > 0 && (!known || when.After(latest[zone])) {
 				a.zones[zone], latest[zone] = usd, when
 			}
 		}
@@ -284,9 +284,9 @@ func (l Limits) Refuse(price Price) *Refusal {
 }
 
 // Unknown is the refusal of a price that nobody knows.
-func (l Limits) Unknown(r Rung, why error) *Refusal {
+func (l Limits) Unknown(why error) *Refusal {
 	return &Refusal{Kind: OverPrice, Code: codeUnknownPrice, Regional: true,
-		Reason: fmt.Sprintf("its price is not known, so it may be more than the limit; give it, such as prices = { %q = USD_AN_HOUR }: %s", r.Type, why)}
+		Reason: fmt.Sprintf("nobody knows whether its price is within the limit: %s", why)}
 }
 
 // hours are those that are paid for at most.

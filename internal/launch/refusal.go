@@ -31,13 +31,19 @@ type Refusal struct {
 	Rung   Rung
 	Kind   Kind
 	Code   string // EC2's, or the option's that forbids it
-	Reason string // for people, one line
+	Reason string // for people, one line; empty where a Regional one before it says it
 	Again  bool   // time may help
 	// Regional says that the type and the market are refused in all places.
 	Regional bool
 }
 
-func (r Refusal) String() string { return fmt.Sprintf("%s: %s (%s)", r.Rung, r.Reason, r.Code) }
+func (r Refusal) String() string {
+	where := r.Rung.String()
+	if r.Regional {
+		where = fmt.Sprintf("%s, %s, everywhere", r.Rung.Type, r.Rung.Market)
+	}
+	return fmt.Sprintf("%s: %s (%s)", where, r.Reason, r.Code)
+}
 
 // refusalOf says why EC2 refused a rung; nil where its error is none that the
 // next rung may not have.
@@ -94,7 +100,9 @@ func (e *RefusedError) Error() string {
 	}
 	b.WriteString(":")
 	for _, r := range e.Refusals {
-		fmt.Fprintf(&b, "\n  %s", r)
+		if r.Reason != "" {
+			fmt.Fprintf(&b, "\n  %s", r)
+		}
 	}
 	b.WriteString("\nWhat to do:")
 	for _, line := range e.advice() {
@@ -142,19 +150,15 @@ func (e *RefusedError) advice() []string {
 			add("not offered: %s in %s; aws ec2 describe-instance-type-offerings --location-type availability-zone --filters Name=instance-type,Values=%s --region %s says where it is",
 				strings.Join(types[NotOffered], ", "), strings.Join(zones[NotOffered], ", "), strings.Join(types[NotOffered], ","), e.Region)
 		case OverPrice:
-			add("price: raise %s, or name less expensive instance_types or markets", r.remedy())
+			switch r.Code {
+			case codeUnknownPrice:
+				add("price: give it, such as prices = { %q = USD_AN_HOUR }, or allow pricing:GetProducts", r.Rung.Type)
+			case codePerHour, codeBuild:
+				add("price: raise %s, or name less expensive instance_types or markets", r.Code)
+			default:
+				add("price: raise spot_price or the limit (max_price_per_hour, max_build_cost), or name other instance_types or markets")
+			}
 		}
 	}
 	return lines
-}
-
-// remedy is the option that forbids the price.
-func (r Refusal) remedy() string {
-	switch r.Code {
-	case codeUnknownPrice:
-		return "nothing, but give the price in prices"
-	case codePerHour, codeBuild:
-		return r.Code
-	}
-	return "spot_price or max_price_per_hour"
 }
