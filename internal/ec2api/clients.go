@@ -10,7 +10,6 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
 )
@@ -61,8 +60,7 @@ func (c *Clients) Pricing() *pricing.Client {
 		return nil
 	}
 	return pricing.NewFromConfig(c.base, func(o *pricing.Options) {
-		o.Region = priceList
-		o.Retryer = retry.AddWithMaxAttempts(retry.NewStandard(), 2) // a build can do without it
+		o.Region, o.RetryMaxAttempts = priceList, 2 // a build can do without it
 	})
 }
 
