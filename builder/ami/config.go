@@ -35,6 +35,7 @@ type Config struct {
 	LaunchConfig           `mapstructure:",squash"`
 	LifetimeConfig         `mapstructure:",squash"`
 	DistributionConfig     `mapstructure:",squash"`
+	UnsupportedConfig      `mapstructure:",squash"`
 
 	// The URL that every EC2 call of every region goes to, for AWS
 	// look-alikes. The environment variables `AWS_ENDPOINT_URL` and
@@ -102,7 +103,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 		Interpolate:        true,
 		InterpolateContext: &c.ctx,
 		InterpolateFilter: &interpolate.RenderFilter{Exclude: []string{
-			"ami_description", "run_tags", "run_tag", "run_volume_tags", "run_volume_tag",
+			"ami_description", "fleet_tags", "fleet_tag", "run_tags", "run_tag", "run_volume_tags", "run_volume_tag",
 			"spot_tags", "spot_tag", "snapshot_tags", "snapshot_tag", "tags", "tag",
 		}},
 	}, raws...)
@@ -118,7 +119,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	var warnings []string
 	for _, prepare := range []func(*Config) ([]string, []error){
 		// Before amazon-ebs's own, which fill in defaults of theirs.
-		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.DistributionConfig.prepare,
+		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.DistributionConfig.prepare, c.UnsupportedConfig.prepare,
 	} {
 		said, found := prepare(c)
 		warnings, errs = append(warnings, said...), packersdk.MultiErrorAppend(errs, found...)
@@ -271,10 +272,6 @@ func (c *Config) checkUnsupported() []error {
 	if c.IsSpotInstance() && (c.AMIENASupport.True() || c.AMISriovNetSupport) {
 		errs = append(errs, fmt.Errorf("ena_support, sriov_support: a spot instance cannot be modified; "+
 			"leave them out, and take a source image that has them"))
-	}
-	if c.Comm.Type == "winrm" {
-		errs = append(errs, fmt.Errorf("communicator: %q is not supported: a mining image runs Linux; "+
-			"expected \"ssh\" or \"none\"", c.Comm.Type))
 	}
 	return errs
 }

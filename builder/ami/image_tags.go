@@ -16,7 +16,6 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
-	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
@@ -80,15 +79,14 @@ func (c *Config) renderTags(state multistep.StateBag, region string, texts map[s
 	return tagMap(rendered), nil
 }
 
-// description is ami_description with the build's template data.
-func (c *Config) description(state multistep.StateBag) (string, error) {
-	ictx := c.ctx
-	ictx.Data, _ = state.Get(keyGeneratedData).(map[string]any)
-	text, err := interpolate.Render(c.AMIDescription, &ictx)
+// description is ami_description with the template data that tags have too.
+func (c *Config) description(state multistep.StateBag, region string) (string, error) {
+	const key = "ami_description"
+	rendered, err := c.renderTags(state, region, map[string]string{key: c.AMIDescription})
 	if err != nil {
 		return "", fmt.Errorf("rendering ami_description: %w", err)
 	}
-	return text, nil
+	return rendered[key], nil
 }
 
 // knownTags are what the build found out about its image. A resumed build and a

@@ -41,7 +41,7 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 	if err != nil {
 		return halt(state, "creating the image: %w", err)
 	}
-	description, err := b.config.description(state)
+	description, err := b.config.description(state, b.clients.Region())
 	if err != nil {
 		return halt(state, "creating the image: %w", err)
 	}

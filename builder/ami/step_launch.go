@@ -19,6 +19,7 @@ import (
 	"github.com/aws/smithy-go"
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	packerconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
@@ -79,7 +80,25 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	if err != nil {
 		return halt(state, "launching: %w", err)
 	}
+	if b.config.PackerDebug {
+		sayAddresses(ui, state.Get(keyInstance).(ec2types.Instance))
+	}
 	return multistep.ActionContinue
+}
+
+// sayAddresses says where somebody who debugs can log in, with the key that
+// StepKeyPair has saved.
+func sayAddresses(ui packersdk.Ui, instance ec2types.Instance) {
+	for _, address := range []struct {
+		what  string
+		value *string
+	}{
+		{"Public DNS", instance.PublicDnsName}, {"Public IP", instance.PublicIpAddress}, {"Private IP", instance.PrivateIpAddress},
+	} {
+		if value := aws.ToString(address.value); value != "" {
+			ui.Sayf("%s: %s", address.what, value)
+		}
+	}
 }
 
 // runInstances launches, and records the instance in the ledger. The call is
@@ -180,13 +199,8 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string, rung
 		EbsOptimized:                      aws.Bool(c.EbsOptimized),
 		InstanceInitiatedShutdownBehavior: ec2types.ShutdownBehavior(c.InstanceInitiatedShutdownBehavior),
 		Placement:                         c.placement(rung.Place),
-		MetadataOptions: &ec2types.InstanceMetadataOptionsRequest{
-			HttpEndpoint:            ec2types.InstanceMetadataEndpointState(c.Metadata.HttpEndpoint),
-			HttpTokens:              ec2types.HttpTokensState(c.Metadata.HttpTokens),
-			HttpPutResponseHopLimit: aws.Int32(c.Metadata.HttpPutResponseHopLimit),
-			InstanceMetadataTags:    ec2types.InstanceMetadataTagsState(c.Metadata.InstanceMetadataTags),
-		},
-		CapacityReservationSpecification: c.capacityReservation(rung.Market),
+		MetadataOptions:                   c.metadataOptions(),
+		CapacityReservationSpecification:  c.capacityReservation(rung.Market),
 	}
 	if userData := buildOf(state).userData; userData != "" {
 		input.UserData = aws.String(userData)
@@ -220,6 +234,21 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string, rung
 	var err error
 	input.TagSpecifications, err = c.runTagSpecifications(state, region, rung.Market)
 	return input, err
+}
+
+// metadataOptions are those of the instance. EC2 takes no others where the
+// metadata service is off.
+func (c *Config) metadataOptions() *ec2types.InstanceMetadataOptionsRequest {
+	endpoint := ec2types.InstanceMetadataEndpointState(c.Metadata.HttpEndpoint)
+	if endpoint == ec2types.InstanceMetadataEndpointStateDisabled {
+		return &ec2types.InstanceMetadataOptionsRequest{HttpEndpoint: endpoint}
+	}
+	return &ec2types.InstanceMetadataOptionsRequest{
+		HttpEndpoint:            endpoint,
+		HttpTokens:              ec2types.HttpTokensState(c.Metadata.HttpTokens),
+		HttpPutResponseHopLimit: aws.Int32(c.Metadata.HttpPutResponseHopLimit),
+		InstanceMetadataTags:    ec2types.InstanceMetadataTagsState(c.Metadata.InstanceMetadataTags),
+	}
 }
 
 func (c *Config) tenancy() ec2types.Tenancy {
