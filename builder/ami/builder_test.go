@@ -154,7 +154,7 @@ func (w *world) awsConfig(transport http.RoundTripper) aws.Config {
 
 // client is a user's, apart from any build.
 func (w *world) client(region string) *ec2.Client {
-	return ec2api.New(w.awsConfig(w), "").EC2(region)
+	return ec2.NewFromConfig(w.awsConfig(w), func(o *ec2.Options) { o.Region = region })
 }
 
 // left lists what exists, "region kind id" each; a key pair goes by its name.

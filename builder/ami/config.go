@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 	"github.com/hashicorp/packer-plugin-sdk/uuid"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
@@ -28,14 +29,14 @@ import (
 // Config is what a `source "ethminer-ami"` block may hold: the options of
 // amazon-ebs, spelled the same, and our own.
 type Config struct {
-	common.PackerConfig    `mapstructure:",squash"`
-	awscommon.AccessConfig `mapstructure:",squash"`
-	awscommon.AMIConfig    `mapstructure:",squash"`
-	awscommon.RunConfig    `mapstructure:",squash"`
-	LaunchConfig           `mapstructure:",squash"`
-	LifetimeConfig         `mapstructure:",squash"`
-	DistributionConfig     `mapstructure:",squash"`
-	UnsupportedConfig      `mapstructure:",squash"`
+	common.PackerConfig `mapstructure:",squash"`
+	ec2api.AccessConfig `mapstructure:",squash"`
+	ec2api.AMIConfig    `mapstructure:",squash"`
+	awscommon.RunConfig `mapstructure:",squash"`
+	LaunchConfig        `mapstructure:",squash"`
+	LifetimeConfig      `mapstructure:",squash"`
+	DistributionConfig  `mapstructure:",squash"`
+	UnsupportedConfig   `mapstructure:",squash"`
 
 	// The URL that every EC2 call of every region goes to, for AWS
 	// look-alikes. The environment variables `AWS_ENDPOINT_URL` and
@@ -128,8 +129,8 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	errs = packersdk.MultiErrorAppend(errs, c.checkRehearsal()...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkUnsupported()...)
 	errs = packersdk.MultiErrorAppend(errs, c.VolumeRunTag.CopyOn(&c.VolumeRunTags)...)
-	errs = packersdk.MultiErrorAppend(errs, c.AccessConfig.Prepare(&c.PackerConfig)...)
-	errs = packersdk.MultiErrorAppend(errs, c.AMIConfig.Prepare(&c.AccessConfig, &c.ctx)...)
+	errs = packersdk.MultiErrorAppend(errs, ec2api.Access(&c.AccessConfig).Prepare(&c.PackerConfig)...)
+	errs = packersdk.MultiErrorAppend(errs, ec2api.AMI(&c.AMIConfig).Prepare(ec2api.Access(&c.AccessConfig), &c.ctx)...)
 	errs = packersdk.MultiErrorAppend(errs, c.AMIMappings.Prepare(&c.ctx)...)
 	errs = packersdk.MultiErrorAppend(errs, c.LaunchMappings.Prepare(&c.ctx)...)
 	errs = packersdk.MultiErrorAppend(errs, c.RunConfig.Prepare(&c.ctx)...)

@@ -24,7 +24,7 @@ func (c *Config) connect(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients,
 	if c.Rehearsal {
 		return c.connectRehearsal(ctx, ui)
 	}
-	base, err := c.Config(ctx)
+	base, err := ec2api.Access(&c.AccessConfig).Config(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("loading AWS credentials: %w", err)
 	}

@@ -103,7 +103,7 @@ func sayAddresses(ui packersdk.Ui, instance ec2types.Instance) {
 
 // runInstances launches, and records the instance in the ledger. The call is
 // not cut off by a cancel: the id of what it had started would be lost.
-func (b *build) runInstances(ctx context.Context, client *ec2.Client, input *ec2.RunInstancesInput) (ec2types.Instance, error) {
+func (b *build) runInstances(ctx context.Context, client *ec2api.EC2, input *ec2.RunInstancesInput) (ec2types.Instance, error) {
 	deadline := time.Now().Add(profilePatience)
 	for {
 		var instance ec2types.Instance

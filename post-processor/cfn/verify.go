@@ -69,7 +69,7 @@ func (p *PostProcessor) clients(ctx context.Context, source packersdk.Artifact, 
 			return ec2api.New(session.AWSConfig(region), "").EC2(region), nil
 		}, nil
 	}
-	access := &p.config.AccessConfig
+	access := ec2api.Access(&p.config.AccessConfig)
 	if errs := access.Prepare(&p.config.PackerConfig); len(errs) > 0 {
 		return nil, errs[0]
 	}
