@@ -252,6 +252,17 @@ func TestAccessOptions(t *testing.T) {
 			}
 		}
 	})
+	t.Run("skip_metadata_api_check", func(t *testing.T) {
+		for skip, disabled := range map[bool]string{true: "true", false: "false"} {
+			c := newCloud(t)
+			if err := c.ask(t, keys(map[string]any{"skip_metadata_api_check": skip})); err != nil {
+				t.Fatal(err)
+			}
+			if got := os.Getenv("AWS_EC2_METADATA_DISABLED"); got != disabled { // where packer-plugin-amazon tells the SDK
+				t.Errorf("skip_metadata_api_check = %v: the metadata service is disabled = %q, want %q", skip, got, disabled)
+			}
+		}
+	})
 	t.Run("decode_authorization_messages", func(t *testing.T) {
 		for decode, want := range map[bool]string{false: "Encoded authorization failure message: abc-DEF_1", true: "Authorization failure message: explicit deny by policy p"} {
 			c := newCloud(t)

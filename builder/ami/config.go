@@ -128,6 +128,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	errs = packersdk.MultiErrorAppend(errs, c.checkRegions(emptyRegions)...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkRehearsal()...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkUnsupported()...)
+	errs = packersdk.MultiErrorAppend(errs, c.checkDeprecation(time.Now())...)
 	errs = packersdk.MultiErrorAppend(errs, c.VolumeRunTag.CopyOn(&c.VolumeRunTags)...)
 	errs = packersdk.MultiErrorAppend(errs, ec2api.Access(&c.AccessConfig).Prepare(&c.PackerConfig)...)
 	errs = packersdk.MultiErrorAppend(errs, ec2api.AMI(&c.AMIConfig).Prepare(ec2api.Access(&c.AccessConfig), &c.ctx)...)
@@ -267,12 +268,29 @@ func (c *Config) rehearsalOptions() rehearsal.Options {
 	}
 }
 
+// latestDeprecation is how far ahead EC2 lets an image be deprecated, in years
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html).
+const latestDeprecation = 10
+
+// checkDeprecation says what EC2 would refuse once the image is made.
+func (c *Config) checkDeprecation(now time.Time) []error {
+	if at := c.deprecateAt(); !at.IsZero() && (at.Before(now) || at.After(now.AddDate(latestDeprecation, 0, 0))) {
+		return []error{fmt.Errorf("deprecate_at: %q; expected a time that is to come, in %d years at most, such as %q",
+			c.DeprecationTime, latestDeprecation, now.AddDate(0, 6, 0).UTC().Format(time.RFC3339))}
+	}
+	return nil
+}
+
 // checkUnsupported refuses options that would otherwise be ignored silently.
 func (c *Config) checkUnsupported() []error {
 	var errs []error
 	if c.IsSpotInstance() && (c.AMIENASupport.True() || c.AMISriovNetSupport) {
 		errs = append(errs, fmt.Errorf("ena_support, sriov_support: a spot instance cannot be modified; "+
 			"leave them out, and take a source image that has them"))
+	}
+	if c.MFACode != "" && c.MFACode != unknownValue {
+		errs = append(errs, fmt.Errorf("mfa_code: AWS takes it with the device's serial number only, which no option gives; "+
+			"take temporary credentials (aws sts get-session-token --serial-number ... --token-code ...) as access_key, secret_key and token"))
 	}
 	return errs
 }

@@ -336,7 +336,7 @@ func (c *Config) join(input *ec2.RunInstancesInput, place launch.Place, state mu
 }
 
 func (c *Config) runTagSpecifications(state multistep.StateBag, region string, market launch.Market) ([]ec2types.TagSpecification, error) {
-	run, volume, spot := map[string]string{"Name": "Packer Builder"}, map[string]string{}, map[string]string{}
+	run, volume, spot := map[string]string{}, map[string]string{}, map[string]string{}
 	maps.Copy(run, c.RunTags)
 	maps.Copy(volume, c.VolumeRunTags)
 	maps.Copy(spot, c.SpotTags)
