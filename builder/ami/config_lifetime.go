@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -61,6 +62,9 @@ func (o *LifetimeConfig) prepare(c *Config) (warnings []string, errs []error) {
 	}
 	o.MaxBuildTime = d
 	_, unarmed, err := c.userData()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // amazon-ebs's own check says so
+	}
 	if err != nil {
 		return nil, []error{err}
 	}
