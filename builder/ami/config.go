@@ -111,6 +111,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
+	c.fillUnknown()
 	emptyRegions := c.AMIRegions != nil && len(c.AMIRegions) == 0
 	if err := c.setDefaults(); err != nil {
 		return nil, err

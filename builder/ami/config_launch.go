@@ -72,8 +72,6 @@ type LaunchConfig struct {
 const (
 	lowestPrice = "lowest-price" // of spot_allocation_strategy
 	spotAuto    = "auto"         // of spot_price
-	// unknownValue is what Packer passes for a value that it knows later.
-	unknownValue = "<unknown>"
 )
 
 // chooseTypes brings the three options for types together: InstanceTypes has

@@ -57,6 +57,9 @@ func (o *LifetimeConfig) prepare(c *Config) (warnings []string, errs []error) {
 		o.RawMaxBuildTime = defaultMaxBuildTime.String()
 	}
 	d, err := time.ParseDuration(o.RawMaxBuildTime)
+	if o.RawMaxBuildTime == unknownValue {
+		d, err = defaultMaxBuildTime, nil
+	}
 	if err != nil || d != 0 && (d < leastMaxBuildTime || d > mostMaxBuildTime) {
 		return nil, []error{fmt.Errorf("max_build_time: %q; expected a duration such as \"90m\", from \"5m\" to \"168h\", or \"0\" to switch it off", o.RawMaxBuildTime)}
 	}
