@@ -18,6 +18,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
 // listing writes down every call of a build, and answers for IAM, which the
@@ -250,21 +252,60 @@ func TestOptionsThatNameWhatExists(t *testing.T) {
 	}
 }
 
-// With -debug the instance's addresses are said, and its key is saved.
-func TestDebugSaysWhereToLogIn(t *testing.T) {
+// With -debug each step waits, the instance's addresses are said, and its key is
+// saved.
+func TestDebug(t *testing.T) {
 	t.Chdir(t.TempDir())
 	w := newWorld(t)
 	_, err := w.build(t, t.Context(), map[string]any{"packer_debug": true, "packer_build_name": "x", "skip_create_ami": true})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, w.ui.String())
 	}
-	for _, want := range []string{"Private IP: ", "Public IP: "} {
+	for _, want := range []string{"Private IP: ", "Public IP: ", "ec2_x.pem", "Pausing after run of step 'StepKeyPair'", "Pausing after run of step 'stepLaunch'", "Pausing before cleanup of step 'stepLaunch'"} {
 		if !strings.Contains(w.ui.String(), want) {
 			t.Errorf("-debug does not say %q:\n%s", want, w.ui.String())
 		}
 	}
-	if !strings.Contains(w.ui.String(), "ec2_x.pem") {
-		t.Errorf("-debug does not save the key:\n%s", w.ui.String())
+	if left := w.left(); len(left) > 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// With -on-error the build does what it is told when a step fails.
+func TestOnError(t *testing.T) {
+	for _, test := range []struct {
+		onError string
+		answers []string
+		ok      bool
+		kinds   string // what is there afterwards in the build's region
+	}{
+		{"cleanup", nil, false, ""},
+		{"ask", []string{"c"}, false, ""},
+		{"ask", []string{"a"}, false, "instance key-pair security-group volume"},
+		{"ask", []string{"r"}, true, "image snapshot"},
+		{"abort", nil, false, "instance key-pair security-group volume"},
+		{"run-cleanup-provisioner", nil, false, "instance key-pair security-group volume"},
+	} {
+		t.Run(test.onError+strings.Join(test.answers, ""), func(t *testing.T) {
+			w := newWorld(t)
+			w.answers = test.answers
+			w.aws.AddFault(rehearsal.Fault{Action: "CreateImage", Nth: 1, Code: "InvalidParameterValue"})
+			_, err := w.build(t, t.Context(), map[string]any{"packer_on_error": test.onError})
+			if (err == nil) != test.ok {
+				t.Errorf("the build ended with %v\n%s", err, w.ui.String())
+			}
+			var kinds []string
+			for _, r := range w.aws.Inventory()["eu-central-1"] {
+				kinds = append(kinds, r.Kind)
+			}
+			slices.Sort(kinds)
+			if got := strings.Join(kinds, " "); got != test.kinds {
+				t.Errorf("there is %q, want %q\n%s", got, test.kinds, w.ui.String())
+			}
+			if asked := strings.Contains(w.ui.String(), "[r] retry step"); asked != (test.onError == "ask") {
+				t.Errorf("asked: %v\n%s", asked, w.ui.String())
+			}
+		})
 	}
 }
 
