@@ -34,7 +34,7 @@ func (stepPreflight) Run(ctx context.Context, state multistep.StateBag) multiste
 	if err != nil {
 		return halt(state, "preflight: %w", err)
 	}
-	ui.Sayf("Checking %d regions for %q before anything is created...", len(plan.ImageRegions), b.config.AMIName)
+	ui.Sayf("Checking %s before anything is created...", plan.Scope())
 	begun := time.Now()
 	report, err := preflight.Run(ctx, plan, cloud(b.clients))
 	if err != nil {
@@ -46,12 +46,8 @@ func (stepPreflight) Run(ctx context.Context, state multistep.StateBag) multiste
 	if err := report.Err(); err != nil {
 		return halt(state, "preflight: %w", err)
 	}
-	ways := ""
-	if report.Ways > 1 {
-		ways = fmt.Sprintf("; of %d ways to launch %d are open", report.Ways, report.Open)
-	}
-	ui.Sayf("Nothing is known that would make the build fail: %d checks in %.1f s (%s)%s",
-		len(report.Checks), time.Since(begun).Seconds(), strings.Join(report.Checks, ", "), ways)
+	ui.Sayf("Nothing is known that would make the build fail: %d checks in %.1f s (%s)",
+		len(report.Checks), time.Since(begun).Seconds(), strings.Join(report.Checks, ", "))
 	if b.config.Preflight == preflightOnly {
 		b.checked = true
 		ui.Say("Nothing was made, as preflight is \"only\"")

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -34,14 +33,11 @@ const defaultKey = "alias/aws/ebs"
 func (p *plan) keys(ctx context.Context, n *notes) {
 	good, _ := p.regions()
 	parts := make([]notes, len(p.Keys))
-	var wg sync.WaitGroup
-	for i, key := range p.Keys {
-		if key.Region != p.BuildRegion && !slices.Contains(good, key.Region) {
-			continue
+	all(len(p.Keys), func(i int) {
+		if region := p.Keys[i].Region; region == p.BuildRegion || slices.Contains(good, region) {
+			p.key(ctx, p.Keys[i], &parts[i])
 		}
-		wg.Go(func() { p.key(ctx, key, &parts[i]) })
-	}
-	wg.Wait()
+	})
 	for i := range parts {
 		n.take(&parts[i])
 	}

@@ -9,7 +9,6 @@ import (
 	"log"
 	"slices"
 	"strings"
-	"sync"
 
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -71,11 +70,7 @@ func (p *plan) permissions(ctx context.Context, n *notes) {
 			}})
 		}
 	}
-	var wg sync.WaitGroup
-	for i := range runs {
-		wg.Go(func() { runs[i].err = runs[i].Call(ctx, known) })
-	}
-	wg.Wait()
+	all(len(runs), func(i int) { runs[i].err = runs[i].Call(ctx, known) })
 	for _, run := range runs {
 		if err := run.err; err != nil && !ec2api.IsDryRunPassed(err) && !ec2api.IsUnauthorized(err) {
 			log.Printf("[INFO] a dry run of %s in %s says nothing of permissions: %s", run.Action, run.Region, err)

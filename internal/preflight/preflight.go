@@ -24,6 +24,8 @@ package preflight
 
 import (
 	"context"
+	"fmt"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,6 +61,20 @@ type Plan struct {
 	// Calls are what the build will ask AWS to make, as dry runs, apart from
 	// the launch.
 	Calls []DryRun
+}
+
+// Scope says, for people, what a plan is about.
+func (p Plan) Scope() string {
+	switch n := len(p.ImageRegions); {
+	case n == 0:
+		return "the launch in " + p.BuildRegion
+	case p.Launch == nil:
+		return fmt.Sprintf("the copies to %d regions", n)
+	case n == 1:
+		return fmt.Sprintf("the launch in %s, and 1 region", p.BuildRegion)
+	default:
+		return fmt.Sprintf("the launch in %s, and %d regions", p.BuildRegion, n)
+	}
 }
 
 // Launch is how the instance may be launched.
@@ -135,6 +151,8 @@ type plan struct {
 	types   func() (map[string]ec2types.InstanceTypeInfo, error)
 	network func() (network, error)
 	regions func() ([]string, error) // those of ImageRegions that can be asked
+
+	regionNotes notes
 }
 
 type network struct {
@@ -147,8 +165,7 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 	asking, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	p := &plan{Plan: wanted, cloud: cloud, home: cloud.EC2(wanted.BuildRegion)}
-	regionNotes := new(notes)
-	p.regions = sync.OnceValues(func() ([]string, error) { return p.askRegions(asking, regionNotes) })
+	p.regions = sync.OnceValues(func() ([]string, error) { return p.askRegions(asking, &p.regionNotes) })
 	p.source = sync.OnceValues(func() (ec2types.Image, error) { return p.askSource(asking) })
 	p.types = sync.OnceValues(func() (map[string]ec2types.InstanceTypeInfo, error) { return p.askTypes(asking) })
 	p.network = sync.OnceValues(func() (n network, err error) {
@@ -168,27 +185,18 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 		{"public access", p.Sharing.publicImages() || p.Sharing.publicSnapshots(), p.publicAccess},
 		{"permissions", p.Launch != nil || len(p.Calls) > 0, p.permissions},
 	}
-	taken := make([]*notes, len(checks))
-	var wg sync.WaitGroup
-	var report Report
-	for i, c := range checks {
-		taken[i] = new(notes)
-		if c.name == "regions" {
-			taken[i] = regionNotes
-		}
-		if !c.needed {
-			continue
-		}
-		report.Checks = append(report.Checks, c.name)
-		wg.Go(func() { c.run(asking, taken[i]) })
-	}
-	wg.Wait()
+	checks = slices.DeleteFunc(checks, func(c check) bool { return !c.needed })
+	taken := make([]notes, len(checks))
+	all(len(checks), func(i int) { checks[i].run(asking, &taken[i]) })
 	if err := ctx.Err(); err != nil {
 		return Report{}, err
 	}
-	for _, n := range taken {
-		report.add(n)
+	var report Report
+	for i, c := range checks {
+		report.Checks = append(report.Checks, c.name)
+		report.add(&taken[i])
 	}
+	report.add(&p.regionNotes)
 	report.decide(p.rungs())
 	return report, nil
 }
@@ -216,11 +224,7 @@ func (p *plan) rungs() []launch.Rung {
 func (p *plan) inRegions(n *notes, ask func(region string, n *notes)) {
 	regions, _ := p.regions()
 	parts := make([]notes, len(regions))
-	var wg sync.WaitGroup
-	for i, region := range regions {
-		wg.Go(func() { ask(region, &parts[i]) })
-	}
-	wg.Wait()
+	all(len(regions), func(i int) { ask(regions[i], &parts[i]) })
 	for i := range parts {
 		n.take(&parts[i])
 	}

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -65,19 +64,18 @@ func (p *plan) quotas(ctx context.Context, n *notes) {
 	failures := make([]error, len(codes))
 	var used map[string]int
 	var usedErr error
-	var wg sync.WaitGroup
-	wg.Go(func() { used, usedErr = p.running(ctx) })
-	for i, code := range codes {
-		wg.Go(func() {
-			out, err := p.cloud.Quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: aws.String("ec2"), QuotaCode: aws.String(code)})
-			if failures[i] = err; err == nil && out.Quota != nil && out.Quota.Value != nil {
-				have[i].limit = *out.Quota.Value
-			} else if err == nil {
-				failures[i] = fmt.Errorf("%s has no value", code)
-			}
-		})
-	}
-	wg.Wait()
+	all(1+len(codes), func(i int) {
+		if i == len(codes) {
+			used, usedErr = p.running(ctx)
+			return
+		}
+		out, err := p.cloud.Quotas.GetServiceQuota(ctx, &servicequotas.GetServiceQuotaInput{ServiceCode: aws.String("ec2"), QuotaCode: aws.String(codes[i])})
+		if failures[i] = err; err == nil && out.Quota != nil && out.Quota.Value != nil {
+			have[i].limit = *out.Quota.Value
+		} else if err == nil {
+			failures[i] = fmt.Errorf("%s has no value", codes[i])
+		}
+	})
 	known := map[string]quota{}
 	for i, code := range codes {
 		if err := failures[i]; err != nil {

@@ -59,9 +59,6 @@ type Report struct {
 	Account  string   // whose the credentials are, empty where nobody said
 	Findings []Finding
 	Gaps     []Gap
-	// Ways is how many ways to launch there are, Open those that nothing is
-	// known against.
-	Ways, Open int
 }
 
 // Err is everything that would make the build fail, nil where that is nothing.
@@ -127,13 +124,10 @@ func distinct(list []string) []string {
 // one, a way only counts that comes before.
 func (r *Report) decide(rungs []launch.Rung) {
 	first := -1 // the first way that is open
-	r.Ways, r.Open = len(rungs), 0
 	for i, rung := range rungs {
-		if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.hits != nil && f.hits(rung) }) {
-			continue
-		}
-		if r.Open++; first < 0 {
+		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.hits != nil && f.hits(rung) }) {
 			first = i
+			break
 		}
 	}
 	for i := range r.Findings {
