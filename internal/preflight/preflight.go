@@ -195,8 +195,11 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 	for i, c := range checks {
 		report.Checks = append(report.Checks, c.name)
 		report.add(&taken[i])
+		if c.name == "regions" {
+			report.add(&p.regionNotes)
+		}
 	}
-	report.add(&p.regionNotes)
+	report.dropEchoes()
 	report.decide(p.rungs())
 	return report, nil
 }

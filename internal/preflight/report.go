@@ -51,6 +51,8 @@ type Gap struct {
 	// got no answer for another reason.
 	Action string
 	Why    string
+
+	echo bool // of credentials that AWS does not take
 }
 
 // Report is what all checks have found.
@@ -157,6 +159,14 @@ func (r *Report) add(n *notes) {
 	}
 }
 
+// dropEchoes leaves out what bad credentials keep from being known, where a
+// finding says that they are.
+func (r *Report) dropEchoes() {
+	if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Attribute == "credentials" }) {
+		r.Gaps = slices.DeleteFunc(r.Gaps, func(g Gap) bool { return g.echo })
+	}
+}
+
 // notes are what one check finds.
 type notes struct {
 	mu       sync.Mutex
@@ -175,7 +185,7 @@ func (n *notes) find(f ...Finding) {
 func (n *notes) gap(what, action string, err error) {
 	g := Gap{What: what, Action: action}
 	if !ec2api.IsUnauthorized(err) {
-		g.Action, g.Why = "", ec2api.Plain(err).Error()
+		g.Action, g.Why, g.echo = "", ec2api.Plain(err).Error(), ec2api.IsBadCredentials(err)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()
