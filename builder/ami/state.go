@@ -55,9 +55,10 @@ type build struct {
 	image  distribute.Image   // the image of the build's region, or the intermediary
 	images []distribute.Image // what the artifact will name
 
-	measured string // the benchmark's rate, for people
-	done     bool   // every step has run
-	checked  bool   // the preflight has found nothing, and nothing else was asked for
+	measured string   // the benchmark's rate, for people
+	done     bool     // every step has run
+	spared   []string // regions with a failed image of the build, which only checks
+	checked  bool     // the preflight has found nothing, and nothing else was asked for
 
 	patience     distribute.Backoff
 	sourced      bool                        // image was there before this run

@@ -221,6 +221,7 @@ func (b *build) take(ctx context.Context, state multistep.StateBag, region strin
 	}
 	if b.config.Preflight == preflightOnly {
 		uiOf(state).Sayf("%s: %s is %s: %s; a build would remove it", region, id, image.State, distribute.Reason(image))
+		b.spared = append(b.spared, region)
 		return nil
 	}
 	uiOf(state).Sayf("%s: %s is %s: %s; it is removed", region, id, image.State, distribute.Reason(image))

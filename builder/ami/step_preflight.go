@@ -76,6 +76,9 @@ func (b *build) preflightPlan(ui packersdk.Ui) (preflight.Plan, error) {
 	for region := range b.adopted {
 		plan.Has[region] = true
 	}
+	for _, region := range b.spared {
+		plan.Has[region] = true
+	}
 	if !b.sourced {
 		source, err := c.sourceQuestion()
 		if err != nil {
