@@ -89,7 +89,7 @@ func (l *lab) run() preflight.Report {
 	}
 	for region, resources := range l.aws.Inventory() {
 		for _, r := range resources {
-			if r.ID != "" && !strings.HasPrefix(r.ID, "own") && r.Leaked() {
+			if r.Leaked() {
 				l.Errorf("the preflight has made %s %s in %s", r.Kind, r.ID, region)
 			}
 		}
