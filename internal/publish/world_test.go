@@ -40,6 +40,28 @@ type wire struct {
 	mu     sync.Mutex
 	calls  []call
 	before func(n int, c call) error // n counts from 1
+	fail   func(call) *failure
+	kill   kill // none where at is 0
+}
+
+// failure is an error that a service answers with.
+type failure struct {
+	status        int
+	code, message string
+}
+
+// kill is when the process is killed: no call goes out from then on.
+type kill struct {
+	at         int
+	carriedOut bool // the call of that number has still an effect
+}
+
+func (w *wire) killAt(n int, carriedOut bool) { w.kill = kill{n, carriedOut} }
+
+func (w *wire) failWith(fail func(call) *failure) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.fail = fail
 }
 
 // call is one request, as its service names it.
@@ -49,8 +71,19 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	c := callOf(r)
 	w.mu.Lock()
 	w.calls = append(w.calls, c)
-	n, before := len(w.calls), w.before
+	n, before, fail, kill := len(w.calls), w.before, w.fail, w.kill
 	w.mu.Unlock()
+	if kill.at > 0 && n >= kill.at {
+		if n == kill.at && kill.carriedOut {
+			_, _ = w.to.RoundTrip(r)
+		}
+		return nil, errKilled
+	}
+	if fail != nil {
+		if f := fail(c); f != nil {
+			return refuse(r, f.status, f.code, f.message), nil
+		}
+	}
 	if before != nil {
 		if err := before(n, c); err != nil {
 			return nil, err
@@ -96,7 +129,7 @@ func (w *world) aws(region string) aws.Config {
 
 func (w *world) publisher() *publish.Publisher {
 	return &publish.Publisher{
-		Clients: w.Clients(), Interval: time.Millisecond, Patience: 100 * time.Millisecond,
+		Clients: w.Clients(), Interval: time.Millisecond, Patience: 20 * time.Millisecond,
 		Say: func(s string) {
 			w.mu.Lock()
 			defer w.mu.Unlock()
