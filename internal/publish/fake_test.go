@@ -22,16 +22,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// fake is S3 and SSM in memory, with what the protocol of publishing rests on:
+// fake is S3, SSM and a stack set in memory, with what the protocol of publishing rests on:
 // conditional writes, checksums, and parameters that SSM takes a moment to look
 // at. It is quick enough to be killed at every call; moto judges the rest.
 type fake struct {
-	mu         sync.Mutex
-	buckets    map[string]string // name: region
-	objects    map[string]object // bucket/key
-	parameters map[string]*parameter
-	looks      int           // how often a new parameter is not there yet
-	latency    time.Duration // of every call
+	mu             sync.Mutex
+	buckets        map[string]string // name: region
+	objects        map[string]object // bucket/key
+	parameters     map[string]*parameter
+	set            *fakeSet
+	operationTakes int           // looks
+	looks          int           // how often a new parameter is not there yet
+	latency        time.Duration // of every call
 }
 
 type object struct {
@@ -89,15 +91,18 @@ func (f *fake) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err := r.Context().Err(); err != nil {
 		return nil, err
 	}
+	c := callOf(r)
 	body := []byte{}
 	if r.Body != nil {
 		body, _ = io.ReadAll(r.Body)
 	}
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	c := callOf(r)
 	if c.service == "ssm" {
 		return f.ssm(r, c, body), nil
+	}
+	if c.service == "cloudformation" {
+		return f.cloudformation(r, body), nil
 	}
 	bucket, key, _ := strings.Cut(strings.TrimPrefix(r.URL.Path, "/"), "/")
 	switch where, ok := f.buckets[bucket]; {
