@@ -24,9 +24,7 @@ func (p *publishing) rollback(ctx context.Context, uri string) int {
 		return p.fail(exitError, err)
 	}
 	fmt.Fprintf(p.std.out, "latest is %s, publication %d\n", s.Latest.Version, s.Latest.Number)
-	if p.dryRun || !p.yes {
-		fmt.Fprintln(p.std.out, strings.Join(plan.Lines(), "\n"))
-	}
+	fmt.Fprintln(p.std.out, strings.Join(plan.Lines(), "\n"))
 	if p.dryRun {
 		return exitOK
 	}
@@ -61,8 +59,8 @@ func (p *publishing) publish(ctx context.Context, template string) int {
 	if err != nil {
 		return p.fail(exitError, err)
 	}
+	fmt.Fprintln(p.std.out, strings.Join(plan.Lines(), "\n"))
 	if p.dryRun {
-		fmt.Fprintln(p.std.out, strings.Join(plan.Lines(), "\n"))
 		return exitOK
 	}
 	if err := p.publisher.Publish(ctx, plan); err != nil {

@@ -5,49 +5,21 @@ package publish_test
 
 import (
 	"context"
-	"net"
 	"net/http"
-	"os/exec"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
 // newMoto is somebody else's AWS, with the buckets of the regions.
 func newMoto(t *testing.T, regions ...string) *world {
 	t.Helper()
-	if _, err := exec.LookPath("moto_server"); err != nil {
-		t.Skip("SKIPPED: needs moto_server: it is the judge")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	server := exec.Command("moto_server", "-H", "127.0.0.1", "-p", port)
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	endpoint := "http://127.0.0.1:" + port
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if r, err := http.Get(endpoint + "/moto-api/"); err == nil {
-			_ = r.Body.Close()
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("moto_server does not answer")
-		}
-	}
+	endpoint := mototest.Start(t)
 	w := &world{T: t, wire: wire{to: http.DefaultTransport}}
 	w.config = func(region string) aws.Config {
 		return aws.Config{

@@ -234,7 +234,11 @@ func Expand(pattern string, words Words) (string, error) {
 
 // Lines tell a person the plan.
 func (p *Plan) Lines() []string {
-	lines := []string{fmt.Sprintf("%s of %s, version %s, SHA-256 %s, %d bytes:", p.Action, p.Name, p.Version, p.SHA256, len(p.Body))}
+	verb := "publish"
+	if p.Action == RollingBack {
+		verb = "roll back"
+	}
+	lines := []string{fmt.Sprintf("%s %s: version %s, SHA-256 %s, %d bytes", verb, p.Name, p.Version, p.SHA256, len(p.Body))}
 	say := func(format string, args ...any) { lines = append(lines, "  "+fmt.Sprintf(format, args...)) }
 	for _, at := range p.Places {
 		say("s3         %-14s %s", at.Region, at.URL)

@@ -70,9 +70,6 @@ type run struct {
 // missing. Before the flip an error leaves every `latest` as it was.
 func (p *Publisher) Publish(ctx context.Context, plan *Plan) error {
 	r := &run{Publisher: p, plan: plan}
-	for _, line := range plan.Lines() {
-		p.Say(line)
-	}
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error

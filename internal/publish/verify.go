@@ -28,6 +28,6 @@ func (r *run) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.sayf("SHA-256 %s read back in all %d regions", r.plan.SHA256, len(r.plan.Places))
+	r.sayf("SHA-256 %s read back in every region, %d of them", r.plan.SHA256, len(r.plan.Places))
 	return r.checkStackSet(ctx)
 }

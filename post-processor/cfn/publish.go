@@ -35,6 +35,7 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source pac
 	if err != nil {
 		return err
 	}
+	ui.Say(strings.Join(plan.Lines(), "\n"))
 	publisher, err := p.publisher(ctx, ui, source, plan)
 	if err != nil {
 		return err
