@@ -70,8 +70,12 @@ func (r *run) setParameter(ctx context.Context, q Parameter) error {
 	case q.Fixed:
 		return fmt.Errorf("it is there as %s and not %s; the parameter of a version never changes: take another version", aws.ToString(now.Value), q.Image)
 	}
-	out, err := api.PutParameter(ctx, &ssm.PutParameterInput{
-		Name: &q.Name, Value: &q.Image, Type: types.ParameterTypeString, DataType: aws.String(imageType), Overwrite: aws.Bool(!q.Fixed),
+	var out *ssm.PutParameterOutput
+	err = r.again(ctx, q.Name+" in "+q.Region, func() error {
+		out, err = api.PutParameter(ctx, &ssm.PutParameterInput{
+			Name: &q.Name, Value: &q.Image, Type: types.ParameterTypeString, DataType: aws.String(imageType), Overwrite: aws.Bool(!q.Fixed),
+		})
+		return err
 	})
 	var there *types.ParameterAlreadyExists
 	if err != nil && !(q.Fixed && errors.As(err, &there)) {

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -90,10 +91,11 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 		return result("<StackSet><StackSetName>mining</StackSetName><Status>ACTIVE</Status><TemplateBody>" + strings.ReplaceAll(s.template, "&", "&amp;") + "</TemplateBody><Parameters>" + parameters.String() + "</Parameters></StackSet>")
 	case "ListStackInstances":
 		out := ""
-		for _, i := range s.instances {
+		instances, next := page(s.instances, form)
+		for _, i := range instances {
 			out += fmt.Sprintf("<member><Account>%s</Account><Region>%s</Region><Status>%s</Status></member>", i.account, i.region, i.status)
 		}
-		return result("<Summaries>" + out + "</Summaries>")
+		return result("<Summaries>" + out + "</Summaries>" + next)
 	case "ListStackSetOperations":
 		out := ""
 		for _, o := range slices.Backward(s.operations) {
@@ -107,14 +109,15 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 		return result("<StackSetOperation><OperationId>" + s.operations[i].id + "</OperationId><Status>" + s.operations[i].status + "</Status></StackSetOperation>")
 	case "ListStackSetOperationResults":
 		out := ""
-		for _, t := range s.operations[i].targets {
+		targets, next := page(s.operations[i].targets, form)
+		for _, t := range targets {
 			status, reason := "SUCCEEDED", ""
 			if t.status != "CURRENT" {
 				status, reason = "FAILED", s.reason
 			}
 			out += fmt.Sprintf("<member><Account>%s</Account><Region>%s</Region><Status>%s</Status><StatusReason>%s</StatusReason></member>", t.account, t.region, status, reason)
 		}
-		return result("<Summaries>" + out + "</Summaries>")
+		return result("<Summaries>" + out + "</Summaries>" + next)
 	}
 	if busy {
 		return refused("OperationInProgressException")
@@ -162,4 +165,14 @@ func (s *fakeSet) finish(o *fakeOperation) {
 		t.status = "CURRENT"
 		s.updated[t.region]++
 	}
+}
+
+// page is a part of a list, of a hundred, and the token of the next one.
+func page(all []*fakeInstance, form url.Values) ([]*fakeInstance, string) {
+	from, _ := strconv.Atoi(form.Get("NextToken"))
+	to := min(from+100, len(all))
+	if to == len(all) {
+		return all[from:], ""
+	}
+	return all[from:to], fmt.Sprintf("<NextToken>%d</NextToken>", to)
 }

@@ -211,8 +211,9 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 	}
 }
 
-// Calls are linear in the regions: 5 of S3 each, and 4 for the first one more;
-// of SSM 6 each, for two parameters that are there at the first look.
+// Calls are linear in the regions: 5 of S3 each, and 2 more for the first one
+// (its record is read, and the seal written); of SSM 6 each, for two parameters
+// that are there at the first look.
 func TestCallsAreLinear(t *testing.T) {
 	for _, count := range []int{1, 10, 30} {
 		regions := thirty()[:count]
@@ -236,7 +237,7 @@ func TestCallsAreLinear(t *testing.T) {
 func TestWallTime(t *testing.T) {
 	took := func(regions []string) time.Duration {
 		w, f := newFake(t, regions...)
-		f.looks, f.latency = 0, 20*time.Millisecond
+		f.looks, f.latency = 0, 50*time.Millisecond
 		plan := w.plan(spec(regions...), template(1, regions...))
 		start := time.Now()
 		w.must(w.publisher().Publish(t.Context(), plan))
@@ -329,6 +330,22 @@ func TestParameters(t *testing.T) {
 	if err := w.publish(s, template(1, "us-east-1")); err == nil || !strings.Contains(err.Error(), "the parameter of a version never changes") {
 		t.Errorf("a version's parameter that is another: %v", err)
 	}
+}
+
+// SSM takes few puts a second: what it throttles is tried again.
+func TestThrottled(t *testing.T) {
+	w, _ := newFake(t, three...)
+	left := 12
+	w.wire.failWith(func(c call) *failure {
+		if c.action != "PutParameter" || left == 0 {
+			return nil
+		}
+		left--
+		return &failure{400, "ThrottlingException", "Rate exceeded"}
+	})
+	p := w.publisher()
+	p.Patience = 10 * time.Second
+	w.must(p.Publish(t.Context(), w.plan(spec(three...), template(1, three...))))
 }
 
 // Old versions go, and those that are kept can be gone back to, one by one.

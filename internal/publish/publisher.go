@@ -138,6 +138,9 @@ func (r *run) again(ctx context.Context, what string, try func() error) error {
 	err := r.until(ctx, r.patience(), what, func(context.Context) (bool, error) {
 		last = try()
 		if mayPass(last) && ctx.Err() == nil {
+			if ec2api.IsThrottle(last) {
+				return false, last // poll waits longer each time
+			}
 			r.sayf("%s: trying again: %s", what, ec2api.Plain(last))
 			return false, nil
 		}
@@ -151,5 +154,11 @@ func (r *run) again(ctx context.Context, what string, try func() error) error {
 
 // mayPass says that the same may succeed later.
 func mayPass(err error) bool {
-	return err != nil && !errors.Is(err, ErrSuperseded) && (ec2api.IsTransient(err) || ec2api.IsUnanswered(err))
+	switch {
+	case err == nil, errors.Is(err, ErrSuperseded):
+		return false
+	case ec2api.Code(err) == "TooManyUpdates": // of one parameter at a time
+		return true
+	}
+	return ec2api.IsTransient(err) || ec2api.IsUnanswered(err)
 }

@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"net/url"
 	"strings"
 	"sync"
 	"testing"
@@ -114,7 +115,8 @@ func callOf(r *http.Request) call {
 	default:
 		text, _ := io.ReadAll(r.Body)
 		r.Body = io.NopCloser(bytes.NewReader(text))
-		c.action, _, _ = strings.Cut(strings.TrimPrefix(string(text), "Action="), "&")
+		form, _ := url.ParseQuery(string(text))
+		c.action = form.Get("Action")
 	}
 	return c
 }
