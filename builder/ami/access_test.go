@@ -19,9 +19,9 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
 
-// cloud is an AWS that knows who asks, and of regions, and writes down how it
+// lookalike is an AWS that knows who asks, and of regions, and writes down how it
 // was asked.
-type cloud struct {
+type lookalike struct {
 	*httptest.Server
 	mu     sync.Mutex
 	asked  []asked
@@ -35,7 +35,7 @@ type asked struct {
 
 const aws403 = `<Response><Errors><Error><Code>%[1]s</Code><Message>%[2]s</Message></Error></Errors></Response>`
 
-func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+func (c *lookalike) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_ = r.ParseForm()
 	credential, _, _ := strings.Cut(strings.TrimPrefix(r.Header.Get("Authorization"), "AWS4-HMAC-SHA256 Credential="), ",")
 	scope := append(strings.Split(credential, "/"), "", "", "") // key, day, region, service
@@ -61,7 +61,7 @@ func (c *cloud) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // calls are the requests of an action.
-func (c *cloud) calls(action string) (found []asked) {
+func (c *lookalike) calls(action string) (found []asked) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	for _, a := range c.asked {
@@ -72,8 +72,8 @@ func (c *cloud) calls(action string) (found []asked) {
 	return found
 }
 
-// newCloud is where all calls go, with no credentials of the machine's.
-func newCloud(t *testing.T) *cloud {
+// newLookalike is where all calls go, with no credentials of the machine's.
+func newLookalike(t *testing.T) *lookalike {
 	t.Helper()
 	for _, pair := range os.Environ() {
 		if name, _, _ := strings.Cut(pair, "="); strings.HasPrefix(name, "AWS_") {
@@ -81,7 +81,7 @@ func newCloud(t *testing.T) *cloud {
 			_ = os.Unsetenv(name)
 		}
 	}
-	c := &cloud{}
+	c := &lookalike{}
 	c.Server = httptest.NewServer(c)
 	t.Cleanup(c.Close)
 	t.Setenv("HOME", t.TempDir())
@@ -93,7 +93,7 @@ func newCloud(t *testing.T) *cloud {
 }
 
 // ask connects as the configuration says, and asks EC2 for its regions.
-func (c *cloud) ask(t *testing.T, config map[string]any) error {
+func (c *lookalike) ask(t *testing.T, config map[string]any) error {
 	t.Helper()
 	raw := map[string]any{"skip_metadata_api_check": true}
 	for k, v := range config {
@@ -154,7 +154,7 @@ func TestCredentials(t *testing.T) {
 			"ASIAROLE", "role-token"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c := newCloud(t)
+			c := newLookalike(t)
 			for k, v := range test.env {
 				t.Setenv(k, v)
 			}
@@ -170,7 +170,7 @@ func TestCredentials(t *testing.T) {
 }
 
 func TestAssumeRole(t *testing.T) {
-	c := newCloud(t)
+	c := newLookalike(t)
 	err := c.ask(t, map[string]any{"access_key": "AKIAKEY", "secret_key": secretKey, "assume_role": map[string]any{
 		"role_arn": "arn:aws:iam::123456789012:role/r", "session_name": "n", "external_id": "x", "duration_seconds": 900,
 		"policy": `{"Version":"2012-10-17"}`, "policy_arns": []string{"arn:aws:iam::aws:policy/P"},
@@ -197,7 +197,7 @@ func TestAccessOptions(t *testing.T) {
 	}
 	t.Run("region", func(t *testing.T) {
 		for given, want := range map[string]string{"eu-west-3": "eu-west-3", "": "eu-west-1"} {
-			c := newCloud(t)
+			c := newLookalike(t)
 			t.Setenv("AWS_REGION", "eu-west-1")
 			if err := c.ask(t, keys(map[string]any{"region": given})); err != nil {
 				t.Fatal(err)
@@ -209,7 +209,7 @@ func TestAccessOptions(t *testing.T) {
 	})
 	t.Run("skip_credential_validation", func(t *testing.T) {
 		for skip, want := range map[bool]int{false: 1, true: 0} {
-			c := newCloud(t)
+			c := newLookalike(t)
 			if err := c.ask(t, keys(map[string]any{"skip_credential_validation": skip})); err != nil {
 				t.Fatal(err)
 			}
@@ -219,7 +219,7 @@ func TestAccessOptions(t *testing.T) {
 		}
 	})
 	t.Run("max_retries", func(t *testing.T) {
-		c := newCloud(t)
+		c := newLookalike(t)
 		c.answer = func(a asked) (int, string) {
 			if a.action == "DescribeRegions" {
 				return http.StatusInternalServerError, fmt.Sprintf(aws403, "InternalError", "later")
@@ -234,7 +234,7 @@ func TestAccessOptions(t *testing.T) {
 		}
 	})
 	t.Run("custom_endpoint_ec2", func(t *testing.T) {
-		c, other := newCloud(t), newCloud(t)
+		c, other := newLookalike(t), newLookalike(t)
 		t.Setenv("AWS_ENDPOINT_URL", c.URL)
 		if err := c.ask(t, keys(map[string]any{"custom_endpoint_ec2": other.URL})); err != nil {
 			t.Fatal(err)
@@ -245,7 +245,7 @@ func TestAccessOptions(t *testing.T) {
 	})
 	t.Run("insecure_skip_tls_verify", func(t *testing.T) {
 		for _, insecure := range []bool{false, true} {
-			c := newCloud(t)
+			c := newLookalike(t)
 			secure := httptest.NewTLSServer(c)
 			defer secure.Close()
 			t.Setenv("AWS_ENDPOINT_URL", secure.URL)
@@ -257,7 +257,7 @@ func TestAccessOptions(t *testing.T) {
 	})
 	t.Run("skip_metadata_api_check", func(t *testing.T) {
 		for skip, disabled := range map[bool]string{true: "true", false: "false"} {
-			c := newCloud(t)
+			c := newLookalike(t)
 			if err := c.ask(t, keys(map[string]any{"skip_metadata_api_check": skip})); err != nil {
 				t.Fatal(err)
 			}
@@ -268,7 +268,7 @@ func TestAccessOptions(t *testing.T) {
 	})
 	t.Run("decode_authorization_messages", func(t *testing.T) {
 		for decode, want := range map[bool]string{false: "Encoded authorization failure message: abc-DEF_1", true: "Authorization failure message: explicit deny by policy p"} {
-			c := newCloud(t)
+			c := newLookalike(t)
 			c.answer = func(a asked) (int, string) {
 				if a.action == "DescribeRegions" {
 					return http.StatusForbidden, fmt.Sprintf(aws403, "UnauthorizedOperation", "You are not authorized. Encoded authorization failure message: abc-DEF_1")
@@ -289,7 +289,7 @@ func TestAccessOptions(t *testing.T) {
 
 // Vault's credentials are new, and AWS does not know them at once.
 func TestVault(t *testing.T) {
-	c := newCloud(t)
+	c := newLookalike(t)
 	vault := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/v1/mine/sts/builder" || r.Header.Get("X-Vault-Token") != "root" {
 			t.Errorf("Vault was asked for %s", r.URL.Path)

@@ -181,6 +181,7 @@ type FlatConfig struct {
 	KeepNamedIn                               []string                                    `mapstructure:"keep_named_in" required:"false" cty:"keep_named_in" hcl:"keep_named_in"`
 	NoEphemeral                               *bool                                       `mapstructure:"no_ephemeral" required:"false" cty:"no_ephemeral" hcl:"no_ephemeral"`
 	FastLaunch                                *ebs.FlatFastLaunchConfig                   `mapstructure:"fast_launch" required:"false" cty:"fast_launch" hcl:"fast_launch"`
+	Preflight                                 *string                                     `mapstructure:"preflight" required:"false" cty:"preflight" hcl:"preflight"`
 	Endpoint                                  *string                                     `mapstructure:"endpoint" required:"false" cty:"endpoint" hcl:"endpoint"`
 	Rehearsal                                 *bool                                       `mapstructure:"rehearsal" required:"false" cty:"rehearsal" hcl:"rehearsal"`
 	RehearsalState                            *string                                     `mapstructure:"rehearsal_state" required:"false" cty:"rehearsal_state" hcl:"rehearsal_state"`
@@ -375,6 +376,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"keep_named_in":                &hcldec.AttrSpec{Name: "keep_named_in", Type: cty.List(cty.String), Required: false},
 		"no_ephemeral":                 &hcldec.AttrSpec{Name: "no_ephemeral", Type: cty.Bool, Required: false},
 		"fast_launch":                  &hcldec.BlockSpec{TypeName: "fast_launch", Nested: hcldec.ObjectSpec((*ebs.FlatFastLaunchConfig)(nil).HCL2Spec())},
+		"preflight":                    &hcldec.AttrSpec{Name: "preflight", Type: cty.String, Required: false},
 		"endpoint":                     &hcldec.AttrSpec{Name: "endpoint", Type: cty.String, Required: false},
 		"rehearsal":                    &hcldec.AttrSpec{Name: "rehearsal", Type: cty.Bool, Required: false},
 		"rehearsal_state":              &hcldec.AttrSpec{Name: "rehearsal_state", Type: cty.String, Required: false},

@@ -117,7 +117,7 @@ var effects = []struct {
 	{map[string]any{"imds_support": "v2.0"}, []string{"ModifyImageAttribute ImdsSupport.Value = v2.0"}},
 	{map[string]any{"deprecate_at": nextYear}, []string{"EnableImageDeprecation DeprecateAt = " + nextYear}},
 	{map[string]any{"deregistration_protection": map[string]any{"enabled": true, "with_cooldown": true}}, []string{"EnableImageDeregistrationProtection WithCooldown = true"}},
-	{map[string]any{"encrypt_boot": true, "kms_key_id": "alias/here", "region_kms_key_ids": map[string]string{"us-east-1": "alias/there"}},
+	{map[string]any{"preflight": "off", "encrypt_boot": true, "kms_key_id": "alias/here", "region_kms_key_ids": map[string]string{"us-east-1": "alias/there"}},
 		[]string{"CopyImage KmsKeyId = alias/here", "CopyImage KmsKeyId = alias/there", "CopyImage Encrypted = true"}},
 	{map[string]any{"skip_save_build_region": true}, []string{"!CreateImage Name = sweep", "CopyImage Name = sweep"}},
 	{map[string]any{"skip_create_ami": true}, []string{"!CreateImage Name = *", "RunInstances ImageId = *"}},
@@ -159,7 +159,7 @@ var effects = []struct {
 	{map[string]any{"shutdown_behavior": "stop"}, []string{"RunInstances InstanceInitiatedShutdownBehavior = stop"}},
 	{map[string]any{"sriov_support": true, "ena_support": true}, []string{"ModifyInstanceAttribute SriovNetSupport.Value = simple", "ModifyInstanceAttribute EnaSupport.Value = true"}},
 	{map[string]any{"temporary_key_pair_name": "k", "temporary_key_pair_type": "ed25519"}, []string{"CreateKeyPair KeyName = k", "CreateKeyPair KeyType = ed25519", "DeleteKeyPair KeyName = k"}},
-	{map[string]any{"launch_block_device_mappings": []map[string]any{{"device_name": "/dev/sda1", "volume_size": 40, "volume_type": "gp3", "iops": 4000, "throughput": 300, "delete_on_termination": true, "encrypted": true, "kms_key_id": "alias/k"}, {"device_name": "/dev/sdb", "no_device": true}, {"device_name": "/dev/sdc", "virtual_name": "ephemeral0"}}},
+	{map[string]any{"preflight": "off", "launch_block_device_mappings": []map[string]any{{"device_name": "/dev/sda1", "volume_size": 40, "volume_type": "gp3", "iops": 4000, "throughput": 300, "delete_on_termination": true, "encrypted": true, "kms_key_id": "alias/k"}, {"device_name": "/dev/sdb", "no_device": true}, {"device_name": "/dev/sdc", "virtual_name": "ephemeral0"}}},
 		[]string{"RunInstances BlockDeviceMapping.1.Ebs.VolumeSize = 40", "RunInstances BlockDeviceMapping.1.Ebs.Iops = 4000", "RunInstances BlockDeviceMapping.1.Ebs.Throughput = 300", "RunInstances BlockDeviceMapping.1.Ebs.Encrypted = true",
 			"RunInstances BlockDeviceMapping.1.Ebs.KmsKeyId = alias/k", "RunInstances BlockDeviceMapping.1.Ebs.VolumeType = gp3", "RunInstances BlockDeviceMapping.1.Ebs.DeleteOnTermination = true", "RunInstances BlockDeviceMapping.*.VirtualName = ephemeral0"}},
 	{map[string]any{"ami_block_device_mappings": []map[string]any{{"device_name": "/dev/sdb", "virtual_name": "ephemeral0"}}},
@@ -241,7 +241,8 @@ func TestOptionsThatNameWhatExists(t *testing.T) {
 				t.Fatalf("%v\n%s", err, w.ui.String())
 			}
 			for param, value := range test.want {
-				if got := r.made["RunInstances"][0].Get(param); got != value {
+				launches := r.made["RunInstances"] // the preflight tries first
+				if got := launches[len(launches)-1].Get(param); got != value {
 					t.Errorf("RunInstances %s = %q, want %q", param, got, value)
 				}
 			}

@@ -43,6 +43,7 @@ type subcommand struct {
 func subcommands() map[string]subcommand {
 	return map[string]subcommand{
 		"rehearsal-aws": {summary: "the AWS of a rehearsal: serve, inventory, stop, check, env", run: rehearsalAWS},
+		"publish":       {summary: "what was published: status, history, rollback; publish by hand", run: runPublish},
 		"sweep":         {summary: "remove what builds have left that died", run: runSweep},
 		"map":           {summary: "get, set or diff the region map of a CloudFormation template", run: runMap},
 	}

@@ -128,6 +128,10 @@ func (c *EC2) DescribeInstanceTypeOfferings(ctx context.Context, in *ec2.Describ
 	return c.sdk().DescribeInstanceTypeOfferings(ctx, in, o...)
 }
 
+func (c *EC2) DescribeInstanceTypes(ctx context.Context, in *ec2.DescribeInstanceTypesInput, o ...option) (*ec2.DescribeInstanceTypesOutput, error) {
+	return c.sdk().DescribeInstanceTypes(ctx, in, o...)
+}
+
 func (c *EC2) DescribeInstances(ctx context.Context, in *ec2.DescribeInstancesInput, o ...option) (*ec2.DescribeInstancesOutput, error) {
 	return c.sdk().DescribeInstances(ctx, in, o...)
 }
@@ -142,6 +146,10 @@ func (c *EC2) DescribeLaunchTemplates(ctx context.Context, in *ec2.DescribeLaunc
 
 func (c *EC2) DescribeRegions(ctx context.Context, in *ec2.DescribeRegionsInput, o ...option) (*ec2.DescribeRegionsOutput, error) {
 	return c.sdk().DescribeRegions(ctx, in, o...)
+}
+
+func (c *EC2) DescribeRouteTables(ctx context.Context, in *ec2.DescribeRouteTablesInput, o ...option) (*ec2.DescribeRouteTablesOutput, error) {
+	return c.sdk().DescribeRouteTables(ctx, in, o...)
 }
 
 func (c *EC2) DescribeSecurityGroups(ctx context.Context, in *ec2.DescribeSecurityGroupsInput, o ...option) (*ec2.DescribeSecurityGroupsOutput, error) {
@@ -192,8 +200,16 @@ func (c *EC2) EnableImageDeregistrationProtection(ctx context.Context, in *ec2.E
 	return c.sdk().EnableImageDeregistrationProtection(ctx, in, o...)
 }
 
+func (c *EC2) GetImageBlockPublicAccessState(ctx context.Context, in *ec2.GetImageBlockPublicAccessStateInput, o ...option) (*ec2.GetImageBlockPublicAccessStateOutput, error) {
+	return c.sdk().GetImageBlockPublicAccessState(ctx, in, o...)
+}
+
 func (c *EC2) GetPasswordData(ctx context.Context, in *ec2.GetPasswordDataInput, o ...option) (*ec2.GetPasswordDataOutput, error) {
 	return c.sdk().GetPasswordData(ctx, in, o...)
+}
+
+func (c *EC2) GetSnapshotBlockPublicAccessState(ctx context.Context, in *ec2.GetSnapshotBlockPublicAccessStateInput, o ...option) (*ec2.GetSnapshotBlockPublicAccessStateOutput, error) {
+	return c.sdk().GetSnapshotBlockPublicAccessState(ctx, in, o...)
 }
 
 func (c *EC2) ImportImage(ctx context.Context, in *ec2.ImportImageInput, o ...option) (*ec2.ImportImageOutput, error) {

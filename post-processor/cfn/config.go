@@ -88,6 +88,9 @@ type Config struct {
 	LaunchAccounts []string `mapstructure:"launch_accounts"`
 	// Print the change as a unified diff and write nothing. Default: `false`.
 	DryRun bool `mapstructure:"dry_run"`
+	// Where the template is published once it is written. Default: nowhere. See
+	// [Publishing](#publishing).
+	Publish Publish `mapstructure:"publish"`
 
 	ctx interpolate.Context
 }
@@ -99,6 +102,7 @@ func (c *Config) prepare(raws ...interface{}) error {
 		PluginType:         "ethminer-cfn",
 		Interpolate:        true,
 		InterpolateContext: &c.ctx,
+		InterpolateFilter:  &interpolate.RenderFilter{Exclude: []string{"publish"}}, // {{ .Region }}, one by one
 	}, raws...)
 	if err != nil {
 		return err
@@ -154,6 +158,10 @@ func (c *Config) prepare(raws ...interface{}) error {
 	default:
 		fail("stale_regions: %q; expected keep, fail or remove", c.StaleRegions)
 	}
+	if c.Publish.StackSet.set() && c.Publish.StackSet.AdminRegion == "" {
+		c.Publish.StackSet.AdminRegion = c.RawRegion
+	}
+	c.Publish.prepare(fail)
 	if c.Template == "" {
 		fail("template: not set; expected the path of the CloudFormation template whose map is to be filled")
 	} else if err := c.checkTemplate(); err != nil {

@@ -47,6 +47,7 @@ type FlatConfig struct {
 	VerifyTimeout         *string                           `mapstructure:"verify_timeout" cty:"verify_timeout" hcl:"verify_timeout"`
 	LaunchAccounts        []string                          `mapstructure:"launch_accounts" cty:"launch_accounts" hcl:"launch_accounts"`
 	DryRun                *bool                             `mapstructure:"dry_run" cty:"dry_run" hcl:"dry_run"`
+	Publish               *FlatPublish                      `mapstructure:"publish" cty:"publish" hcl:"publish"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -97,6 +98,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"verify_timeout":                &hcldec.AttrSpec{Name: "verify_timeout", Type: cty.String, Required: false},
 		"launch_accounts":               &hcldec.AttrSpec{Name: "launch_accounts", Type: cty.List(cty.String), Required: false},
 		"dry_run":                       &hcldec.AttrSpec{Name: "dry_run", Type: cty.Bool, Required: false},
+		"publish":                       &hcldec.BlockSpec{TypeName: "publish", Nested: hcldec.ObjectSpec((*FlatPublish)(nil).HCL2Spec())},
 	}
 	return s
 }

@@ -61,6 +61,11 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 		}
 		return source, keep, force, fmt.Errorf("filling %s in %s: %w", p.config.Mapping, p.config.Template, err)
 	}
+	if path != "" {
+		if err := p.publish(ctx, ui, source, path); err != nil {
+			return &artifact{source, path}, keep, force, fmt.Errorf("publishing %s: %w", path, err)
+		}
+	}
 	return &artifact{source, path}, keep, force, nil
 }
 
@@ -94,7 +99,7 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 		return out, err
 	}
 	if c.DryRun {
-		return "", p.dryRun(ui, edit)
+		return "", p.dryRun(ui, source, edit)
 	}
 	if err := os.MkdirAll(filepath.Dir(c.target()), 0o755); err != nil {
 		return "", err
@@ -131,8 +136,8 @@ func (p *PostProcessor) base(current []byte) ([]byte, error) {
 	return os.ReadFile(p.config.Template)
 }
 
-// dryRun prints what edit would change.
-func (p *PostProcessor) dryRun(ui packersdk.Ui, edit func([]byte) ([]byte, error)) error {
+// dryRun prints what edit would change, and what would be published.
+func (p *PostProcessor) dryRun(ui packersdk.Ui, source packersdk.Artifact, edit func([]byte) ([]byte, error)) error {
 	target := p.config.target()
 	current, err := os.ReadFile(target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
@@ -147,5 +152,13 @@ func (p *PostProcessor) dryRun(ui packersdk.Ui, edit func([]byte) ([]byte, error
 	} else {
 		ui.Say(target + " would not change")
 	}
+	if !p.config.Publish.set() {
+		return nil
+	}
+	plan, err := p.plan(source, out)
+	if err != nil {
+		return err
+	}
+	ui.Say("Would " + strings.Join(plan.Lines(), "\n"))
 	return nil
 }

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"sort"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
@@ -69,6 +70,17 @@ func (p *PostProcessor) clients(ctx context.Context, source packersdk.Artifact, 
 			return ec2api.New(session.AWSConfig(region), "").EC2(region), nil
 		}, nil
 	}
+	base, err := p.baseConfig(ctx, region)
+	if err != nil {
+		return nil, err
+	}
+	all := ec2api.New(*base, p.config.CustomEndpointEc2)
+	return func(_ context.Context, region string) (verifyami.API, error) { return all.EC2(region), nil }, nil
+}
+
+// baseConfig is the configuration of the user's account; region is taken where
+// none is set.
+func (p *PostProcessor) baseConfig(ctx context.Context, region string) (*aws.Config, error) {
 	access := ec2api.Access(&p.config.AccessConfig)
 	if errs := access.Prepare(&p.config.PackerConfig); len(errs) > 0 {
 		return nil, errs[0]
@@ -76,10 +88,5 @@ func (p *PostProcessor) clients(ctx context.Context, source packersdk.Artifact, 
 	if access.RawRegion == "" {
 		access.RawRegion = region
 	}
-	base, err := access.Config(ctx)
-	if err != nil {
-		return nil, err
-	}
-	all := ec2api.New(*base, access.CustomEndpointEc2)
-	return func(_ context.Context, region string) (verifyami.API, error) { return all.EC2(region), nil }, nil
+	return access.Config(ctx)
 }

@@ -1,0 +1,92 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package command
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+)
+
+// status is `publish status`.
+func (p *publishing) status(ctx context.Context, uri string) int {
+	s, code := p.state(ctx, uri)
+	if s == nil {
+		return code
+	}
+	findings, err := p.publisher.Check(ctx, s)
+	if err != nil {
+		return p.fail(exitError, err)
+	}
+	code = exitOK
+	if !s.Sealed {
+		code = exitMixed
+	}
+	for _, f := range findings {
+		if !f.OK() {
+			code = exitMixed
+		}
+	}
+	if p.json {
+		return max(code, p.print(map[string]any{
+			"version": s.Latest.Version, "sha256": s.Latest.SHA256, "publication": s.Latest.Number, "action": s.Record.Action, "done": s.Sealed, "findings": findings,
+		}))
+	}
+	w := tabwriter.NewWriter(p.std.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "WHAT\tREGION\tNAME\tIS\t")
+	for _, f := range findings {
+		mark := ""
+		if !f.OK() {
+			mark = "and not " + f.Want
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Kind, f.Region, f.Name, f.Is, mark)
+	}
+	_ = w.Flush()
+	switch {
+	case !s.Sealed:
+		fmt.Fprintf(p.std.out, "Publication %d (%s of %s) is not done: run it again, or `publish rollback -to VERSION`.\n", s.Latest.Number, s.Record.Action, s.Latest.Version)
+	case code == exitOK:
+		fmt.Fprintf(p.std.out, "All of it is version %s.\n", s.Latest.Version)
+	}
+	return code
+}
+
+// history is `publish history`.
+func (p *publishing) history(ctx context.Context, uri string) int {
+	src, err := publish.ParseSource(uri, p.region)
+	if err != nil {
+		return p.fail(exitUsage, err)
+	}
+	list, err := p.publisher.History(ctx, src, p.count)
+	if err != nil {
+		return p.fail(exitError, err)
+	}
+	if p.json {
+		return p.print(map[string]any{"publications": list})
+	}
+	w := tabwriter.NewWriter(p.std.out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "NUMBER\tWHEN\tACTION\tVERSION\tBEFORE\tDONE")
+	for _, r := range list {
+		done := "no"
+		if r.Sealed {
+			done = "yes"
+		}
+		at := r.At
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", r.Number, stampOf(&at), r.Action, r.Version, r.Previous, done)
+	}
+	_ = w.Flush()
+	return exitOK
+}
+
+func (p *publishing) print(v any) int {
+	e := json.NewEncoder(p.std.out)
+	e.SetIndent("", "  ")
+	if err := e.Encode(v); err != nil {
+		return p.fail(exitError, err)
+	}
+	return exitOK
+}

@@ -1,0 +1,122 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
+)
+
+// imageType makes SSM look whether the image exists
+// (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html).
+const imageType = "aws:ec2:image"
+
+// announceTimeout is how long SSM is given to look; it says of no bound, and
+// takes seconds.
+const announceTimeout = 5 * time.Minute
+
+// announce sets the parameters, all regions at once, and in a region one after
+// the other: PutParameter takes few calls a second. A region that fails does
+// not keep the others from theirs.
+func (r *run) announce(ctx context.Context) error {
+	var regions []string
+	byRegion := map[string][]Parameter{}
+	for _, q := range r.plan.Parameters {
+		if byRegion[q.Region] == nil {
+			regions = append(regions, q.Region)
+		}
+		byRegion[q.Region] = append(byRegion[q.Region], q)
+	}
+	errs := make([]error, len(regions))
+	var wg sync.WaitGroup
+	for i, region := range regions {
+		wg.Go(func() {
+			for _, q := range byRegion[region] {
+				if err := r.setParameter(ctx, q); err != nil {
+					errs[i] = fmt.Errorf("%s: %s: %w", region, q.Name, err)
+					return
+				}
+			}
+		})
+	}
+	wg.Wait()
+	return errors.Join(errs...)
+}
+
+// setParameter sets one and waits until SSM has it: that a put succeeds says
+// only that SSM will look at the image.
+func (r *run) setParameter(ctx context.Context, q Parameter) error {
+	api := r.Clients.SSM(q.Region)
+	now, err := getParameter(ctx, api, q)
+	switch {
+	case err != nil:
+		return err
+	case now == nil:
+	case aws.ToString(now.DataType) != imageType:
+		return fmt.Errorf("it is there with data type %q, which SSM never changes; delete it, or take another name", aws.ToString(now.DataType))
+	case aws.ToString(now.Value) == q.Image:
+		return nil
+	case q.Fixed:
+		return fmt.Errorf("it is there as %s and not %s; the parameter of a version never changes: take another version", aws.ToString(now.Value), q.Image)
+	}
+	var out *ssm.PutParameterOutput
+	err = r.again(ctx, q.Name+" in "+q.Region, func() error {
+		out, err = api.PutParameter(ctx, &ssm.PutParameterInput{
+			Name: &q.Name, Value: &q.Image, Type: types.ParameterTypeString, DataType: aws.String(imageType), Overwrite: aws.Bool(!q.Fixed),
+		})
+		return err
+	})
+	var there *types.ParameterAlreadyExists
+	if err != nil && !(q.Fixed && errors.As(err, &there)) {
+		return refused(err, "ssm:PutParameter", q.Region)
+	}
+	version := int64(1)
+	if out != nil {
+		version = out.Version
+	}
+	limit := r.plan.SSM.Timeout
+	if limit == 0 {
+		limit = announceTimeout
+	}
+	err = r.until(ctx, limit, "SSM to look at "+q.Image, func(ctx context.Context) (bool, error) {
+		now, err = getParameter(ctx, api, q)
+		return now != nil && now.Version >= version, err
+	})
+	var timeout *poll.TimeoutError
+	switch {
+	case errors.As(err, &timeout):
+		return fmt.Errorf("SSM has not taken %s after %s: no such image is visible to it in %s, or these credentials lack ec2:DescribeImages there", q.Image, limit, q.Region)
+	case err != nil:
+		return err
+	case aws.ToString(now.Value) != q.Image:
+		return fmt.Errorf("it is %s and not %s: another build sets it too", aws.ToString(now.Value), q.Image)
+	}
+	r.sayf("%s: %s = %s", q.Region, q.Name, q.Image)
+	return nil
+}
+
+// getParameter returns the parameter; nil if there is none.
+func getParameter(ctx context.Context, api *ssm.Client, q Parameter) (*types.Parameter, error) {
+	out, err := api.GetParameter(ctx, &ssm.GetParameterInput{Name: &q.Name})
+	var none *types.ParameterNotFound
+	switch {
+	case errors.As(err, &none):
+		return nil, nil
+	case ec2api.IsThrottle(err):
+		return nil, err
+	case err != nil:
+		return nil, refused(err, "ssm:GetParameter", q.Region)
+	}
+	return out.Parameter, nil
+}

@@ -1,0 +1,86 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+)
+
+// ErrSuperseded is returned when another build has published in the meantime.
+var ErrSuperseded = errors.New("another build has published in the meantime")
+
+// flip makes `latest` the plan's version, in the first region and then in all
+// others at once. A region that fails then is tried again; the others go on.
+func (r *run) flip(ctx context.Context) error {
+	lead := r.plan.Places[0]
+	err := r.again(ctx, "latest in "+lead.Region, func() error { return r.flipOne(ctx, 0, lead) })
+	switch {
+	case mayPass(err):
+		return fmt.Errorf("%s: %w; whether that is done is not known, every other latest is as it was: run this again", lead.Region, err)
+	case err != nil:
+		return fmt.Errorf("%s: %w; every latest is as it was", lead.Region, err)
+	}
+	r.sayf("latest is %s in %s, which decides", r.plan.Version, lead.Region)
+	err = r.everywhere(func(i int, at Place) error {
+		if i == 0 {
+			return nil
+		}
+		return r.again(ctx, "latest in "+at.Region, func() error { return r.flipOne(ctx, i, at) })
+	})
+	switch {
+	case errors.Is(err, ErrSuperseded):
+		return err
+	case err != nil:
+		return fmt.Errorf("latest is %s in every other region; run this again to go on, or go back in all of them:\n%w", r.plan.Version, err)
+	}
+	return nil
+}
+
+// flips is how often a `latest` is read again that another has written.
+const flips = 8
+
+func (r *run) flipOne(ctx context.Context, i int, at Place) error {
+	for range flips {
+		if r.current(r.seen[i]) {
+			return nil
+		}
+		err := r.put(ctx, at, object{
+			key: at.Latest, contentType: contentType(r.plan.Body), cache: cacheNever, body: r.plan.Body, public: true, ifMatch: r.seen[i].ETag,
+			meta: map[string]string{
+				metaVersion: r.plan.Version, metaNumber: strconv.Itoa(r.number), metaAction: r.record.Action, metaPrevious: r.record.Previous,
+			},
+		})
+		if err == nil {
+			return nil
+		}
+		if !isTaken(err) {
+			return err
+		}
+		// First this region, then the one that decides: see the package's comment.
+		before := r.seen[i].ETag
+		if r.seen[i], err = r.latest(ctx, at, r.plan.S3.Owner); err != nil {
+			return err
+		}
+		won := r.seen[i].ETag == before || r.current(r.seen[i])
+		if i > 0 {
+			lead, err := r.latest(ctx, r.plan.Places[0], r.plan.S3.Owner)
+			if err != nil {
+				return err
+			}
+			won = r.current(lead)
+		}
+		if !won {
+			return ErrSuperseded
+		}
+	}
+	return fmt.Errorf("latest changes again and again: %w", ErrSuperseded)
+}
+
+// current says whether a `latest` is the plan's.
+func (r *run) current(l Latest) bool {
+	return l.Version == r.plan.Version && l.SHA256 == r.plan.SHA256 && l.Number == r.number
+}

@@ -1,0 +1,74 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"strconv"
+)
+
+// Metadata of `latest`.
+const (
+	metaVersion  = "ethminer-version"
+	metaNumber   = "ethminer-number"
+	metaAction   = "ethminer-action"
+	metaPrevious = "ethminer-previous"
+)
+
+// Latest is what `latest` is in a bucket. It is zero where there is none.
+type Latest struct {
+	Found            bool
+	ETag             string
+	SHA256           string // of its content, in hex
+	Version          string // empty if it was not written by this program
+	Number           int    // of its publication
+	Action, Previous string
+	Body             []byte
+}
+
+// latest reads what `latest` is.
+func (p *Publisher) latest(ctx context.Context, at Place, account string) (Latest, error) {
+	o, err := p.get(ctx, at, account, at.Latest)
+	if err != nil || o == nil {
+		return Latest{}, err
+	}
+	sum := sha256.Sum256(o.body)
+	l := Latest{Found: true, ETag: o.etag, SHA256: hex.EncodeToString(sum[:]), Body: o.body,
+		Version: o.meta[metaVersion], Action: o.meta[metaAction], Previous: o.meta[metaPrevious]}
+	l.Number, _ = strconv.Atoi(o.meta[metaNumber])
+	return l, nil
+}
+
+// look reads every `latest` and the first region's record, and decides which
+// number this publication has. It writes nothing, and finds buckets that are
+// missing, elsewhere or closed.
+func (r *run) look(ctx context.Context) error {
+	r.seen = make([]Latest, len(r.plan.Places))
+	err := r.everywhere(func(i int, at Place) (err error) {
+		r.seen[i], err = r.latest(ctx, at, r.plan.S3.Owner)
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	before, found, err := r.recordOf(ctx, r.plan.Places[0], r.plan.S3.Owner, r.plan.S3.Prefix, r.plan.Name, r.seen[0])
+	if err != nil {
+		return err
+	}
+	for _, l := range r.seen {
+		r.number = max(r.number, l.Number)
+	}
+	lead := r.seen[0]
+	same := lead.Version == r.plan.Version && lead.SHA256 == r.plan.SHA256 && lead.Number == r.number
+	if same && (!found || before.Spec.equal(r.plan.Spec)) {
+		r.sayf("%s is latest already, as publication %d", r.plan.Version, r.number)
+		r.record, r.record.Spec = before, r.plan.Spec
+	} else {
+		r.number++
+		r.record = before.next(r.plan, r.number, lead.Version)
+	}
+	return nil
+}

@@ -1,0 +1,93 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish_test
+
+import (
+	"context"
+	"net/http"
+	"strings"
+	"testing"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+)
+
+// newMoto is somebody else's AWS, with the buckets of the regions.
+func newMoto(t *testing.T, regions ...string) *world {
+	t.Helper()
+	endpoint := *mototest.Start(t, "us-east-1").BaseEndpoint
+	w := &world{T: t, wire: wire{to: http.DefaultTransport}}
+	w.config = func(region string) aws.Config {
+		return aws.Config{
+			Region: region, BaseEndpoint: aws.String(endpoint),
+			Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+				return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+			}),
+		}
+	}
+	w.must(w.publisher().MakeBuckets(t.Context(), w.plan(spec(regions...), template(1, regions...))))
+	return w
+}
+
+// Another's S3, SSM and CloudFormation take what our clients send: published
+// twice, once more without a change, and gone back.
+func TestAgainstMoto(t *testing.T) {
+	regions := []string{"us-east-1", "eu-west-1"}
+	w := newMoto(t, regions...)
+	// moto has images of its own only.
+	out, err := ec2.NewFromConfig(w.aws(regions[0])).DescribeImages(t.Context(), &ec2.DescribeImagesInput{Owners: []string{"amazon"}})
+	w.must(err)
+	images[1], images[2] = *out.Images[0].ImageId, *out.Images[1].ImageId
+
+	s := spec(regions...)
+	s.StackSet = &publish.StackSet{
+		Name: "mining", Region: "us-east-1", Regions: regions, Accounts: []string{"123456789012"}, CanaryRegion: "eu-west-1", OnFailure: publish.Restore,
+	}
+	one, two := w.plan(s, template(1, regions...)), w.plan(s, template(2, regions...))
+	for _, p := range []*publish.Plan{one, two, two} {
+		w.must(w.publisher().Publish(t.Context(), p))
+	}
+	state, err := w.publisher().State(t.Context(), two.Source())
+	w.must(err)
+	if state.Latest.Version != two.Version || state.Latest.Number != 2 || !state.Sealed || state.Record.Previous != one.Version {
+		t.Errorf("the state is %+v", state)
+	}
+	check := func() {
+		t.Helper()
+		state, err := w.publisher().State(t.Context(), two.Source())
+		w.must(err)
+		findings, err := w.publisher().Check(t.Context(), state)
+		w.must(err)
+		for _, f := range findings {
+			if !f.OK() {
+				t.Errorf("%+v", f)
+			}
+		}
+		if len(findings) != 2+4+3 {
+			t.Errorf("%d findings: %+v", len(findings), findings)
+		}
+	}
+	check()
+	back, err := w.publisher().RollbackPlan(t.Context(), state, "")
+	w.must(err)
+	w.must(w.publisher().Publish(t.Context(), back))
+	check()
+	if seen := w.seen(s, one.Version); strings.Count(seen, one.Version+" number 3") != 2 || !strings.Contains(seen, "Description: number 1") {
+		t.Errorf("after the rollback there is\n%s", seen)
+	}
+	history, err := w.publisher().History(t.Context(), two.Source(), 10)
+	w.must(err)
+	if len(history) != 3 || history[0].Action != publish.RollingBack || !history[0].Sealed || history[2].Version != one.Version {
+		t.Errorf("the history is %+v", history)
+	}
+
+	missing := s
+	missing.S3.Bucket = "nobody-{{ .Region }}"
+	if err := w.publish(missing, template(3, regions...)); err == nil || !strings.Contains(err.Error(), `there is no bucket "nobody-us-east-1"`) {
+		t.Errorf("without a bucket: %v", err)
+	}
+}

@@ -1,0 +1,117 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"bytes"
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"fmt"
+	"io"
+	"maps"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+)
+
+// object is one to be written.
+type object struct {
+	key, contentType string
+	cache            string // Cache-Control
+	body             []byte
+	meta             map[string]string
+	ifMatch          string // the ETag that must be there; empty: nothing must be there
+	public           bool   // takes the template's ACL
+}
+
+// put writes an object on its condition. S3 compares what arrives with the
+// SHA-256 that goes with it.
+func (r *run) put(ctx context.Context, at Place, o object) error {
+	sum := sha256.Sum256(o.body)
+	in := &s3.PutObjectInput{
+		Bucket: &at.Bucket, Key: &o.key, Body: bytes.NewReader(o.body), ContentType: &o.contentType, Metadata: o.meta,
+		ChecksumSHA256: aws.String(base64.StdEncoding.EncodeToString(sum[:])),
+	}
+	if o.cache != "" {
+		in.CacheControl = &o.cache
+	}
+	if o.ifMatch != "" {
+		in.IfMatch = &o.ifMatch
+	} else {
+		in.IfNoneMatch = aws.String("*")
+	}
+	if o.public && r.plan.S3.ACL != "" {
+		in.ACL = types.ObjectCannedACL(r.plan.S3.ACL)
+	}
+	if at.KMSKeyID != "" {
+		in.ServerSideEncryption, in.SSEKMSKeyId = types.ServerSideEncryptionAwsKms, &at.KMSKeyID
+	}
+	if len(r.plan.S3.Tags) > 0 {
+		in.Tagging = aws.String(tagging(r.plan.S3.Tags))
+	}
+	in.ExpectedBucketOwner = owner(r.plan.S3.Owner)
+	_, err := r.Clients.S3(at.Region, at.Bucket).PutObject(ctx, in)
+	return r.explain(err, at, "s3:PutObject")
+}
+
+func tagging(tags map[string]string) string {
+	var pairs []string
+	for _, k := range slices.Sorted(maps.Keys(tags)) {
+		pairs = append(pairs, url.QueryEscape(k)+"="+url.QueryEscape(tags[k]))
+	}
+	return strings.Join(pairs, "&")
+}
+
+func owner(account string) *string {
+	if account == "" {
+		return nil
+	}
+	return &account
+}
+
+// fetched is an object as it is in a bucket.
+type fetched struct {
+	body []byte
+	etag string
+	meta map[string]string
+}
+
+// get reads an object; nil if there is none.
+func (p *Publisher) get(ctx context.Context, at Place, account, key string) (*fetched, error) {
+	out, err := p.Clients.S3(at.Region, at.Bucket).GetObject(ctx, &s3.GetObjectInput{
+		Bucket: &at.Bucket, Key: &key, ExpectedBucketOwner: owner(account), ChecksumMode: types.ChecksumModeEnabled,
+	})
+	if ec2api.Code(err) == "NoSuchKey" {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, (&run{Publisher: p, plan: &Plan{}}).explain(err, at, "s3:GetObject and s3:ListBucket")
+	}
+	defer func() { _ = out.Body.Close() }()
+	// No object of ours is larger than a template.
+	body, err := io.ReadAll(io.LimitReader(out.Body, 2*MaxTemplate))
+	if err != nil {
+		return nil, fmt.Errorf("reading %s from %s: %w", key, at.Bucket, err)
+	}
+	return &fetched{body, aws.ToString(out.ETag), out.Metadata}, nil
+}
+
+// isTaken says that a condition was not met: somebody else has written.
+func isTaken(err error) bool {
+	switch ec2api.Code(err) {
+	case "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey": // NoSuchKey: If-Match, and it is gone
+		return true
+	}
+	return false
+}
+
+// isRace says that another write of the same key was under way at that moment.
+func isRace(err error) bool { return ec2api.Code(err) == "ConditionalRequestConflict" }

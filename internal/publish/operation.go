@@ -1,0 +1,143 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
+)
+
+// looksPerReport is how many looks at an operation there are to one at what
+// became of each of its instances, which takes a call for each hundred.
+const looksPerReport = 6
+
+// await waits for an operation, and reports each region as it comes.
+func (r *run) await(ctx context.Context, id string) error {
+	s := r.set
+	told := map[string]string{}
+	status, reason, looks := types.StackSetOperationStatus(""), "", 0
+	err := r.until(ctx, s.limit(), "operation "+id+" of the stack set "+s.Name, func(ctx context.Context) (bool, error) {
+		out, err := s.api.DescribeStackSetOperation(ctx, &cloudformation.DescribeStackSetOperationInput{StackSetName: &s.Name, OperationId: &id, CallAs: types.CallAs(s.CallAs)})
+		if err != nil {
+			return false, err
+		}
+		status, reason = out.StackSetOperation.Status, aws.ToString(out.StackSetOperation.StatusReason)
+		switch status {
+		case types.StackSetOperationStatusSucceeded, types.StackSetOperationStatusFailed, types.StackSetOperationStatusStopped:
+			return true, nil
+		}
+		if looks++; looks%looksPerReport == 0 {
+			_, err = r.report(ctx, id, told)
+		}
+		return false, err
+	})
+	var timeout *poll.TimeoutError
+	if errors.As(err, &timeout) {
+		return sayError(err, "stack set %s: operation %s is still %s after %s; it goes on: run this again when it has ended", s.Name, id, status, s.limit())
+	}
+	if err != nil {
+		return s.explain(err, "cloudformation:DescribeStackSetOperation")
+	}
+	failures, err := r.report(ctx, id, told)
+	if err != nil {
+		return err
+	}
+	if status == types.StackSetOperationStatusSucceeded {
+		return nil
+	}
+	if len(failures) == 0 && reason != "" {
+		failures = []string{reason}
+	}
+	return fmt.Errorf("stack set %s: operation %s is %s\n%s", s.Name, id, status, strings.Join(failures, "\n"))
+}
+
+// report says what has become of each region, where that is news, and returns
+// the instances that failed, with the remedy where there is one.
+func (r *run) report(ctx context.Context, id string, told map[string]string) ([]string, error) {
+	s := r.set
+	regions := map[string]map[string]int{}
+	var failures []string
+	pages := cloudformation.NewListStackSetOperationResultsPaginator(s.api, &cloudformation.ListStackSetOperationResultsInput{
+		StackSetName: &s.Name, OperationId: &id, CallAs: types.CallAs(s.CallAs), MaxResults: aws.Int32(100),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, s.explain(err, "cloudformation:ListStackSetOperationResults")
+		}
+		for _, result := range page.Summaries {
+			region, account, status := aws.ToString(result.Region), aws.ToString(result.Account), string(result.Status)
+			if regions[region] == nil {
+				regions[region] = map[string]int{}
+			}
+			regions[region][status]++
+			if result.Status == types.StackSetOperationResultStatusFailed {
+				failures = append(failures, fmt.Sprintf("%s, account %s: %s", region, account, s.remedy(region, account, aws.ToString(result.StatusReason))))
+			}
+		}
+	}
+	for _, region := range slices.Sorted(maps.Keys(regions)) {
+		var counts []string
+		for _, status := range slices.Sorted(maps.Keys(regions[region])) {
+			counts = append(counts, fmt.Sprintf("%d %s", regions[region][status], strings.ToLower(status)))
+		}
+		if line := strings.Join(counts, ", "); told[region] != line {
+			told[region] = line
+			r.sayf("stack set %s: %s: %s", s.Name, region, line)
+		}
+	}
+	return failures, nil
+}
+
+// remedy adds what to do to a reason that CloudFormation gives.
+func (s *stackSetState) remedy(region, account, reason string) string {
+	lower := strings.ToLower(reason)
+	switch {
+	case strings.Contains(lower, "should have") && strings.Contains(lower, "role"), strings.Contains(lower, "not authorized to perform: sts:assumerole"):
+		return fmt.Sprintf("%s: the account %s is not enabled for stack sets: make the execution role in it, trusted by the administrator account", reason, account)
+	case strings.Contains(lower, "not enabled"), strings.Contains(lower, "opt-in"), strings.Contains(lower, "security token included in the request is invalid"):
+		return fmt.Sprintf("%s: enable %s in the account %s", reason, region, account)
+	}
+	return reason
+}
+
+// previousTemplate is the address of the template that the set had, empty if
+// none is to be given back. Its version is in the bucket if it was published;
+// else it is put there, by its content. After a run that was killed the set has
+// the new one already, and the version before is meant, until all is done.
+func (r *run) previousTemplate(ctx context.Context) (string, error) {
+	at, spec := r.plan.Places[0], r.plan.Spec
+	if r.set.differs(r.plan.Body) == "" {
+		sealed, err := r.get(ctx, at, spec.S3.Owner, sealKey(spec.S3.Prefix, spec.Name, r.number))
+		if err != nil || sealed != nil || r.record.Previous == "" {
+			return "", err
+		}
+		return ObjectURL(at.Region, at.Bucket, spec.key(r.record.Previous))
+	}
+	body := []byte(aws.ToString(r.set.before.TemplateBody))
+	sum := sha256.Sum256(body)
+	version := hex.EncodeToString(sum[:])
+	for _, e := range r.record.Stack {
+		if e.SHA256 == version {
+			return ObjectURL(at.Region, at.Bucket, spec.key(e.Version))
+		}
+	}
+	err := r.put(ctx, at, object{key: spec.key(version), contentType: contentType(body), body: body, public: true})
+	if err != nil && !isTaken(err) {
+		return "", err
+	}
+	return ObjectURL(at.Region, at.Bucket, spec.key(version))
+}

@@ -1,0 +1,263 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+	"text/template"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+)
+
+// MaxTemplate is how many bytes CloudFormation takes by a template's URL
+// (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html).
+const MaxTemplate = 1 << 20
+
+// The actions of a publication.
+const (
+	Publishing  = "publish"
+	RollingBack = "rollback"
+)
+
+// Plan is all that will be done, known before anything is. Its Version is set.
+type Plan struct {
+	Spec
+	Action     string
+	SHA256     string // of Body, in hex
+	Body       []byte
+	Places     []Place // in the order of S3.Regions: the first decides
+	Parameters []Parameter
+	Stages     [][]string // the regions of the stack set, the canary's first
+}
+
+// Place is where a region's template goes.
+type Place struct {
+	Region, Bucket, KMSKeyID string
+	Key, Latest              string // keys in the bucket
+	URL, LatestURL           string
+}
+
+// Parameter is an SSM parameter to be.
+type Parameter struct {
+	Region, Name, Image string
+	Fixed               bool // is of this version, and never changes
+}
+
+var versionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+
+// CheckVersion says whether a version can be part of a key and of a parameter.
+func CheckVersion(v string) error {
+	if !versionName.MatchString(v) || v == latestName {
+		return fmt.Errorf("%q; expected up to 128 letters, digits, dots, dashes and underscores, the first a letter or digit, and not %q", v, latestName)
+	}
+	return nil
+}
+
+// Compute plans the publication of a template, and says everything that is
+// wrong with it. It makes no call.
+func Compute(spec Spec, body []byte) (*Plan, error) {
+	sum := sha256.Sum256(body)
+	p := &Plan{Spec: spec, Action: Publishing, Body: body, SHA256: hex.EncodeToString(sum[:])}
+	var errs []error
+	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
+	if len(body) > MaxTemplate {
+		fail("the template has %d bytes; CloudFormation takes at most %d by URL: split it into nested stacks", len(body), MaxTemplate)
+	}
+	if p.Version == "" {
+		p.Version = p.SHA256
+	}
+	if err := CheckVersion(p.Version); err != nil {
+		fail("version: %w", err)
+	}
+	if len(p.S3.Regions) == 0 {
+		fail("s3: no region to publish in")
+	}
+	if err := onePartition(p.S3.Regions); err != nil {
+		fail("s3: %w", err)
+	}
+	for _, region := range p.S3.Regions {
+		place, err := p.place(region)
+		if err != nil {
+			fail("s3: %w", err)
+			continue
+		}
+		if i := slices.IndexFunc(p.Places, func(other Place) bool { return other.Bucket == place.Bucket }); i >= 0 {
+			fail("s3: %s and %s have the same bucket %q; a bucket is in one region: write bucket = \"NAME-{{ .Region }}\"", p.Places[i].Region, region, place.Bucket)
+		}
+		p.Places = append(p.Places, place)
+	}
+	if p.SSM != nil {
+		list, err := p.parameters()
+		if err != nil {
+			fail("ssm: %w", err)
+		}
+		p.Parameters = list
+	}
+	if set := p.StackSet; set != nil {
+		p.Stages = stages(set.Regions, set.CanaryRegion)
+		if err := onePartition(append([]string{set.Region}, set.Regions...)); err != nil {
+			fail("stack_set: %w", err)
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+func onePartition(regions []string) error {
+	for _, r := range regions {
+		if a, b := cfntemplate.Partition(regions[0]), cfntemplate.Partition(r); a != b {
+			return fmt.Errorf("%s is of the partition %s and %s of %s, which never see each other: publish in each with credentials of its own", regions[0], a, r, b)
+		}
+	}
+	return nil
+}
+
+// stages are the regions of each stage of a roll-out.
+func stages(regions []string, canary string) [][]string {
+	rest := slices.DeleteFunc(slices.Clone(regions), func(r string) bool { return r == canary })
+	switch {
+	case canary == "":
+		return [][]string{rest}
+	case len(rest) == 0:
+		return [][]string{{canary}}
+	}
+	return [][]string{{canary}, rest}
+}
+
+// The parts of keys.
+const (
+	templates   = "templates/"
+	latestName  = "latest"
+	historyName = "history/"
+)
+
+// key is where a version of the template is in each bucket.
+func (s Spec) key(version string) string { return s.S3.Prefix + templates + version + "/" + s.Name }
+
+func (p *Plan) place(region string) (Place, error) {
+	var err error
+	at := Place{Region: region}
+	if at.Bucket, err = Expand(p.S3.Bucket, Words{Region: region}); err != nil {
+		return at, fmt.Errorf("bucket: %w", err)
+	}
+	if at.KMSKeyID, err = Expand(p.S3.KMSKeyID, Words{Region: region}); err != nil {
+		return at, fmt.Errorf("kms_key_id: %w", err)
+	}
+	at.Key, at.Latest = p.key(p.Version), p.key(latestName)
+	if at.URL, err = ObjectURL(region, at.Bucket, at.Key); err != nil {
+		return at, err
+	}
+	at.LatestURL, err = ObjectURL(region, at.Bucket, at.Latest)
+	return at, err
+}
+
+// parameters are those of every region, in order.
+func (p *Plan) parameters() ([]Parameter, error) {
+	t, err := cfntemplate.Parse(p.Name, p.Body)
+	if err != nil {
+		return nil, err
+	}
+	m, err := t.Mapping(p.Mapping)
+	if err != nil {
+		return nil, err
+	}
+	regions := p.SSM.Regions
+	if len(regions) == 0 {
+		for _, r := range m.Rows {
+			if cfntemplate.IsRegion(r.Region) && onePartition([]string{p.S3.Regions[0], r.Region}) == nil {
+				regions = append(regions, r.Region)
+			}
+		}
+	}
+	var list []Parameter
+	for _, region := range regions {
+		for _, attribute := range p.Attributes {
+			cell, ok := m.Cell(region, attribute)
+			if !ok || cell.Placeholder || !cfntemplate.IsAMI(cell.Value) {
+				if len(p.SSM.Regions) == 0 {
+					continue
+				}
+				return nil, fmt.Errorf("%s has no image in %s.%s; build for that region too, or take it out of regions", p.Mapping, region, attribute)
+			}
+			words := Words{Region: region, Attribute: attribute, Version: p.Version}
+			for _, n := range []struct {
+				pattern string
+				fixed   bool
+			}{{p.SSM.VersionedName, true}, {p.SSM.Name, false}} {
+				if n.pattern == "" {
+					continue
+				}
+				name, err := Expand(n.pattern, words)
+				if err != nil {
+					return nil, err
+				}
+				if slices.ContainsFunc(list, func(q Parameter) bool { return q.Region == region && q.Name == name }) {
+					return nil, fmt.Errorf("two parameters are named %q; write {{ .Attribute }} into name, and {{ .Version }} into versioned_name", name)
+				}
+				list = append(list, Parameter{region, name, cell.Value, n.fixed})
+			}
+		}
+	}
+	if len(list) == 0 {
+		return nil, fmt.Errorf("%s has no image in %s", p.Mapping, strings.Join(p.Attributes, ", "))
+	}
+	return list, nil
+}
+
+// Words are what a pattern may name.
+type Words struct{ Region, Attribute, Version string }
+
+// Expand fills a pattern such as templates-{{ .Region }}.
+func Expand(pattern string, words Words) (string, error) {
+	if !strings.Contains(pattern, "{{") {
+		return pattern, nil
+	}
+	t, err := template.New("").Parse(pattern)
+	var b strings.Builder
+	if err == nil {
+		err = t.Execute(&b, words)
+	}
+	if err != nil {
+		return "", fmt.Errorf("%q; expected text with {{ .Region }}, {{ .Attribute }} or {{ .Version }}: %w", pattern, err)
+	}
+	return b.String(), nil
+}
+
+// Lines tell a person the plan.
+func (p *Plan) Lines() []string {
+	verb := "publish"
+	if p.Action == RollingBack {
+		verb = "roll back"
+	}
+	lines := []string{fmt.Sprintf("%s %s: version %s, SHA-256 %s, %d bytes", verb, p.Name, p.Version, p.SHA256, len(p.Body))}
+	say := func(format string, args ...any) { lines = append(lines, "  "+fmt.Sprintf(format, args...)) }
+	for _, at := range p.Places {
+		say("s3         %-14s %s", at.Region, at.URL)
+	}
+	for _, at := range p.Places {
+		say("latest     %-14s %s", at.Region, at.LatestURL)
+	}
+	for _, q := range p.Parameters {
+		say("parameter  %-14s %s = %s", q.Region, q.Name, q.Image)
+	}
+	if p.StackSet != nil {
+		to := "accounts " + strings.Join(p.StackSet.Accounts, ", ")
+		if len(p.StackSet.OrganizationalUnits) > 0 {
+			to = "organizational units " + strings.Join(p.StackSet.OrganizationalUnits, ", ")
+		}
+		say("stack set  %-14s %s, %s", p.StackSet.Region, p.StackSet.Name, to)
+		for i, stage := range p.Stages {
+			say("  stage %d: %s", i+1, strings.Join(stage, ", "))
+		}
+	}
+	return lines
+}

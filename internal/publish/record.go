@@ -1,0 +1,155 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+)
+
+// Record is what a bucket keeps of a publication; it never changes.
+type Record struct {
+	Number   int    `json:"number"`
+	Action   string `json:"action"`
+	Version  string `json:"version"`
+	SHA256   string `json:"sha256"`
+	Previous string `json:"previous,omitempty"` // what was latest before
+	// Stack are the versions that can be gone back to, this one first.
+	Stack []Entry `json:"stack"`
+	Spec  Spec    `json:"spec"`
+}
+
+// Entry is a version of the stack.
+type Entry struct {
+	Version string `json:"version"`
+	SHA256  string `json:"sha256"`
+}
+
+// mostKept bounds the stack where keep_versions does not.
+const mostKept = 100
+
+func (s Spec) equal(other Spec) bool {
+	a, _ := json.Marshal(s) // plain data
+	b, _ := json.Marshal(other)
+	return string(a) == string(b)
+}
+
+// next is the record of what comes after: a version is put on top, and a
+// rollback takes off what is above its version.
+func (before Record) next(p *Plan, number int, previous string) Record {
+	return Record{
+		Number: number, Action: p.Action, Version: p.Version, SHA256: p.SHA256, Previous: previous, Spec: p.Spec,
+		Stack: stacked(before.Stack, p.Action, Entry{p.Version, p.SHA256}),
+	}
+}
+
+func stacked(stack []Entry, action string, top Entry) []Entry {
+	at := slices.IndexFunc(stack, func(e Entry) bool { return e.Version == top.Version })
+	switch {
+	case at >= 0 && action == RollingBack:
+		stack = stack[at+1:]
+	case at >= 0:
+		stack = slices.Concat(stack[:at], stack[at+1:])
+	}
+	stack = append([]Entry{top}, stack...)
+	return stack[:min(len(stack), mostKept)]
+}
+
+func recordKey(prefix, name string, number int) string {
+	return fmt.Sprintf("%s%s%s/%06d.json", prefix, historyName, name, number)
+}
+
+func sealKey(prefix, name string, number int) string {
+	return fmt.Sprintf("%s%s%s/%06d.done", prefix, historyName, name, number)
+}
+
+// recordOf reads the record of what is latest; false if there is none. One that
+// was killed before it could be written is made up from the one before.
+func (p *Publisher) recordOf(ctx context.Context, at Place, account, prefix, name string, l Latest) (Record, bool, error) {
+	if l.Number == 0 {
+		return Record{}, false, nil
+	}
+	for number := l.Number; number > max(0, l.Number-2); number-- {
+		o, err := p.get(ctx, at, account, recordKey(prefix, name, number))
+		if err != nil {
+			return Record{}, false, err
+		}
+		if o == nil {
+			continue
+		}
+		var r Record
+		if err := json.Unmarshal(o.body, &r); err != nil {
+			return Record{}, false, fmt.Errorf("reading %s in %s: %w", recordKey(prefix, name, number), at.Bucket, err)
+		}
+		if number == l.Number {
+			return r, true, nil
+		}
+		r.Stack = stacked(r.Stack, l.Action, Entry{l.Version, l.SHA256})
+		r.Number, r.Action, r.Version, r.SHA256, r.Previous = l.Number, l.Action, l.Version, l.SHA256, l.Previous
+		return r, false, nil
+	}
+	first := Record{Number: l.Number, Action: l.Action, Version: l.Version, SHA256: l.SHA256, Previous: l.Previous}
+	first.Stack = []Entry{{l.Version, l.SHA256}}
+	return first, false, nil
+}
+
+// write writes the record into each bucket, once.
+func (r *run) write(ctx context.Context) error {
+	body, err := json.MarshalIndent(r.record, "", "  ")
+	if err != nil {
+		return err
+	}
+	key := recordKey(r.plan.S3.Prefix, r.plan.Name, r.number)
+	return r.everywhere(func(_ int, at Place) error {
+		return r.again(ctx, "the record in "+at.Region, func() error {
+			err := r.put(ctx, at, object{key: key, contentType: "application/json", body: body})
+			if isRace(err) || !isTaken(err) {
+				return err
+			}
+			return nil // written before
+		})
+	})
+}
+
+// seal marks the publication as done everywhere.
+func (r *run) seal(ctx context.Context) error {
+	lead := r.plan.Places[0]
+	return r.again(ctx, "the seal in "+lead.Region, func() error {
+		err := r.put(ctx, lead, object{key: sealKey(r.plan.S3.Prefix, r.plan.Name, r.number), contentType: "text/plain"})
+		if isRace(err) || !isTaken(err) {
+			return err
+		}
+		return nil
+	})
+}
+
+// prune removes the versions that drop out of the record, before it is written:
+// what is killed in between finds them again.
+func (r *run) prune(ctx context.Context) error {
+	keep := r.plan.S3.KeepVersions
+	if keep == 0 || len(r.record.Stack) <= keep {
+		return nil
+	}
+	var old []types.ObjectIdentifier
+	for _, e := range r.record.Stack[keep:] {
+		old = append(old, types.ObjectIdentifier{Key: aws.String(r.plan.key(e.Version))})
+	}
+	r.record.Stack = r.record.Stack[:keep]
+	return r.everywhere(func(_ int, at Place) error {
+		out, err := r.Clients.S3(at.Region, at.Bucket).DeleteObjects(ctx, &s3.DeleteObjectsInput{
+			Bucket: &at.Bucket, Delete: &types.Delete{Objects: old, Quiet: aws.Bool(true)}, ExpectedBucketOwner: owner(r.plan.S3.Owner),
+		})
+		if err == nil && len(out.Errors) > 0 {
+			e := out.Errors[0]
+			return fmt.Errorf("removing %s from %s: %s: %s", aws.ToString(e.Key), at.Bucket, aws.ToString(e.Code), aws.ToString(e.Message))
+		}
+		return r.explain(err, at, "s3:DeleteObject")
+	})
+}

@@ -1,0 +1,329 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+// rollOut makes the stack set have the template, and its instances follow:
+// stage by stage, and nothing where nothing has changed.
+func (r *run) rollOut(ctx context.Context) error {
+	s := r.set
+	if s == nil {
+		return nil
+	}
+	if s.before == nil {
+		if err := r.createSet(ctx); err != nil {
+			return err
+		}
+	}
+	why := ""
+	if s.before != nil {
+		why = s.differs(r.plan.Body)
+	}
+	for _, regions := range r.plan.Stages {
+		there, err := r.instances(ctx)
+		if err == nil {
+			err = r.stage(ctx, regions, there, &why)
+		}
+		if err != nil {
+			return r.restore(ctx, why == "", err)
+		}
+	}
+	if err := r.settle(ctx); err != nil {
+		return err
+	}
+	r.sayf("stack set %s: done in %s", s.Name, strings.Join(slices.Concat(r.plan.Stages...), ", "))
+	return nil
+}
+
+// settle updates once more, and all together, where a stage has left instances
+// of another that are not current.
+func (r *run) settle(ctx context.Context) error {
+	there, err := r.instances(ctx)
+	if err != nil {
+		return err
+	}
+	var regions, accounts []string
+	current := true
+	for _, i := range there {
+		if r.set.wants(i) && slices.Contains(r.set.Regions, aws.ToString(i.Region)) && i.Status != types.StackInstanceStatusInoperable {
+			regions, accounts = append(regions, aws.ToString(i.Region)), append(accounts, aws.ToString(i.Account))
+			current = current && i.Status == types.StackInstanceStatusCurrent
+		}
+	}
+	if current {
+		return nil
+	}
+	return r.update(ctx, "", unique(regions), unique(accounts))
+}
+
+// stage makes the instances that some regions lack, and updates those that are
+// not current. The first update changes the set itself, for the reason why,
+// which is then empty.
+func (r *run) stage(ctx context.Context, regions []string, there []types.StackInstanceSummary, why *string) error {
+	s := r.set
+	var stale []types.StackInstanceSummary
+	have := map[string][]string{} // region: the accounts, or the units, that are there
+	for _, i := range there {
+		region := aws.ToString(i.Region)
+		if !slices.Contains(regions, region) || !s.wants(i) {
+			continue
+		}
+		have[region] = append(have[region], aws.ToString(i.Account), aws.ToString(i.OrganizationalUnitId))
+		switch {
+		case i.Status == types.StackInstanceStatusInoperable:
+			r.sayf("stack set %s: the instance of %s in %s is inoperable and is left alone: delete it", s.Name, aws.ToString(i.Account), region)
+		case *why != "" || i.Status != types.StackInstanceStatusCurrent:
+			stale = append(stale, i)
+		}
+	}
+	if len(stale) > 0 {
+		var in, accounts []string
+		for _, i := range stale {
+			in, accounts = append(in, aws.ToString(i.Region)), append(accounts, aws.ToString(i.Account))
+		}
+		if err := r.change(ctx, why, unique(in), unique(accounts)); err != nil {
+			return err
+		}
+	} else if *why != "" && len(there) == 0 {
+		// A set without instances is changed for itself.
+		if err := r.change(ctx, why, nil, nil); err != nil {
+			return err
+		}
+	}
+	// Regions that lack the same accounts, or units, are done together.
+	missing := map[string][]string{}
+	for _, region := range regions {
+		var lack []string
+		for _, target := range slices.Concat(s.Accounts, s.OrganizationalUnits) {
+			if !slices.Contains(have[region], target) {
+				lack = append(lack, target)
+			}
+		}
+		if len(lack) > 0 {
+			key := strings.Join(lack, ",")
+			missing[key] = append(missing[key], region)
+		}
+	}
+	for _, key := range slices.Sorted(maps.Keys(missing)) {
+		if err := r.create(ctx, strings.Split(key, ","), missing[key]); err != nil {
+			return err
+		}
+	}
+	if *why == "" {
+		return nil
+	}
+	// The set cannot be changed without an update of instances, and only those of
+	// other stages were there: the new ones were made from the old template.
+	return r.change(ctx, why, regions, s.Accounts)
+}
+
+// change updates for the reason why, which it takes away: whatever becomes of
+// the operation, the set has changed.
+func (r *run) change(ctx context.Context, why *string, regions, accounts []string) error {
+	reason := *why
+	*why = ""
+	return r.update(ctx, reason, regions, accounts)
+}
+
+// wants says whether an instance is one of those that are configured.
+func (s *stackSetState) wants(i types.StackInstanceSummary) bool {
+	if len(s.OrganizationalUnits) > 0 {
+		return i.OrganizationalUnitId == nil || slices.Contains(s.OrganizationalUnits, *i.OrganizationalUnitId)
+	}
+	return slices.Contains(s.Accounts, aws.ToString(i.Account))
+}
+
+func unique(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
+
+// createSet makes the set, without an instance.
+func (r *run) createSet(ctx context.Context) error {
+	s := r.set
+	r.sayf("stack set %s: making it in %s", s.Name, s.Region)
+	model := types.PermissionModels(s.PermissionModel)
+	in := &cloudformation.CreateStackSetInput{
+		StackSetName: &s.Name, TemplateURL: &s.url, Parameters: s.parameters(s.Parameters), Capabilities: s.capabilities(),
+		AdministrationRoleARN: orNil(s.AdministrationRoleARN), ExecutionRoleName: orNil(s.ExecutionRoleName),
+		PermissionModel: model, CallAs: types.CallAs(s.CallAs), ManagedExecution: s.managed(),
+	}
+	if model == types.PermissionModelsServiceManaged {
+		in.AutoDeployment = &types.AutoDeployment{Enabled: aws.Bool(false)}
+	}
+	_, err := s.api.CreateStackSet(ctx, in)
+	return s.explain(err, "cloudformation:CreateStackSet")
+}
+
+// instances lists all of the set.
+func (r *run) instances(ctx context.Context) ([]types.StackInstanceSummary, error) {
+	s := r.set
+	var all []types.StackInstanceSummary
+	pages := cloudformation.NewListStackInstancesPaginator(s.api, &cloudformation.ListStackInstancesInput{
+		StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs), MaxResults: aws.Int32(100),
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, s.explain(err, "cloudformation:ListStackInstances")
+		}
+		all = append(all, page.Summaries...)
+	}
+	return all, nil
+}
+
+// update updates the set for a reason, and its instances in some regions.
+// Without a reason it is the set's own template and parameters again, which
+// leaves all other instances as they are.
+func (r *run) update(ctx context.Context, why string, regions, accounts []string) error {
+	s := r.set
+	in := &cloudformation.UpdateStackSetInput{
+		StackSetName: &s.Name, Capabilities: s.capabilities(), CallAs: types.CallAs(s.CallAs), ManagedExecution: s.managed(),
+		AdministrationRoleARN: orNil(s.AdministrationRoleARN), ExecutionRoleName: orNil(s.ExecutionRoleName),
+		OperationPreferences: s.preferences(regions), Regions: regions,
+	}
+	if why == "" {
+		in.UsePreviousTemplate, in.Parameters = aws.Bool(true), s.again()
+		why = "instances that are not current"
+	} else {
+		in.TemplateURL, in.Parameters = &s.url, s.parameters(s.Parameters)
+	}
+	s.aim(in, accounts)
+	r.sayf("stack set %s: updating in %s: %s", s.Name, listOr(regions, "no region, since it has no instance there yet"), why)
+	id, err := r.begin(ctx, "cloudformation:UpdateStackSet", func() (*string, error) {
+		out, err := s.api.UpdateStackSet(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return out.OperationId, nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.await(ctx, id)
+}
+
+// aim sets whose instances an update is for. Without regions an update is for
+// every instance, which is none where this is asked for.
+func (s *stackSetState) aim(in *cloudformation.UpdateStackSetInput, accounts []string) {
+	switch {
+	case len(in.Regions) == 0:
+	case len(s.OrganizationalUnits) > 0:
+		in.DeploymentTargets = s.targets()
+	default:
+		in.Accounts = accounts
+	}
+}
+
+// again are the parameters as the set has them now.
+func (s *stackSetState) again() []types.Parameter {
+	var list []types.Parameter
+	for _, p := range s.takes {
+		if _, given := s.Parameters[aws.ToString(p.ParameterKey)]; given || s.has(aws.ToString(p.ParameterKey)) {
+			list = append(list, types.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)})
+		}
+	}
+	return list
+}
+
+func listOr(list []string, none string) string {
+	if len(list) == 0 {
+		return none
+	}
+	return strings.Join(list, ", ")
+}
+
+// create makes instances.
+func (r *run) create(ctx context.Context, targets, regions []string) error {
+	s := r.set
+	in := &cloudformation.CreateStackInstancesInput{
+		StackSetName: &s.Name, Regions: regions, CallAs: types.CallAs(s.CallAs), OperationPreferences: s.preferences(regions),
+	}
+	if len(s.OrganizationalUnits) > 0 {
+		in.DeploymentTargets = &types.DeploymentTargets{OrganizationalUnitIds: targets}
+	} else {
+		in.Accounts = targets
+	}
+	r.sayf("stack set %s: making instances of %s in %s", s.Name, strings.Join(targets, ", "), strings.Join(regions, ", "))
+	id, err := r.begin(ctx, "cloudformation:CreateStackInstances", func() (*string, error) {
+		out, err := s.api.CreateStackInstances(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return out.OperationId, nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.await(ctx, id)
+}
+
+// restore gives the set the template back that it had, if that is wanted and the
+// set has changed, and returns the error that led to it.
+func (r *run) restore(ctx context.Context, changed bool, cause error) error {
+	s := r.set
+	if ctx.Err() != nil || s.OnFailure != Restore || !changed || s.before == nil {
+		return cause
+	}
+	previous, err := r.previousTemplate(ctx)
+	if err != nil {
+		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
+	}
+	if previous == "" {
+		return cause
+	}
+	there, err := r.instances(ctx)
+	if err != nil {
+		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
+	}
+	var regions, accounts []string
+	for _, i := range there {
+		if s.wants(i) {
+			regions, accounts = append(regions, aws.ToString(i.Region)), append(accounts, aws.ToString(i.Account))
+		}
+	}
+	regions = unique(regions)
+	r.sayf("stack set %s: giving it its previous template back in %s", s.Name, strings.Join(regions, ", "))
+	in := &cloudformation.UpdateStackSetInput{
+		StackSetName: &s.Name, TemplateURL: &previous, CallAs: types.CallAs(s.CallAs), Regions: regions, Capabilities: s.before.Capabilities,
+		AdministrationRoleARN: s.before.AdministrationRoleARN, ExecutionRoleName: s.before.ExecutionRoleName,
+		ManagedExecution: s.before.ManagedExecution, OperationPreferences: s.preferences(regions), Parameters: s.oldParameters(),
+	}
+	s.aim(in, unique(accounts))
+	id, err := r.begin(ctx, "cloudformation:UpdateStackSet", func() (*string, error) {
+		out, err := s.api.UpdateStackSet(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return out.OperationId, nil
+	})
+	if err == nil {
+		err = r.await(ctx, id)
+	}
+	if err != nil {
+		return errors.Join(cause, fmt.Errorf("going back to the previous template: %w", err))
+	}
+	return fmt.Errorf("%w; the stack set has its previous template again, while latest and the parameters are of %s", cause, r.plan.Version)
+}
+
+// oldParameters are the values that the set had before.
+func (s *stackSetState) oldParameters() []types.Parameter {
+	var list []types.Parameter
+	for _, p := range s.before.Parameters {
+		if aws.ToString(p.ParameterValue) == hidden {
+			p = types.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)}
+		}
+		list = append(list, types.Parameter{ParameterKey: p.ParameterKey, ParameterValue: p.ParameterValue, UsePreviousValue: p.UsePreviousValue})
+	}
+	return list
+}

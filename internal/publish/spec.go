@@ -1,0 +1,76 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import "time"
+
+// Spec says what is published and where. It is part of each record in the
+// buckets, so it holds no secret.
+type Spec struct {
+	Name       string    `json:"name"`              // the template's file name, the last part of its keys
+	Version    string    `json:"version,omitempty"` // empty is the SHA-256 of the content
+	Mapping    string    `json:"mapping"`           // the region map
+	Attributes []string  `json:"attributes"`        // its cells that are announced
+	S3         S3        `json:"s3"`
+	SSM        *SSM      `json:"ssm,omitempty"`
+	StackSet   *StackSet `json:"stack_set,omitempty"`
+}
+
+// S3 is a bucket a region. Bucket and KMSKeyID may hold {{ .Region }}.
+type S3 struct {
+	Bucket       string            `json:"bucket"`
+	Prefix       string            `json:"prefix,omitempty"` // of all keys, empty or with a / at its end
+	Regions      []string          `json:"regions"`          // the first decides
+	ACL          string            `json:"acl,omitempty"`
+	KMSKeyID     string            `json:"kms_key_id,omitempty"`
+	Tags         map[string]string `json:"tags,omitempty"`
+	KeepVersions int               `json:"keep_versions,omitempty"` // 0 is all
+	Owner        string            `json:"owner,omitempty"`         // the account that must own the buckets
+}
+
+// SSM is a parameter a region. The names may hold {{ .Attribute }}, and
+// {{ .Version }} where it is the versioned one.
+type SSM struct {
+	Name          string        `json:"name,omitempty"`
+	VersionedName string        `json:"versioned_name,omitempty"`
+	Regions       []string      `json:"regions,omitempty"` // none is every region of the map that has an image
+	Timeout       time.Duration `json:"timeout,omitempty"`
+}
+
+// StackSet is a stack set and the instances that it is to have.
+type StackSet struct {
+	Name                  string            `json:"name"`
+	Region                string            `json:"region"` // that the set itself is in
+	Regions               []string          `json:"regions"`
+	Accounts              []string          `json:"accounts,omitempty"`
+	OrganizationalUnits   []string          `json:"organizational_units,omitempty"`
+	CanaryRegion          string            `json:"canary_region,omitempty"`
+	OnFailure             string            `json:"on_failure"` // Restore or Keep
+	Parameters            map[string]string `json:"-"`          // their values may be secret
+	Capabilities          []string          `json:"capabilities,omitempty"`
+	AdministrationRoleARN string            `json:"administration_role_arn,omitempty"`
+	ExecutionRoleName     string            `json:"execution_role_name,omitempty"`
+	PermissionModel       string            `json:"permission_model,omitempty"`
+	CallAs                string            `json:"call_as,omitempty"`
+	ManagedExecution      bool              `json:"managed_execution,omitempty"`
+	Preferences           Preferences       `json:"operation_preferences"`
+	Timeout               time.Duration     `json:"timeout,omitempty"` // of one operation, and for another's to end
+}
+
+// What OnFailure may be.
+const (
+	Restore = "rollback"
+	Keep    = "keep"
+)
+
+// Preferences are StackSetOperationPreferences; a nil is left out.
+type Preferences struct {
+	RegionOrder                []string `json:"region_order,omitempty"`
+	RegionConcurrencyType      string   `json:"region_concurrency_type,omitempty"`
+	ConcurrencyMode            string   `json:"concurrency_mode,omitempty"`
+	FailureToleranceCount      *int32   `json:"failure_tolerance_count,omitempty"`
+	FailureTolerancePercentage *int32   `json:"failure_tolerance_percentage,omitempty"`
+	MaxConcurrentCount         *int32   `json:"max_concurrent_count,omitempty"`
+	MaxConcurrentPercentage    *int32   `json:"max_concurrent_percentage,omitempty"`
+}
