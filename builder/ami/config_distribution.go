@@ -8,10 +8,11 @@ package ami
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // DistributionConfig says how the image comes to its regions, and what becomes of older ones.
@@ -80,8 +81,8 @@ const (
 )
 
 var (
-	buildIDSyntax = regexp.MustCompile(`^[0-9A-Za-z-]{8,64}$`)
-	sourceSyntax  = regexp.MustCompile(`^([a-z]{2,4}(-[a-z]+)+-[0-9]+:)?ami-[0-9a-f]{8,17}$|^<unknown>$`)
+	buildIDSyntax = lazyregexp.New(`^[0-9A-Za-z-]{8,64}$`)
+	sourceSyntax  = lazyregexp.New(`^([a-z]{2,4}(-[a-z]+)+-[0-9]+:)?ami-[0-9a-f]{8,17}$|^<unknown>$`)
 )
 
 // prepare fills in defaults and checks the options.

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -17,6 +16,7 @@ import (
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
@@ -112,7 +112,7 @@ func (b *build) knownTags(state multistep.StateBag) map[string]string {
 }
 
 // commitAtEnd finds the commit in a report's source, such as "URL at COMMIT".
-var commitAtEnd = regexp.MustCompile(`(?: at |[@#])([0-9a-f]{7,40})$`)
+var commitAtEnd = lazyregexp.New(`(?: at |[@#])([0-9a-f]{7,40})$`)
 
 // benchmarkTags are what an image's benchmark.json says of it, as tags; what
 // it does not say is left out.
@@ -190,7 +190,7 @@ func truncate(value string) string {
 
 // releaseTail is what changes in a name from release to release: a time, a
 // date, a version.
-var releaseTail = regexp.MustCompile(`[-_. /]*v?[0-9][-_.:0-9TZ]*$`)
+var releaseTail = lazyregexp.New(`[-_. /]*v?[0-9][-_.:0-9TZ]*$`)
 
 // family is what releases of the same image have in common.
 func (c *Config) family() string {

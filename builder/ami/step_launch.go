@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -24,6 +23,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
@@ -297,7 +297,7 @@ func (c *Config) capacityReservation(market launch.Market) *ec2types.CapacityRes
 const reservationsOnly ec2types.CapacityReservationPreference = "capacity-reservations-only"
 
 // burstable are the types that earn CPU credits.
-var burstable = regexp.MustCompile(`^t(2|3|3a|4g)\.`)
+var burstable = lazyregexp.New(`^t(2|3|3a|4g)\.`)
 
 // spot asks for a one-time instance, which EC2 ends when it needs it back, for
 // spot_price at most, and no more than the limits allow.

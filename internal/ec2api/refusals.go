@@ -7,18 +7,19 @@ import (
 	"context"
 	"errors"
 	"log"
-	"regexp"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 	"github.com/aws/smithy-go"
 	"github.com/aws/smithy-go/middleware"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // encodedRefusal is where a refused call has AWS's reasons, which only STS can
 // read (https://docs.aws.amazon.com/STS/latest/APIReference/API_DecodeAuthorizationMessage.html).
-var encodedRefusal = regexp.MustCompile(`Encoded authorization failure message: ([\w-]+)`)
+var encodedRefusal = lazyregexp.New(`Encoded authorization failure message: ([\w-]+)`)
 
 // DecodeRefusals makes the clients of base have STS decode why a call was
 // refused. Where STS does not, the error stays as it is.

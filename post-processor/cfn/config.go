@@ -12,7 +12,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
 	"github.com/hashicorp/packer-plugin-sdk/common"
@@ -23,6 +22,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // unknown is what Packer passes, at validate time, for a string that is known
@@ -32,7 +32,7 @@ const unknown = "<unknown>"
 // buildRegions in required_regions stands for the regions of the build.
 const buildRegions = "build"
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var accountID = lazyregexp.New(`^[0-9]{12}$`)
 
 // Config is what a `post-processor "ethminer-cfn"` block takes.
 type Config struct {
