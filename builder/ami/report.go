@@ -5,6 +5,7 @@ package ami
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -59,7 +60,14 @@ type report struct {
 type phase struct {
 	Name    string  `json:"name"`
 	Seconds float64 `json:"seconds"`
+	// WaitedSeconds is how much of it was spent waiting for AWS, by the longest
+	// of the waits in several regions, and Questions how often they asked.
+	WaitedSeconds float64 `json:"waited_seconds,omitempty"`
+	Questions     int     `json:"questions,omitempty"`
 }
+
+// seconds are a duration's, to the millisecond.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
 
 func (r report) json() (string, error) {
 	text, err := json.Marshal(r)

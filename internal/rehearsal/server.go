@@ -45,6 +45,7 @@ type Config struct {
 	AccessKey string        // what requests must be signed with; made up where empty
 	SecretKey string        // also opens the control paths; made up where empty
 	Seed      string        // of all ids; random where empty
+	OptIn     bool          // the account has opted in to all regions
 	Addresses uint16        // see ec2.Config
 	Faults    []Fault       // calls that are to fail
 	Log       func(format string, args ...any)
@@ -83,7 +84,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg}
 	s.ec2 = ec2.New(ec2.Config{
-		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, Addresses: cfg.Addresses, Log: cfg.Log,
+		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, OptIn: cfg.OptIn, Addresses: cfg.Addresses, Log: cfg.Log,
 	})
 	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now}
 	for _, f := range cfg.Faults {
@@ -108,6 +109,9 @@ func randomKeyID() string {
 
 // Close ends all machines. Calls answer Unavailable from then on.
 func (s *Server) Close() error { return s.ec2.Close() }
+
+// Usage returns what each instance has used.
+func (s *Server) Usage() []ec2.Usage { return s.ec2.Usage() }
 
 // Inventory returns what has been made and not removed, by region.
 func (s *Server) Inventory() map[string][]ec2.Resource { return s.ec2.Inventory() }
