@@ -129,6 +129,7 @@ func (t Tools) Run(ctx context.Context, c Cell) (Result, error) {
 	begun := time.Now()
 	err = cmd.Run()
 	result.Wall = time.Since(begun)
+	_, _ = fmt.Fprintf(&out, "\ncalls: %v\n", aws.Calls())
 	if logErr := os.WriteFile(filepath.Join(t.Logs, c.String()+".log"), out.Bytes(), 0o600); err == nil {
 		err = logErr
 	}

@@ -180,7 +180,11 @@ func TestWaiter(t *testing.T) {
 			if _, _, err := b.Prepare(map[string]any{"region": "us-east-1", "aws_polling": test.config}); err != nil {
 				t.Fatal(err)
 			}
-			if got := b.config.waiter(); got.Interval != test.interval || got.Timeout != test.timeout {
+			got := b.config.waiter()
+			if fixed := test.interval != pollInterval; got.Fixed != fixed || fixed && (got.Soon != got.Interval || got.First != got.Interval) {
+				t.Errorf("fixed %t, first after %s and %s; want that delay_seconds is kept to", got.Fixed, got.Soon, got.First)
+			}
+			if got.Interval != test.interval || got.Timeout != test.timeout {
 				t.Errorf("asks every %s for %s, want every %s for %s", got.Interval, got.Timeout, test.interval, test.timeout)
 			}
 		})

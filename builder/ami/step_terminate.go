@@ -56,7 +56,9 @@ func awaitTerminated(ctx context.Context, state multistep.StateBag) error {
 }
 
 func (b *build) awaitGone(ctx context.Context, client *ec2.Client, id string) error {
-	return b.wait.Until(ctx, id+" to be gone", func(ctx context.Context) (bool, error) {
+	wait := b.wait
+	wait.Soon = 0 // it was told to long ago
+	return wait.Until(ctx, id+" to be gone", func(ctx context.Context) (bool, error) {
 		found, err := describeInstance(ctx, client, id)
 		if ec2api.IsNotFound(err) {
 			return true, nil

@@ -46,7 +46,8 @@ func WaitAvailable(ctx context.Context, client AwaitAPI, image Image, wait poll.
 
 // awaited is a pending image. While its snapshots tell how far they are, which
 // is what takes long, they are asked, all at once, and the image is not: it
-// cannot be available before them. Each question is one call, now and then two.
+// cannot be available before them; once it should be, it is asked first. So a
+// question is one call, now and then two.
 type awaited struct {
 	client    AwaitAPI
 	image     Image
@@ -66,7 +67,12 @@ const (
 	lastTold = 99
 )
 
-func (a *awaited) ask(ctx context.Context) (poll.Progress, error) {
+func (a *awaited) ask(ctx context.Context, due bool) (poll.Progress, error) {
+	if due {
+		if done, err := a.askImage(ctx); done || err != nil {
+			return poll.Progress{Done: done}, err
+		}
+	}
 	if a.percent < lastTold && a.untold < mostUntold {
 		percent, told, err := a.progress(ctx)
 		switch {
@@ -86,6 +92,9 @@ func (a *awaited) ask(ctx context.Context) (poll.Progress, error) {
 			}
 			a.still = 0
 		}
+	}
+	if due { // it has been asked
+		return poll.Progress{Percent: a.percent}, nil
 	}
 	done, err := a.askImage(ctx)
 	return poll.Progress{Done: done, Percent: a.percent}, err

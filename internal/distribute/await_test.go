@@ -98,8 +98,8 @@ func TestWaitAvailableTells(t *testing.T) {
 	}{
 		{"a short copy is not worth a line", 50 * time.Second, linear(50 * time.Second), nil},
 		{"an hour has a handful", time.Hour, linear(time.Hour), []string{
-			"2 % done, about 1h0m to go (until 13:01)", "7 % done, about 56m to go (until 13:00)", "14 % done, about 52m to go (until 13:00)",
-			"27 % done, about 44m to go (until 13:00)", "54 % done, about 28m to go (until 13:00)", "80 % done, about 12m to go (until 13:00)",
+			"3 % done, about 59m to go (until 13:00)", "6 % done, about 57m to go (until 13:00)", "13 % done, about 52m to go (until 12:59)",
+			"26 % done, about 44m to go (until 12:59)", "53 % done, about 28m to go (until 12:59)", "79 % done, about 12m to go (until 12:59)",
 		}},
 		{"stuck: said once", time.Hour, func(time.Duration) string { return "99%" }, []string{"99 % done"}},
 		{"EC2 says nothing, nor do we", time.Hour, func(time.Duration) string { return "" }, nil},

@@ -6,14 +6,14 @@ package poll
 import "time"
 
 // Forecast says when something that tells its progress will end. It takes the
-// progress for a straight line that is told in whole steps, whose size it
-// learns: EC2 says 1 %, or 10 %. So it knows the end only within two bounds,
+// progress for a straight line that is told in equal steps, whose size it
+// learns: of 1 %, or 10 %. So it knows the end only within two bounds,
 // which close in with each observation; where the line bends, it begins anew
 // from the bend. The zero value has seen nothing.
 type Forecast struct {
 	from  sample   // where the line begins
 	seen  []sample // on the line, after from
-	step  int      // the largest step that all that was told is a multiple of
+	step  int      // the largest part of 100 % that all that was told is a multiple of
 	early time.Duration
 	late  time.Duration
 	known bool
@@ -34,6 +34,9 @@ const whole = 100
 func (f *Forecast) Saw(after time.Duration, percent int) {
 	if percent <= f.last().percent && f.known && after > f.late {
 		return // it does not move any more
+	}
+	if f.step == 0 {
+		f.step = whole
 	}
 	f.step = gcd(f.step, percent)
 	f.seen = append(f.seen, sample{after, percent})

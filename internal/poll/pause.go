@@ -8,6 +8,7 @@ import "time"
 // A pause is a part of the time that has passed, so that what is noticed late
 // is so in proportion to the wait.
 const (
+	quick   = 10 // 10 %, of a state that changes within a minute
 	blind   = 25 // 4 %, where nothing tells the end
 	begging = 8  // 12.5 %, where progress is told and has not begun
 	// narrow is which part of the wait the two bounds of the end may be apart
@@ -15,11 +16,11 @@ const (
 	narrow = 100
 )
 
-// A forecast is trusted for as long as has passed, three times as long once a
+// A forecast is trusted for twice as long as has passed, three times once a
 // tenth is done, and two minutes at most: what outruns its own progress is
 // noticed so late at most.
 const (
-	trust      = 1
+	trust      = 2
 	trustTenth = 3
 	trustMost  = 2 * time.Minute
 )
@@ -27,12 +28,13 @@ const (
 // mostSlower is how many Intervals a pause becomes while AWS throttles.
 const mostSlower = 16
 
-// pause is how long to wait until the next question.
-func (w Waiter) pause(f *Forecast, elapsed time.Duration) time.Duration {
+// pause is how long to wait until the next question; part is which one of the
+// time that has passed, where nothing tells more.
+func (w Waiter) pause(f *Forecast, elapsed, part time.Duration) time.Duration {
 	if w.Fixed {
 		return w.Interval
 	}
-	unknowing := max(w.Interval, elapsed/blind)
+	unknowing := max(w.Interval, elapsed/part)
 	earliest, latest, ok := f.Window()
 	trusted := func(end time.Duration) time.Duration {
 		times := time.Duration(trust)
@@ -48,7 +50,7 @@ func (w Waiter) pause(f *Forecast, elapsed time.Duration) time.Duration {
 		return unknowing
 	case elapsed >= latest: // it should have ended: any moment, at first
 		return min(max(w.Interval, (elapsed-latest)/2), unknowing)
-	case latest-earliest <= max(w.Interval/2, latest/narrow):
+	case latest-earliest <= max(w.Interval, latest/narrow):
 		return max(trusted(latest), w.Interval/4)
 	case elapsed < earliest:
 		return max(trusted(earliest), w.Interval)

@@ -38,8 +38,9 @@ type Waiter struct {
 	Interval time.Duration
 	// Fixed makes each pause the Interval.
 	Fixed bool
-	// First is the pause before the first question of Follow.
-	First time.Duration
+	// Soon is the pause before the first question of Until, First that of
+	// Follow: earlier than that nothing ends.
+	Soon, First time.Duration
 	// Timeout is the longest that one wait may take.
 	Timeout time.Duration
 	// Clock is Wall unless set.
@@ -79,25 +80,29 @@ type Progress struct {
 	Percent int // 0 to 100, or Unknown
 }
 
-// Until asks until done says true, as Follow does. It asks at once, and what it
-// waits for tells no progress.
+// Until asks until done says true, as Follow does: for states that change
+// within a minute, and tell no progress.
 func (w Waiter) Until(ctx context.Context, what string, done func(context.Context) (bool, error)) error {
-	return w.wait(ctx, what, 0, func(ctx context.Context) (Progress, error) {
+	ask := func(ctx context.Context, _ bool) (Progress, error) {
 		ok, err := done(ctx)
 		return Progress{Done: ok, Percent: Unknown}, err
-	}, nil)
+	}
+	return w.wait(ctx, what, w.Soon, quick, ask, nil)
 }
+
+// Question is what Follow asks. due says that it should be over by now.
+type Question func(ctx context.Context, due bool) (Progress, error)
 
 // Follow asks until the answer is Done; seen, which may be nil, is told of each
 // answer with the forecast that it leads to. It returns the context's error
 // as soon as that is cancelled, and a *TimeoutError at the deadline. A throttled
 // answer counts as "not yet", and so does, in the first two minutes, that the
 // resource is not there; any other error ends the wait.
-func (w Waiter) Follow(ctx context.Context, what string, ask func(context.Context) (Progress, error), seen func(Forecast, time.Duration)) error {
-	return w.wait(ctx, what, w.First, ask, seen)
+func (w Waiter) Follow(ctx context.Context, what string, ask Question, seen func(Forecast, time.Duration)) error {
+	return w.wait(ctx, what, w.First, blind, ask, seen)
 }
 
-func (w Waiter) wait(ctx context.Context, what string, pause time.Duration, ask func(context.Context) (Progress, error), seen func(Forecast, time.Duration)) (err error) {
+func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration, ask Question, seen func(Forecast, time.Duration)) error {
 	clock := w.Clock
 	if clock == nil {
 		clock = Wall{}
@@ -122,7 +127,8 @@ func (w Waiter) wait(ctx context.Context, what string, pause time.Duration, ask 
 		}
 		questions++
 		var now Progress
-		now, last = ask(ctx)
+		_, latest, known := forecast.Window()
+		now, last = ask(ctx, known && clock.Now().Sub(begun) >= latest)
 		elapsed := clock.Now().Sub(begun)
 		switch {
 		case ctx.Err() != nil:
@@ -143,7 +149,7 @@ func (w Waiter) wait(ctx context.Context, what string, pause time.Duration, ask 
 				}
 			}
 		}
-		if pause = w.pause(&forecast, elapsed); slower > 1 {
+		if pause = w.pause(&forecast, elapsed, part); slower > 1 {
 			pause = max(pause, time.Duration(slower)*w.Interval)
 		}
 	}
