@@ -39,6 +39,10 @@ type report struct {
 	ReclaimedSeconds int `json:"reclaimed_seconds,omitempty"`
 	// InstanceSeconds is from RunInstances' answer to the request to terminate.
 	InstanceSeconds int `json:"instance_seconds,omitempty"`
+	// BilledSeconds is how long it was running, which is what EC2 bills, and
+	// CostUSD what that comes to at PricePerHourUSD, without its volumes.
+	BilledSeconds float64 `json:"billed_seconds,omitempty"`
+	CostUSD       float64 `json:"cost_usd,omitempty"`
 	// Images and Snapshots are by region.
 	Images    map[string]string   `json:"images,omitempty"`
 	Snapshots map[string][]string `json:"snapshots,omitempty"`
@@ -54,6 +58,7 @@ type report struct {
 	Benchmark json.RawMessage `json:"benchmark,omitempty"`
 
 	launched time.Time
+	runs     time.Time // running since then, zero if it is not
 }
 
 // phase is how long a step took.

@@ -123,9 +123,8 @@ func (a *awaited) askImage(ctx context.Context) (available bool, err error) {
 // is false where one of them does not say, or has failed.
 func (a *awaited) progress(ctx context.Context) (percent int, told bool, err error) {
 	input := &ec2.DescribeSnapshotsInput{SnapshotIds: a.snapshots}
-	if len(a.snapshots) == 0 { // a pending image does not name them
-		input.OwnerIds = []string{"self"}
-		input.Filters = []ec2types.Filter{{Name: aws.String("description"), Values: madeFor(a.image.ID)}}
+	if len(a.snapshots) == 0 {
+		input = made(a.image.ID)
 	}
 	out, err := a.client.DescribeSnapshots(ctx, input)
 	a.snapshots = nil // those that are not found are looked for
@@ -163,4 +162,22 @@ func snapshotsOf(image ec2types.Image) []string {
 		}
 	}
 	return ids
+}
+
+// WaitBegun waits until as many snapshots of a pending image are begun, each of
+// which holds from then on what its volume held.
+func WaitBegun(ctx context.Context, client AwaitAPI, image Image, snapshots int, wait poll.Waiter) error {
+	return wait.Until(ctx, "the snapshots of "+image.ID+" to begin", func(ctx context.Context) (bool, error) {
+		out, err := client.DescribeSnapshots(ctx, made(image.ID))
+		return err == nil && len(out.Snapshots) >= snapshots, err
+	})
+}
+
+// made asks for the snapshots that EC2 makes for a pending image, which does not
+// name them.
+func made(image string) *ec2.DescribeSnapshotsInput {
+	return &ec2.DescribeSnapshotsInput{
+		OwnerIds: []string{"self"},
+		Filters:  []ec2types.Filter{{Name: aws.String("description"), Values: madeFor(image)}},
+	}
 }

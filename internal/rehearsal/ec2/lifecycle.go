@@ -174,6 +174,7 @@ func stopInstances(c *call) (any, error) {
 			return
 		}
 		i.State = stopping
+		c.r.breakOff(i, c.now)
 		i.meter.off(c.now)
 		i.userReason(c.now, "Client.UserInitiatedShutdown", "User initiated shutdown")
 		i.turn = &turn{stopped, c.now.Add(c.s.cfg.Pace.Stopped), i.box.each(func(ctx context.Context, m instance.Machine) error { return m.Stop(ctx) })}
@@ -196,6 +197,7 @@ func terminateInstances(c *call) (any, error) {
 			return
 		}
 		i.State = shuttingDown
+		c.r.breakOff(i, c.now)
 		i.meter.end(c.now)
 		i.userReason(c.now, "Client.UserInitiatedShutdown", "User initiated shutdown")
 		i.turn = &turn{terminated, c.now.Add(c.s.cfg.Pace.Terminated), i.box.end()}
