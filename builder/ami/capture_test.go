@@ -32,7 +32,7 @@ func TestCapture(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			w := newWorld(t)
 			w.aws = rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret", Pace: pace.Profile{
-				Stopped: 400 * time.Millisecond, Reboot: 300 * time.Millisecond, Image: 2 * time.Second, Copy: time.Millisecond, Progress: pace.Linear,
+				Stopped: 300 * time.Millisecond, Reboot: 200 * time.Millisecond, Image: time.Second, Copy: time.Millisecond, Progress: pace.Linear,
 			}})
 			r := &recorder{world: w}
 			w.transport = r
@@ -51,8 +51,8 @@ func TestCapture(t *testing.T) {
 				t.Errorf("the calls were %v, want %v", order, test.order)
 			}
 			usage := w.aws.Usage()[0]
-			if stopped := usage.HeldSeconds-usage.BilledSeconds > 1; stopped != test.stops {
-				t.Errorf("billed for %v s of %v s, while the image took 2 s", usage.BilledSeconds, usage.HeldSeconds)
+			if stopped := usage.HeldSeconds-usage.BilledSeconds > 0.5; stopped != test.stops {
+				t.Errorf("billed for %v s of %v s, while the image took 1 s", usage.BilledSeconds, usage.HeldSeconds)
 			}
 			report := reportOf(t, artifact)
 			if report.BilledSeconds < usage.BilledSeconds || report.BilledSeconds > usage.BilledSeconds+2 {
