@@ -4,11 +4,17 @@
 package ami
 
 import (
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 )
@@ -74,5 +80,81 @@ func TestTheCostIsSaid(t *testing.T) {
 	}
 	if r := reportOf(t, artifact); r.CostUSD != 0.01 { // for a minute, EC2's least
 		t.Errorf("cost_usd is %v, want 0.01", r.CostUSD)
+	}
+}
+
+// That the instance cannot be stopped early costs money, and no image; and
+// whenever such a build is cancelled, it leaves nothing.
+func TestCaptureFailures(t *testing.T) {
+	for _, action := range []string{"DescribeSnapshots", "StopInstances"} {
+		t.Run(action+" is refused", func(t *testing.T) {
+			w := newWorld(t)
+			w.aws.AddFault(rehearsal.Fault{Action: action, Code: "UnauthorizedOperation"})
+			if _, err := w.build(t, t.Context(), map[string]any{"capture": "reboot"}); err != nil {
+				t.Fatalf("%v\n%s", err, w.ui.String())
+			}
+			w.oneImageEach(t, "eu-central-1", "us-east-1")
+			if !strings.Contains(w.ui.String(), "runs on until its image is there: ") {
+				t.Errorf("the build does not say that the instance runs on:\n%s", w.ui.String())
+			}
+		})
+	}
+	for _, after := range []string{"CreateImage", "StopInstances"} {
+		t.Run("cancelled after "+after, func(t *testing.T) {
+			w := newWorld(t)
+			w.aws = rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret", Pace: pace.Profile{Reboot: 50 * time.Millisecond, Image: time.Minute}})
+			ctx, cancel := context.WithCancel(t.Context())
+			defer cancel()
+			w.transport = cancelling{w, "Action=" + after + "&", cancel}
+			if artifact, err := w.build(t, ctx, map[string]any{"capture": "reboot"}); artifact != nil || err == nil {
+				t.Errorf("got %v and %v, want that it was cancelled", artifact, err)
+			}
+			if left := w.left(); len(left) > 0 {
+				t.Errorf("left behind:\n%s\n--- the build said:\n%s", strings.Join(left, "\n"), w.ui.String())
+			}
+		})
+	}
+}
+
+// cancelling cancels a build once it has been answered a call.
+type cancelling struct {
+	world  *world
+	part   string // of the call's body
+	cancel func()
+}
+
+func (c cancelling) RoundTrip(r *http.Request) (*http.Response, error) {
+	body, err := io.ReadAll(r.Body)
+	if err != nil {
+		return nil, err
+	}
+	r.Body = io.NopCloser(bytes.NewReader(body))
+	answer, err := c.world.RoundTrip(r)
+	if bytes.Contains(body, []byte(c.part)) {
+		c.cancel()
+	}
+	return answer, err
+}
+
+// What takes longer than aws_polling allows ends the build, by name, and
+// nothing is left of it.
+func TestATimeoutLeavesNothing(t *testing.T) {
+	for what, slow := range map[string]pace.Profile{
+		"to run": {Running: time.Hour}, "to stop": {Stopped: time.Hour},
+		"ami-": {Image: time.Hour}, "in us-east-1": {Copy: time.Hour},
+	} {
+		t.Run(what, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.aws = rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret", Pace: slow})
+			_, err := w.build(t, t.Context(), map[string]any{"aws_polling": map[string]any{"delay_seconds": 1, "max_attempts": 3}})
+			var timeout *poll.TimeoutError
+			if !errors.As(err, &timeout) || !strings.Contains(err.Error(), what) {
+				t.Errorf("got %v, want a timeout that names %q", err, what)
+			}
+			if left := w.left(); len(left) > 0 {
+				t.Errorf("left behind:\n%s\n--- the build said:\n%s", strings.Join(left, "\n"), w.ui.String())
+			}
+		})
 	}
 }
