@@ -35,7 +35,7 @@ func (b *build) stopOnceCaptured(ctx context.Context, client *ec2.Client, ui pac
 				volumes++
 			}
 		}
-		ui.Sayf("Waiting until EC2 has shut %s down and begun its %d snapshots...", id, volumes)
+		ui.Sayf("Waiting until EC2 has shut %s down and begun its snapshots (%d)...", id, volumes)
 		err = distribute.WaitBegun(ctx, client, b.image, volumes, b.wait)
 	}
 	if err == nil {

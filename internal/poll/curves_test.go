@@ -101,3 +101,24 @@ func TestFollowObeysAFixedInterval(t *testing.T) {
 		}
 	}
 }
+
+// TestForecast: what is told along a straight line bounds the end, whatever
+// the steps in which it is told.
+func TestForecast(t *testing.T) {
+	for _, curve := range []string{"linear", "steps"} {
+		for total := 20 * time.Second; total < 2*time.Hour; total = total * 11 / 10 {
+			var f Forecast
+			for part := time.Duration(1); part < 40; part++ {
+				elapsed := total * part / 40
+				f.Saw(elapsed, curves[curve](elapsed, total))
+				if early, late, ok := f.Window(); ok && (early > total || late < total-time.Second/10) {
+					t.Fatalf("%s: after %s of %s the end is between %s and %s", curve, elapsed, total, early, late)
+				}
+			}
+			early, late, ok := f.Window()
+			if !ok || late-early > total/30 {
+				t.Errorf("%s: at last the end of %s is between %s and %s (%t)", curve, total, early, late, ok)
+			}
+		}
+	}
+}

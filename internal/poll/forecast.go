@@ -25,8 +25,7 @@ type sample struct {
 	percent int
 }
 
-// whole is a progress that says that it is done. Below it, one of 99 % may
-// stand for anything: EC2 stays there for the rest of the time.
+// whole is a progress that says that it is done.
 const whole = 100
 
 // Saw adds what was told after a time since the beginning, 0 to 100 %. What is

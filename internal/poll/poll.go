@@ -116,13 +116,14 @@ func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration
 	slower := 1 // how much, while AWS throttles
 	for {
 		if pause > 0 {
-			if clock.Now().Add(pause).Sub(begun) >= w.Timeout {
+			left := w.Timeout - clock.Now().Sub(begun)
+			if left <= 0 {
 				return &TimeoutError{What: what, Timeout: w.Timeout, Last: last}
 			}
 			select {
 			case <-ctx.Done():
 				return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
-			case <-clock.After(pause):
+			case <-clock.After(min(pause, left)): // the last question is at the deadline
 			}
 		}
 		questions++
