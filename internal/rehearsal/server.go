@@ -49,6 +49,7 @@ type Config struct {
 	AccessKey string           // what requests must be signed with; made up where empty
 	SecretKey string           // also opens the control paths; made up where empty
 	Seed      string           // of all ids; random where empty
+	OptIn     bool             // the account has opted in to all regions
 	Addresses uint16           // see ec2.Config
 	Faults    []Fault          // calls that are to fail
 	Policy    *policy.Document // what the caller may do; nil is everything
@@ -91,7 +92,7 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg}
 	s.ec2 = ec2.New(ec2.Config{
-		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, Addresses: cfg.Addresses, Log: cfg.Log,
+		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, OptIn: cfg.OptIn, Addresses: cfg.Addresses, Log: cfg.Log,
 	})
 	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now}
 	s.caller = iam.Caller{ARN: "arn:aws:iam::" + AccountID + ":user/rehearsal", Policy: cfg.Policy}
@@ -118,6 +119,9 @@ func randomKeyID() string {
 
 // Close ends all machines. Calls answer Unavailable from then on.
 func (s *Server) Close() error { return s.ec2.Close() }
+
+// Usage returns what each instance has used.
+func (s *Server) Usage() []ec2.Usage { return s.ec2.Usage() }
 
 // Inventory returns what has been made and not removed, by region.
 func (s *Server) Inventory() map[string][]ec2.Resource { return s.ec2.Inventory() }
