@@ -114,6 +114,9 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	guard(runner, making)
 	runner.Run(ctx, state)
 
+	if job.checked {
+		return nil, nil
+	}
 	if !job.done {
 		job.reportLeft(ui)
 		job.reportAdopted(ui)
@@ -145,7 +148,7 @@ func (j *build) reportLeft(ui packersdk.Ui) {
 // reportAdopted says what a failed run found and let be, and keeps a sweep from
 // taking it for a dead build's.
 func (j *build) reportAdopted(ui packersdk.Ui) {
-	if !j.report.Resumed || len(j.adopted) == 0 {
+	if !j.report.Resumed || len(j.adopted) == 0 || j.config.Preflight == preflightOnly {
 		return
 	}
 	ctx, cancel := cleanupContext()
@@ -190,7 +193,11 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 			}
 		}
 	}
-	plan = append(plan, stepAdopt{}, stepPreflight{}, source, stepFindOld{})
+	plan = append(plan, stepAdopt{}, stepPreflight{})
+	if c.Preflight == preflightOnly {
+		return plan, making
+	}
+	plan = append(plan, source, stepFindOld{})
 	plan = append(plan, makeImage...)
 	return append(plan, stepAwaitSource{}, stepDistribute{}, stepRelease{}, stepReplace{}, stepProtect{}, stepRetire{}), making
 }

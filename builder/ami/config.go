@@ -35,6 +35,7 @@ type Config struct {
 	LaunchConfig           `mapstructure:",squash"`
 	LifetimeConfig         `mapstructure:",squash"`
 	DistributionConfig     `mapstructure:",squash"`
+	PreflightConfig        `mapstructure:",squash"`
 
 	// The URL that every EC2 call of every region goes to, for AWS
 	// look-alikes. The environment variables `AWS_ENDPOINT_URL` and
@@ -118,7 +119,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	var warnings []string
 	for _, prepare := range []func(*Config) ([]string, []error){
 		// Before amazon-ebs's own, which fill in defaults of theirs.
-		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.DistributionConfig.prepare,
+		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.DistributionConfig.prepare, c.PreflightConfig.prepare,
 	} {
 		said, found := prepare(c)
 		warnings, errs = append(warnings, said...), packersdk.MultiErrorAppend(errs, found...)

@@ -178,6 +178,7 @@ type FlatConfig struct {
 	KeepReleases                              *int                                        `mapstructure:"keep_releases" required:"false" cty:"keep_releases" hcl:"keep_releases"`
 	RetireAfter                               *string                                     `mapstructure:"retire_after" required:"false" cty:"retire_after" hcl:"retire_after"`
 	KeepNamedIn                               []string                                    `mapstructure:"keep_named_in" required:"false" cty:"keep_named_in" hcl:"keep_named_in"`
+	Preflight                                 *string                                     `mapstructure:"preflight" required:"false" cty:"preflight" hcl:"preflight"`
 	Endpoint                                  *string                                     `mapstructure:"endpoint" required:"false" cty:"endpoint" hcl:"endpoint"`
 	Rehearsal                                 *bool                                       `mapstructure:"rehearsal" required:"false" cty:"rehearsal" hcl:"rehearsal"`
 	RehearsalState                            *string                                     `mapstructure:"rehearsal_state" required:"false" cty:"rehearsal_state" hcl:"rehearsal_state"`
@@ -370,6 +371,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"keep_releases":                &hcldec.AttrSpec{Name: "keep_releases", Type: cty.Number, Required: false},
 		"retire_after":                 &hcldec.AttrSpec{Name: "retire_after", Type: cty.String, Required: false},
 		"keep_named_in":                &hcldec.AttrSpec{Name: "keep_named_in", Type: cty.List(cty.String), Required: false},
+		"preflight":                    &hcldec.AttrSpec{Name: "preflight", Type: cty.String, Required: false},
 		"endpoint":                     &hcldec.AttrSpec{Name: "endpoint", Type: cty.String, Required: false},
 		"rehearsal":                    &hcldec.AttrSpec{Name: "rehearsal", Type: cty.Bool, Required: false},
 		"rehearsal_state":              &hcldec.AttrSpec{Name: "rehearsal_state", Type: cty.String, Required: false},

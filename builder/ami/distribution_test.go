@@ -105,8 +105,8 @@ func TestRetriesAreBounded(t *testing.T) {
 func TestKeep(t *testing.T) {
 	for name, fault := range map[string]rehearsal.Fault{
 		"the copy fails, twice":      {CopyRegion: "us-west-1", State: "failed"},
-		"the copy is refused":        {Action: "CopyImage", Region: "us-west-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden},
-		"the image cannot be shared": {Action: "ModifyImageAttribute", Region: "us-west-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden},
+		"the copy is refused":        {Action: "CopyImage", Region: "us-west-1", Code: "InvalidRequest"},
+		"the image cannot be shared": {Action: "ModifyImageAttribute", Region: "us-west-1", Code: "InvalidRequest"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t)
@@ -180,7 +180,7 @@ func TestResumeWithoutTheFirstImage(t *testing.T) {
 
 func TestKeepIsNoExcuseForHavingNothing(t *testing.T) {
 	w := newWorld(t)
-	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-east-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-east-1", Code: "InvalidRequest"})
 	_, err := w.build(t, t.Context(), map[string]any{"on_copy_failure": "keep", "skip_save_build_region": true})
 	if err == nil {
 		t.Error("a build without any image succeeded")
@@ -190,7 +190,7 @@ func TestKeepIsNoExcuseForHavingNothing(t *testing.T) {
 
 func TestRetryLater(t *testing.T) {
 	w := newWorld(t)
-	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Code: "InvalidRequest"})
 	_, err := w.build(t, t.Context(), map[string]any{"on_copy_failure": "retry-later", "ami_regions": fourRegions})
 	if err == nil {
 		t.Fatal("the build succeeded without us-west-1")
@@ -304,7 +304,7 @@ func TestSweepOfKills(t *testing.T) {
 // What is released already is adopted, and the gap is filled.
 func TestResumeFillsTheGap(t *testing.T) {
 	w := newWorld(t)
-	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Nth: 1, Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Nth: 1, Code: "InvalidRequest"})
 	config := map[string]any{
 		"ami_regions": fourRegions, "on_copy_failure": "keep", "tags": map[string]string{"Source": "{{ .SourceAMI }}"},
 	}
@@ -394,7 +394,7 @@ func TestAFailedResumeHolds(t *testing.T) {
 		if !slices.ContainsFunc(was, func(r ec2.Resource) bool { return r.Kind == "image" }) {
 			continue
 		}
-		w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
+		w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Code: "InvalidRequest"})
 		if _, err := w.build(t, t.Context(), resume); err == nil {
 			t.Fatal("the build succeeded without us-west-1")
 		}
@@ -496,7 +496,9 @@ func (r *recorder) RoundTrip(request *http.Request) (*http.Response, error) {
 	form, _ := url.ParseQuery(string(body))
 	scope := strings.Split(request.Header.Get("Authorization"), "/")
 	r.mu.Lock()
-	r.made = append(r.made, scope[2]+" "+form.Get("Action"))
+	if form.Get("DryRun") != "true" {
+		r.made = append(r.made, scope[2]+" "+form.Get("Action"))
+	}
 	r.mu.Unlock()
 	return r.world.RoundTrip(request)
 }

@@ -44,7 +44,7 @@ func (l *launches) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	form, _ := url.ParseQuery(string(body))
-	if form.Get("Action") != "RunInstances" {
+	if form.Get("Action") != "RunInstances" || form.Get("DryRun") == "true" {
 		return l.world.RoundTrip(r)
 	}
 	l.mu.Lock()
@@ -173,7 +173,7 @@ func TestLaunchRefusals(t *testing.T) {
 			[]string{"g4dn.xlarge spot eu-central-1a"}, []string{"Your Spot request price of 0.01 is lower", "raise spot_price"}, ""},
 		{"the wrong architecture stops", map[string]any{"instance_types": []string{"g4dn.xlarge", "g5g.xlarge", "g5.xlarge"}, "availability_zone": "eu-central-1a"}, noCapacity, false,
 			[]string{"g4dn.xlarge  eu-central-1a", "g5g.xlarge  eu-central-1a"}, []string{"launching: g5g.xlarge, on-demand, eu-central-1a: InvalidParameterValue: The architecture 'arm64'"}, ""},
-		{"a refused permission stops", nil, "UnauthorizedOperation", true, []string{"g4dn.xlarge  "}, []string{"UnauthorizedOperation: You are not authorized"}, ""},
+		{"a refused permission stops", map[string]any{"preflight": "off"}, "UnauthorizedOperation", true, []string{"g4dn.xlarge  "}, []string{"UnauthorizedOperation: You are not authorized"}, ""},
 		{"throttled too long", nil, "RequestLimitExceeded", true, []string{"g4dn.xlarge  ", "g4dn.xlarge  ", "g4dn.xlarge  ", "g4dn.xlarge  "}, []string{"RequestLimitExceeded"}, "EC2 throttles"},
 		{"without a reservation, on demand", map[string]any{"markets": []string{"capacity-reservation", "on-demand"}, "availability_zone": "eu-central-1a"}, "", false,
 			[]string{"g4dn.xlarge  eu-central-1a", "g4dn.xlarge  eu-central-1a"}, nil, "g4dn.xlarge, capacity-reservation, eu-central-1a: no reservation with room"},

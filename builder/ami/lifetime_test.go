@@ -48,6 +48,9 @@ func (r *parameters) RoundTrip(q *http.Request) (*http.Response, error) {
 	q.Body = io.NopCloser(bytes.NewReader(body))
 	params, _ := url.ParseQuery(string(body))
 	action := params.Get("Action")
+	if params.Get("DryRun") == "true" {
+		return r.next.RoundTrip(q)
+	}
 	r.mu.Lock()
 	r.sent[action] = append(r.sent[action], params)
 	r.mu.Unlock()

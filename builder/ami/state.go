@@ -45,7 +45,8 @@ type build struct {
 
 	userData string // the instance's, in base64 as RunInstances takes it
 
-	places    []launch.Place // where the instance may run
+	vpc       string         // the instance's, empty for the default one
+	places    []launch.Place // where it may run
 	prices    *launch.Prices
 	launching launch.Patience
 	watching  time.Duration // how often a spot instance is looked after
@@ -54,8 +55,10 @@ type build struct {
 	image  distribute.Image   // the image of the build's region, or the intermediary
 	images []distribute.Image // what the artifact will name
 
-	measured string // the benchmark's rate, for people
-	done     bool   // every step has run
+	measured string   // the benchmark's rate, for people
+	done     bool     // every step has run
+	spared   []string // regions with a failed image of the build, which only checks
+	checked  bool     // the preflight has found nothing, and nothing else was asked for
 
 	patience     distribute.Backoff
 	sourced      bool                        // image was there before this run

@@ -110,6 +110,9 @@ func (b *build) adoptBuild(ctx context.Context, state multistep.StateBag) error 
 			case c.replacementName():
 				name = tagMap(image.Tags)[tags.Name]
 				if i := slices.IndexFunc(found[region], func(i ec2types.Image) bool { return aws.ToString(i.Name) == name }); i >= 0 {
+					if c.Preflight == preflightOnly {
+						continue
+					}
 					// It was registered under its name, and is only left over.
 					if err := distribute.Deregister(ctx, b.clients.EC2(region), region, aws.ToString(image.ImageId), b.ledger); err != nil {
 						return fmt.Errorf("build_id: %s has the snapshots of %s too: %w", aws.ToString(image.ImageId), aws.ToString(found[region][i].ImageId), err)
@@ -215,6 +218,11 @@ func (b *build) take(ctx context.Context, state multistep.StateBag, region strin
 		return nil
 	case ec2types.ImageStateDisabled:
 		return fmt.Errorf("%s in %s is disabled; enable it (aws ec2 enable-image --image-id %s --region %s) or deregister it", id, region, id, region)
+	}
+	if b.config.Preflight == preflightOnly {
+		uiOf(state).Sayf("%s: %s is %s: %s; a build would remove it", region, id, image.State, distribute.Reason(image))
+		b.spared = append(b.spared, region)
+		return nil
 	}
 	uiOf(state).Sayf("%s: %s is %s: %s; it is removed", region, id, image.State, distribute.Reason(image))
 	if err := distribute.Remove(ctx, b.clients.EC2(region), region, id, b.ledger); err != nil {

@@ -32,15 +32,21 @@ type stepNetwork struct{ noCleanup }
 
 func (stepNetwork) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b := buildOf(state)
-	vpc, places, err := b.config.network(ctx, b.clients.EC2(b.clients.Region()), uiOf(state))
-	if err != nil {
+	if err := b.findNetwork(ctx, uiOf(state)); err != nil {
 		return halt(state, "network: %w", err)
 	}
-	b.places = places
-	state.Put(keyVPC, vpc)
+	state.Put(keyVPC, b.vpc)
 	state.Put(keySubnet, "")
 	state.Put(keyZone, "")
 	return multistep.ActionContinue
+}
+
+// findNetwork looks the VPC and the places up, where the preflight has not.
+func (b *build) findNetwork(ctx context.Context, ui packersdk.Ui) (err error) {
+	if b.places == nil {
+		b.vpc, b.places, err = b.config.network(ctx, b.clients.EC2(b.clients.Region()), ui)
+	}
+	return err
 }
 
 // networkAPI is what is asked of EC2.
@@ -84,7 +90,7 @@ func findVPC(ctx context.Context, client networkAPI, filters map[string]string) 
 	}
 	out, err := client.DescribeVpcs(ctx, &ec2.DescribeVpcsInput{Filters: wanted})
 	if err != nil {
-		return "", fmt.Errorf("vpc_filter: looking for VPCs: %w", err)
+		return "", fmt.Errorf("vpc_filter: looking for VPCs: %w", ec2api.Plain(err))
 	}
 	if len(out.Vpcs) != 1 {
 		return "", fmt.Errorf("vpc_filter: %v matches %d VPCs; expected one", filters, len(out.Vpcs))
@@ -96,7 +102,7 @@ func findVPC(ctx context.Context, client networkAPI, filters map[string]string) 
 func namedSubnets(ctx context.Context, client networkAPI, ids []string, vpc string, zones []string) (string, []launch.Place, error) {
 	out, err := client.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: ids})
 	if err != nil {
-		return "", nil, fmt.Errorf("subnet_id, subnet_ids: looking up %s: %w", strings.Join(ids, ", "), err)
+		return "", nil, fmt.Errorf("subnet_id, subnet_ids: looking up %s: %w", strings.Join(ids, ", "), ec2api.Plain(err))
 	}
 	byID := map[string]ec2types.Subnet{}
 	for _, s := range out.Subnets {
@@ -144,7 +150,7 @@ func (c *Config) matchingSubnets(ctx context.Context, client networkAPI, vpc str
 	}
 	found, err := describeSubnets(ctx, client, wanted)
 	if err != nil {
-		return "", nil, fmt.Errorf("%s: looking for subnets: %w", what, err)
+		return "", nil, fmt.Errorf("%s: looking for subnets: %w", what, ec2api.Plain(err))
 	}
 	if len(found) == 0 {
 		return "", nil, fmt.Errorf("%s has no available subnet; name another, or subnet_id", what)

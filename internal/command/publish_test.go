@@ -29,7 +29,7 @@ func runPublishWith(in string, person bool, args ...string) (code int, out, errs
 // Published by hand twice, looked at, and gone back: with a plan and a question
 // first, which the options answer.
 func TestPublishByHand(t *testing.T) {
-	mototest.Env(t, mototest.Start(t))
+	mototest.Env(t, *mototest.Start(t, "us-east-1").BaseEndpoint)
 	base, err := config.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)

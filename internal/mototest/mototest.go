@@ -1,21 +1,25 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package mototest starts moto_server, somebody else's AWS, as the judge of our
-// clients in a test.
+// Package mototest starts somebody else's AWS, moto_server, to judge ours by
+// (https://docs.getmoto.org). Only tests import it.
 package mototest
 
 import (
+	"context"
 	"net"
 	"net/http"
 	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
 )
 
-// Start starts a server for the time of a test and returns its endpoint. Where
-// there is no moto_server the test is skipped.
-func Start(t *testing.T) string {
+// Start runs a moto_server on loopback until the test ends, and returns the
+// configuration of its clients in a region. It skips the test where there is
+// none.
+func Start(t *testing.T, region string) aws.Config {
 	t.Helper()
 	if _, err := exec.LookPath("moto_server"); err != nil {
 		t.Skip("SKIPPED: needs moto_server: it is the judge")
@@ -38,11 +42,17 @@ func Start(t *testing.T) string {
 	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		if r, err := http.Get(endpoint + "/moto-api/"); err == nil {
 			_ = r.Body.Close()
-			return endpoint
+			break
 		}
 		if time.Now().After(end) {
 			t.Fatal("moto_server does not answer")
 		}
+	}
+	return aws.Config{
+		Region: region, BaseEndpoint: aws.String(endpoint),
+		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
+		}),
 	}
 }
 

@@ -3,45 +3,44 @@
 
 // Package preflight finds out what would make a build fail, before anything
 // is created or paid for.
+//
+// A check is a file. Its calls are made in a method of plan, beside those of
+// all other checks; what the answers mean is decided in functions that call
+// nothing. A check that the build does not need makes no call. One that AWS
+// does not let ask, or that gets no answer, leaves a Gap: the build goes on.
+//
+// A build may launch in several ways (package launch calls each a rung). What
+// is wrong with some of them is a warning while another remains, and an error
+// where none does.
+//
+// With r regions that get an image, t types, m markets and q quotas that they
+// count against, and s pages of running instances, the calls are at most
+//
+//	9 + t*m + q + s            in the build's region
+//	r * (1 + 1 + 2 + 2*1)      in all regions: name, copy, public access, key
+//
+// of which a build that neither encrypts nor publishes its image makes r * 2.
 package preflight
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"regexp"
+	"slices"
 	"sync"
+	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
+	"github.com/aws/aws-sdk-go-v2/service/sts"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
 
-// regionSyntax is what every region's name has looked like so far, the
-// partitions' included: us-east-1, us-gov-west-1, cn-north-1, eusc-de-east-1.
-// There is no list of names here: AWS adds regions.
-var regionSyntax = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
-
-// unknown is what Packer passes to Prepare for a value that it cannot know at
-// validate time, such as a data source's.
-const unknown = "<unknown>"
-
-// RegionSyntax says what is wrong with a region's name, without asking AWS.
-func RegionSyntax(attribute, region string) error {
-	if region == unknown || regionSyntax.MatchString(region) {
-		return nil
-	}
-	return fmt.Errorf("%s: %q is no region name; expected one such as \"us-east-1\" or \"eu-central-1\"", attribute, region)
-}
-
-// API is what the checks need of a region.
-type API interface {
-	ec2.DescribeImagesAPIClient
-	DescribeRegions(context.Context, *ec2.DescribeRegionsInput, ...func(*ec2.Options)) (*ec2.DescribeRegionsOutput, error)
-}
-
-// Checks is what a build wants of AWS.
-type Checks struct {
+// Plan is what a build wants of AWS.
+type Plan struct {
 	// BuildRegion is where the instance runs.
 	BuildRegion string
 	// ImageRegions will hold an image each.
@@ -53,66 +52,183 @@ type Checks struct {
 	// Has are the regions that have their image already, so that its name is
 	// taken by itself.
 	Has map[string]bool
+	// Launch is the instance; nil where the build launches none.
+	Launch *Launch
+	// Sharing is who besides the account gets the images.
+	Sharing Sharing
+	// Keys encrypt the images; empty where they are not encrypted.
+	Keys []Key
+	// Calls are what the build will ask AWS to make, as dry runs, apart from
+	// the launch.
+	Calls []DryRun
 }
 
-// Run makes all checks and returns all findings as one error. The names are
-// looked up in all regions at once.
-func (c Checks) Run(ctx context.Context, client func(region string) API) error {
-	if !c.SkipRegions {
-		if err := c.regions(ctx, client(c.BuildRegion)); err != nil {
-			return err // an unknown region cannot be asked for names
+// Scope says, for people, what a plan is about.
+func (p Plan) Scope() string {
+	switch n := len(p.ImageRegions); {
+	case n == 0:
+		return "the launch in " + p.BuildRegion
+	case p.Launch == nil:
+		return fmt.Sprintf("the copies to %d regions", n)
+	case n == 1:
+		return fmt.Sprintf("the launch in %s, and 1 region", p.BuildRegion)
+	default:
+		return fmt.Sprintf("the launch in %s, and %d regions", p.BuildRegion, n)
+	}
+}
+
+// Launch is how the instance may be launched.
+type Launch struct {
+	Types   []string
+	Markets []launch.Market
+	// Network finds the VPC, empty for the default one, and the places. Its
+	// error names the attribute that is wrong.
+	Network func(context.Context) (vpc string, places []launch.Place, err error)
+	// NamedPlaces says that the user has named the places, so that one which
+	// cannot be had deserves a word.
+	NamedPlaces bool
+	// Source is the question for the source image, in the build's region.
+	Source Source
+	// Address is whether the build must reach the instance's public address.
+	Address Address
+	// DryRun launches a rung, as a dry run.
+	DryRun func(ctx context.Context, image ec2types.Image, rung launch.Rung) error
+}
+
+// EC2 is what the checks ask of EC2 in a region.
+type EC2 interface {
+	ec2.DescribeImagesAPIClient
+	ec2.DescribeInstancesAPIClient
+	ec2.DescribeInstanceTypesAPIClient
+	ec2.DescribeInstanceTypeOfferingsAPIClient
+	ec2.DescribeRouteTablesAPIClient
+	ec2.DescribeSubnetsAPIClient
+	DescribeRegions(context.Context, *ec2.DescribeRegionsInput, ...func(*ec2.Options)) (*ec2.DescribeRegionsOutput, error)
+	GetImageBlockPublicAccessState(context.Context, *ec2.GetImageBlockPublicAccessStateInput, ...func(*ec2.Options)) (*ec2.GetImageBlockPublicAccessStateOutput, error)
+	GetSnapshotBlockPublicAccessState(context.Context, *ec2.GetSnapshotBlockPublicAccessStateInput, ...func(*ec2.Options)) (*ec2.GetSnapshotBlockPublicAccessStateOutput, error)
+}
+
+// Keyring is what they ask of KMS in a region.
+type Keyring interface {
+	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
+	GetKeyPolicy(context.Context, *kms.GetKeyPolicyInput, ...func(*kms.Options)) (*kms.GetKeyPolicyOutput, error)
+}
+
+// Quotas is what they ask of Service Quotas in the build's region.
+type Quotas interface {
+	GetServiceQuota(context.Context, *servicequotas.GetServiceQuotaInput, ...func(*servicequotas.Options)) (*servicequotas.GetServiceQuotaOutput, error)
+}
+
+// Identity is what they ask of STS.
+type Identity interface {
+	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
+}
+
+// Cloud is where the questions go. What is nil is not asked: an AWS look-alike
+// may have EC2 alone.
+type Cloud struct {
+	EC2      func(region string) EC2
+	Keys     func(region string) Keyring
+	Quotas   Quotas
+	Identity Identity
+}
+
+// patience is how long all checks together may take; what has not answered by
+// then is not known.
+const patience = 20 * time.Second
+
+// few is for questions that the build can do without the answer to.
+var few = ec2api.FewTries
+
+// plan is a Plan while it is checked.
+type plan struct {
+	Plan
+	cloud Cloud
+	home  EC2 // of the build's region
+
+	// What several checks want to know is asked once.
+	source  func() (ec2types.Image, error)
+	types   func() (map[string]ec2types.InstanceTypeInfo, error)
+	network func() (network, error)
+	regions func() ([]string, error) // those of ImageRegions that can be asked
+
+	regionNotes notes
+}
+
+type network struct {
+	vpc    string
+	places []launch.Place
+}
+
+// Run makes all checks at the same time. Its error is the context's.
+func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
+	asking, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	p := &plan{Plan: wanted, cloud: cloud, home: cloud.EC2(wanted.BuildRegion)}
+	p.regions = sync.OnceValues(func() ([]string, error) { return p.askRegions(asking, &p.regionNotes) })
+	p.source = sync.OnceValues(func() (ec2types.Image, error) { return p.askSource(asking) })
+	p.types = sync.OnceValues(func() (map[string]ec2types.InstanceTypeInfo, error) { return p.askTypes(asking) })
+	p.network = sync.OnceValues(func() (n network, err error) {
+		n.vpc, n.places, err = p.Launch.Network(asking)
+		return n, err
+	})
+
+	checks := []check{
+		{"credentials", cloud.Identity != nil, p.credentials},
+		{"regions", !p.SkipRegions && len(p.ImageRegions) > 0, func(context.Context, *notes) { _, _ = p.regions() }},
+		{"image name", p.ImageName != "", p.imageName},
+		{"source image", p.Launch != nil, p.sourceImage},
+		{"network", p.Launch != nil, p.subnets},
+		{"instance types", p.Launch != nil, p.offerings},
+		{"quotas", p.Launch != nil && cloud.Quotas != nil, p.quotas},
+		{"keys", len(p.Keys) > 0, p.keys},
+		{"public access", p.Sharing.publicImages() || p.Sharing.publicSnapshots(), p.publicAccess},
+		{"permissions", p.Launch != nil || len(p.Calls) > 0, p.permissions},
+	}
+	checks = slices.DeleteFunc(checks, func(c check) bool { return !c.needed })
+	taken := make([]notes, len(checks))
+	all(len(checks), func(i int) { checks[i].run(asking, &taken[i]) })
+	if err := ctx.Err(); err != nil {
+		return Report{}, err
+	}
+	var report Report
+	for i, c := range checks {
+		report.Checks = append(report.Checks, c.name)
+		report.add(&taken[i])
+		if c.name == "regions" {
+			report.add(&p.regionNotes)
 		}
 	}
-	findings := make([]error, len(c.ImageRegions))
-	var wg sync.WaitGroup
-	for i, region := range c.ImageRegions {
-		wg.Go(func() { findings[i] = c.nameFree(ctx, client(region), region) })
-	}
-	wg.Wait()
-	return errors.Join(findings...)
+	report.dropEchoes()
+	report.decide(p.rungs())
+	return report, nil
 }
 
-// regions checks that every region exists and is opted in to.
-func (c Checks) regions(ctx context.Context, client API) error {
-	out, err := client.DescribeRegions(ctx, &ec2.DescribeRegionsInput{AllRegions: aws.Bool(true)})
-	if err != nil {
-		return fmt.Errorf("region: %q does not answer; expected a region that exists and that the account has opted in to, "+
-			"and credentials that are valid there: %w", c.BuildRegion, err)
-	}
-	optedIn := map[string]string{}
-	for _, region := range out.Regions {
-		optedIn[aws.ToString(region.RegionName)] = aws.ToString(region.OptInStatus)
-	}
-	var findings []error
-	for _, region := range c.ImageRegions {
-		switch status, exists := optedIn[region]; {
-		case !exists:
-			findings = append(findings, fmt.Errorf("ami_regions: AWS knows no region %q for this account; "+
-				"expected one of its partition (aws ec2 describe-regions --all-regions lists them)", region))
-		case status == "not-opted-in":
-			findings = append(findings, fmt.Errorf("ami_regions: the account has not opted in to %q; "+
-				"enable it (aws account enable-region --region-name %s) or leave it out", region, region))
-		}
-	}
-	return errors.Join(findings...)
+// check is one file's.
+type check struct {
+	name   string
+	needed bool
+	run    func(context.Context, *notes)
 }
 
-// nameFree checks that no image of the account has the name in a region.
-func (c Checks) nameFree(ctx context.Context, client API, region string) error {
-	if c.ImageName == "" || c.Has[region] {
+// rungs are the ways to launch; places that are not known are left to EC2.
+func (p *plan) rungs() []launch.Rung {
+	if p.Launch == nil {
 		return nil
 	}
-	out, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{
-		Owners:  []string{"self"},
-		Filters: []ec2types.Filter{{Name: aws.String("name"), Values: []string{c.ImageName}}},
-	})
-	if err != nil {
-		return fmt.Errorf("looking for images named %q in %s: %w", c.ImageName, region, err)
+	n, err := p.network()
+	if err != nil || len(n.places) == 0 {
+		n.places = []launch.Place{{}}
 	}
-	if len(out.Images) > 0 {
-		return fmt.Errorf("ami_name: %q is taken in %s by %s; choose another name "+
-			"(\"ethminer-{{timestamp}}\" is always new), or set force_deregister",
-			c.ImageName, region, aws.ToString(out.Images[0].ImageId))
+	return launch.Rungs(p.Launch.Types, p.Launch.Markets, n.places)
+}
+
+// inRegions calls with every image's region that can be asked, all at once.
+func (p *plan) inRegions(n *notes, ask func(region string, n *notes)) {
+	regions, _ := p.regions()
+	parts := make([]notes, len(regions))
+	all(len(regions), func(i int) { ask(regions[i], &parts[i]) })
+	for i := range parts {
+		n.take(&parts[i])
 	}
-	return nil
 }

@@ -19,7 +19,7 @@ import (
 // newMoto is somebody else's AWS, with the buckets of the regions.
 func newMoto(t *testing.T, regions ...string) *world {
 	t.Helper()
-	endpoint := mototest.Start(t)
+	endpoint := *mototest.Start(t, "us-east-1").BaseEndpoint
 	w := &world{T: t, wire: wire{to: http.DefaultTransport}}
 	w.config = func(region string) aws.Config {
 		return aws.Config{

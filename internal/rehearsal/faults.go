@@ -13,7 +13,8 @@ import (
 
 // Fault makes calls fail, or copies. Each part that is empty is not looked at.
 type Fault struct {
-	// Action is the call that fails, such as RunInstances.
+	// Action is the call that fails, such as RunInstances; as a dry run only
+	// with the code UnauthorizedOperation, or where Where names DryRun.
 	Action string `json:"action,omitempty"`
 	// Region limits it to calls in that region.
 	Region string `json:"region,omitempty"`
@@ -40,6 +41,10 @@ type Fault struct {
 	// Reclaim takes the spot instance of this id in Region back, once and at
 	// once; "*" is every one there.
 	Reclaim string `json:"reclaim,omitempty"`
+	// Quota is the code of a quota, such as L-DB2E81BA, that has Value from now
+	// on in Region: what Service Quotas says, whatever can be launched.
+	Quota string  `json:"quota,omitempty"`
+	Value float64 `json:"value,omitempty"`
 }
 
 // faults are the calls that are to fail.
@@ -62,6 +67,10 @@ func (s *Server) AddFault(f Fault) {
 	}
 	if f.Reclaim != "" {
 		s.ec2.Reclaim(f.Region, f.Reclaim)
+		return
+	}
+	if f.Quota != "" {
+		s.quotas.Set(f.Region, f.Quota, f.Value)
 		return
 	}
 	s.faults.mu.Lock()
@@ -96,7 +105,12 @@ func (l *faults) next(region, action string, p query.Params) error {
 	return hit.asError()
 }
 
+// matches looks at the parameters. A dry run asks for permission alone: it is
+// refused for want of it, or by a fault that names DryRun, and else no call.
 func (f *Fault) matches(p query.Params) bool {
+	if f.Where["DryRun"] == "" && f.Code != "UnauthorizedOperation" && p.Bool("DryRun", false) {
+		return false
+	}
 	for name, value := range f.Where {
 		if p.Get(name) != value {
 			return false
@@ -141,7 +155,13 @@ type calls struct {
 	made map[string]map[string]int
 }
 
-func (c *calls) count(region, action string) {
+// dryRun is added to the name of an action that is asked for as a dry run.
+const dryRun = " (dry run)"
+
+func (c *calls) count(region, action string, p query.Params) {
+	if p.Bool("DryRun", false) {
+		action += dryRun
+	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.made == nil {
@@ -153,7 +173,8 @@ func (c *calls) count(region, action string) {
 	c.made[region][action]++
 }
 
-// Calls returns how often each action was called, by region, then action.
+// Calls returns how often each action was called, by region, then action; one
+// that was only asked for as a dry run is an action of its own.
 func (s *Server) Calls() map[string]map[string]int {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()

@@ -23,9 +23,11 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/awsjson"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/kms"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pricing"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/servicequotas"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/sts"
 )
 
@@ -58,6 +60,8 @@ type Server struct {
 	cfg    Config
 	ec2    *ec2.Service
 	sts    sts.Service
+	kms    *kms.Service
+	quotas servicequotas.Service
 	faults faults
 	calls  calls
 
@@ -86,6 +90,7 @@ func New(cfg Config) *Server {
 		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, Addresses: cfg.Addresses, Log: cfg.Log,
 	})
 	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now}
+	s.kms = &kms.Service{AccountID: AccountID, Seed: cfg.Seed}
 	for _, f := range cfg.Faults {
 		s.AddFault(f)
 	}
@@ -162,7 +167,7 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 
 // serve counts a call, lets it fail if it is to, else answers it.
 func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
-	s.calls.count(at.region, action)
+	s.calls.count(at.region, action, p)
 	if err := s.faults.next(at.region, action, p); err != nil {
 		return nil, err
 	}
@@ -171,6 +176,10 @@ func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 		return s.ec2.Call(at.region, action, p)
 	case "sts":
 		return s.sts.Call(action, p)
+	case "kms":
+		return s.kms.Call(at.region, action, p)
+	case "servicequotas":
+		return s.quotas.Call(at.region, action, p)
 	case "pricing":
 		return pricing.Service{Offers: s.ec2.Offers}.Call(at.region, action, p)
 	}

@@ -4,11 +4,7 @@
 package sweep_test
 
 import (
-	"context"
 	"fmt"
-	"net"
-	"net/http"
-	"os/exec"
 	"slices"
 	"strings"
 	"testing"
@@ -20,53 +16,16 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/aws/aws-sdk-go-v2/service/iam/types"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/sweep"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
-// moto starts somebody else's AWS and returns the configuration of its clients.
-func moto(t *testing.T) aws.Config {
-	t.Helper()
-	if _, err := exec.LookPath("moto_server"); err != nil {
-		t.Skip("SKIPPED: needs moto_server: it is the judge")
-	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, port, _ := net.SplitHostPort(l.Addr().String())
-	_ = l.Close()
-	server := exec.Command("moto_server", "-H", "127.0.0.1", "-p", port)
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		_ = server.Process.Kill()
-		_ = server.Wait()
-	})
-	endpoint := "http://127.0.0.1:" + port
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if r, err := http.Get(endpoint + "/moto-api/"); err == nil {
-			_ = r.Body.Close()
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("moto_server does not answer")
-		}
-	}
-	return aws.Config{
-		Region: region, BaseEndpoint: aws.String(endpoint),
-		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-			return aws.Credentials{AccessKeyID: "test", SecretAccessKey: "test"}, nil
-		}),
-	}
-}
-
 // What a dead build has left is found and removed in somebody else's AWS, too,
 // its temporary instance profile and role included; what a living one has is not.
 func TestAgainstMoto(t *testing.T) {
-	config := moto(t)
+	config := mototest.Start(t, region)
 	ctx := t.Context()
 	cloud, rights := ec2.NewFromConfig(config), iam.NewFromConfig(config)
 	must := func(err error) {

@@ -28,7 +28,7 @@ func publishTo(bucket string) map[string]any {
 // of the user's environment. Where that fails the images and the template stay,
 // and the command that publishes by hand is printed.
 func TestPublish(t *testing.T) {
-	mototest.Env(t, mototest.Start(t))
+	mototest.Env(t, *mototest.Start(t, "us-east-1").BaseEndpoint)
 	base, err := config.LoadDefaultConfig(t.Context())
 	if err != nil {
 		t.Fatal(err)

@@ -19,6 +19,7 @@ var actions = map[string]action{
 	"DescribeVpcs":         {run: describeVpcs},
 	"DescribeVpcAttribute": {run: describeVpcAttribute, needs: []string{"VpcId", "Attribute"}},
 	"DescribeSubnets":      {run: describeSubnets},
+	"DescribeRouteTables":  {run: describeRouteTables},
 
 	"CreateTags":   {run: createTags, needs: []string{"ResourceId", "Tag"}},
 	"DeleteTags":   {run: deleteTags, needs: []string{"ResourceId"}},
@@ -89,6 +90,12 @@ var actions = map[string]action{
 	"DisableImageDeprecation":              {run: disableImageDeprecation, needs: []string{"ImageId"}},
 	"EnableImageDeregistrationProtection":  {run: enableImageProtection, needs: []string{"ImageId"}},
 	"DisableImageDeregistrationProtection": {run: disableImageProtection, needs: []string{"ImageId"}},
+	"GetImageBlockPublicAccessState":       {run: getImageBlocking},
+	"EnableImageBlockPublicAccess":         {run: enableImageBlocking, needs: []string{"ImageBlockPublicAccessState"}},
+	"DisableImageBlockPublicAccess":        {run: disableImageBlocking},
+	"GetSnapshotBlockPublicAccessState":    {run: getSnapshotBlocking},
+	"EnableSnapshotBlockPublicAccess":      {run: enableSnapshotBlocking, needs: []string{"State"}},
+	"DisableSnapshotBlockPublicAccess":     {run: disableSnapshotBlocking},
 	"EnableImage":                          {run: enableImage, needs: []string{"ImageId"}},
 	"DisableImage":                         {run: disableImage, needs: []string{"ImageId"}},
 }

@@ -41,6 +41,9 @@ func modifyImageAttribute(c *call) (any, error) {
 			}
 		}
 	}
+	if err := c.publishable(v.shared, after, c.r.blocking.images, "image"); err != nil {
+		return nil, err
+	}
 	if err := c.commit(); err != nil {
 		return nil, err
 	}

@@ -32,6 +32,7 @@ type instanceT struct {
 	StateReason   *stateReason       `xml:"stateReason"`
 	Tags          tagList            `xml:"tagSet"`
 	VirtType      string             `xml:"virtualizationType"`
+	Cores         cpuOptions         `xml:"cpuOptions"`
 	Metadata      metadataOptions    `xml:"metadataOptions"`
 	Platform      string             `xml:"platformDetails"`
 	UsageOp       string             `xml:"usageOperation"`

@@ -143,6 +143,19 @@ type gpuDevice struct {
 	} `xml:"memoryInfo"`
 }
 
+// cpuOptions are an instance's vCPUs.
+type cpuOptions struct {
+	Cores   int `xml:"coreCount"`
+	Threads int `xml:"threadsPerCore"`
+}
+
+func (t *typeData) cores() cpuOptions {
+	if t.arch == "arm64" || t.cpus == 1 {
+		return cpuOptions{t.cpus, 1}
+	}
+	return cpuOptions{t.cpus / 2, 2}
+}
+
 func (t *typeData) info() typeInfo {
 	old := map[string]bool{"m1": true, "t2": true, "g3": true, "g3s": true, "p2": true, "p3": true}[t.family()]
 	i := typeInfo{
@@ -160,11 +173,8 @@ func (t *typeData) info() typeInfo {
 		i.Boot = query.SetOf("uefi")
 	}
 	i.Processor.Archs = query.SetOf(t.arch)
-	i.VCpu.CPUs, i.VCpu.Threads = t.cpus, 2
-	if t.arch == "arm64" || t.cpus == 1 {
-		i.VCpu.Threads = 1
-	}
-	i.VCpu.Cores = t.cpus / i.VCpu.Threads
+	cores := t.cores()
+	i.VCpu.CPUs, i.VCpu.Cores, i.VCpu.Threads = t.cpus, cores.Cores, cores.Threads
 	i.Memory.MiB = t.memory
 	i.Ebs.Optimized, i.Ebs.Encryption, i.Ebs.Nvme = "default", "supported", "required"
 	i.Network.Cards, i.Network.IPv4, i.Network.Ena = 4, 15, "required"

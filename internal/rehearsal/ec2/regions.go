@@ -70,6 +70,7 @@ type region struct {
 	fleets       table[*fleet]
 	reservations table[*capacityT]
 	gone         map[string]bool // ids of deregistered images
+	blocking     blocking
 
 	tokens map[string]*remembered // by action and client token
 }

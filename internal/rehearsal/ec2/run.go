@@ -168,7 +168,7 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 		i := &instanceT{
 			Architecture: img.Architecture, ClientToken: p.Get("ClientToken"), EbsOptimized: p.Bool("EbsOptimized", false), EnaSupport: img.EnaSupport,
 			Hypervisor: "xen", RootName: img.RootName, RootType: "ebs", Groups: query.SetOf(groups...), SourceDest: true,
-			Tags: tags.clone(), VirtType: "hvm", Metadata: meta, Platform: img.Platform, UsageOp: img.UsageOp,
+			Tags: tags.clone(), VirtType: "hvm", Cores: kind.cores(), Metadata: meta, Platform: img.Platform, UsageOp: img.UsageOp,
 			InstanceID: c.s.ids.next("i"), ImageID: img.ImageID, State: pending, KeyName: p.Get("KeyName"), LaunchIndex: n, InstanceType: kind.name,
 			Launched: stamp(c.now), Placement: placement{net.Zone, p.Get("Placement.GroupName"), p.Or("Placement.Tenancy", "default")},
 			Monitoring: monitoring{"disabled"}, SubnetID: net.SubnetID, VpcID: net.VpcID,

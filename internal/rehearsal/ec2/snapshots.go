@@ -291,10 +291,15 @@ func modifySnapshotAttribute(c *call) (any, error) {
 			return nil, err
 		}
 	}
+	after := append(permissions(nil), v.shared...)
+	after.change(c.p, "CreateVolumePermission")
+	if err := c.publishable(v.shared, after, c.r.blocking.snapshots, "snapshot"); err != nil {
+		return nil, err
+	}
 	if err := c.commit(); err != nil {
 		return nil, err
 	}
-	v.shared.change(c.p, "CreateVolumePermission")
+	v.shared = after
 	return done{true}, nil
 }
 

@@ -43,6 +43,31 @@ home.describe_vpc_attribute(VpcId=vpc["VpcId"], Attribute="enableDnsSupport")
 subnets = home.describe_subnets(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["Subnets"]
 assert len(subnets) == 3
 home.describe_account_attributes()
+tables = home.describe_route_tables(Filters=[{"Name": "vpc-id", "Values": [vpc["VpcId"]]}])["RouteTables"]
+assert [t["Associations"][0]["Main"] for t in tables] == [True] and tables[0]["Routes"][1]["GatewayId"].startswith("igw-"), tables
+
+assert home.get_image_block_public_access_state()["ImageBlockPublicAccessState"] == "unblocked"
+home.enable_image_block_public_access(ImageBlockPublicAccessState="block-new-sharing")
+assert home.get_image_block_public_access_state()["ImageBlockPublicAccessState"] == "block-new-sharing"
+assert away.get_image_block_public_access_state()["ImageBlockPublicAccessState"] == "unblocked"
+home.disable_image_block_public_access()
+home.enable_snapshot_block_public_access(State="block-all-sharing")
+assert home.get_snapshot_block_public_access_state()["State"] == "block-all-sharing"
+home.disable_snapshot_block_public_access()
+
+keys, quotas = client("eu-central-1", "kms"), client("eu-central-1", "service-quotas")
+assert keys.describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["KeyManager"] == "AWS"
+made = keys.create_key(Description="judge")["KeyMetadata"]
+keys.create_alias(AliasName="alias/judge", TargetKeyId=made["KeyId"])
+keys.disable_key(KeyId="alias/judge")
+assert keys.describe_key(KeyId=made["Arn"])["KeyMetadata"]["KeyState"] == "Disabled"
+keys.enable_key(KeyId=made["KeyId"])
+keys.put_key_policy(KeyId=made["KeyId"], PolicyName="default", Policy="{}")
+assert keys.get_key_policy(KeyId="alias/judge", PolicyName="default")["Policy"] == "{}"
+fails("NotFoundException", client("us-east-1", "kms").describe_key, KeyId=made["Arn"])
+assert quotas.get_service_quota(ServiceCode="ec2", QuotaCode="L-DB2E81BA")["Quota"]["Value"] > 0
+assert len(quotas.list_service_quotas(ServiceCode="ec2")["Quotas"]) == 7
+fails("NoSuchResourceException", quotas.get_service_quota, ServiceCode="ec2", QuotaCode="L-00000000")
 
 found = home.describe_images(Owners=["099720109477"], Filters=[
     {"Name": "name", "Values": ["ubuntu/images/*ubuntu-noble-24.04-amd64-server-*"]}, {"Name": "architecture", "Values": ["x86_64"]}])["Images"]

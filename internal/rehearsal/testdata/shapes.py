@@ -10,7 +10,8 @@ import xml.etree.ElementTree as ET
 import botocore.session
 
 session = botocore.session.get_session()
-models = {name: session.get_service_model(name) for name in ("ec2", "sts")}
+models = {name: session.get_service_model(model) for name, model in {
+    "ec2": "ec2", "sts": "sts", "kms": "kms", "servicequotas": "service-quotas"}.items()}
 problems, judged = set(), set()
 
 
@@ -64,8 +65,42 @@ def check(shape, element, where, wrapped):
             problems.add(f"{where}: {text!r} is not one of the values of {shape.name}")
 
 
+def check_json(shape, value, where):
+    kind = shape.type_name
+    if kind == "structure":
+        for name, part in value.items():
+            if name not in shape.members:
+                problems.add(f"{where}.{name}: not in the shape {shape.name}")
+            else:
+                check_json(shape.members[name], part, f"{where}.{name}")
+        for name in shape.required_members:
+            if name not in value:
+                problems.add(f"{where}.{name}: required, and not there")
+    elif kind == "list":
+        for part in value:
+            check_json(shape.member, part, where + "[]")
+    else:
+        wanted = {"string": str, "boolean": bool, "integer": int, "long": int}.get(kind, (int, float))
+        if not isinstance(value, wanted):
+            problems.add(f"{where}: {value!r} is not a {kind}")
+        enum = getattr(shape, "enum", None)
+        if enum and value not in enum:
+            problems.add(f"{where}: {value!r} is not one of the values of {shape.name}")
+
+
 for line in open(sys.argv[1]):
     answer = json.loads(line)
+    if models[answer["service"]].metadata["protocol"] == "json":
+        where = answer["service"] + ":" + answer["action"]
+        if answer["status"] == 200:
+            output = models[answer["service"]].operation_model(answer["action"]).output_shape
+            body = json.loads(answer["body"])
+            if output:
+                check_json(output, body, where)
+            elif body:
+                problems.add(f"{where}: expected no answer")
+            judged.add(where)
+        continue
     root = ET.fromstring(answer["body"])
     where = answer["service"] + ":" + answer["action"]
     if answer["status"] != 200:

@@ -1,0 +1,33 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package preflight
+
+import (
+	"fmt"
+	"runtime/debug"
+	"sync"
+)
+
+// all calls do for 0 to n-1 at the same time. A panic of one becomes the
+// caller's, which recovers from it.
+func all(n int, do func(i int)) {
+	panics := make([]any, n)
+	var wg sync.WaitGroup
+	for i := range n {
+		wg.Go(func() {
+			defer func() {
+				if p := recover(); p != nil {
+					panics[i] = fmt.Sprintf("%v\n%s", p, debug.Stack())
+				}
+			}()
+			do(i)
+		})
+	}
+	wg.Wait()
+	for _, p := range panics {
+		if p != nil {
+			panic(p)
+		}
+	}
+}
