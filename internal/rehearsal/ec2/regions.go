@@ -71,6 +71,7 @@ type region struct {
 	reservations table[*capacityT]
 	gone         map[string]bool // ids of deregistered images
 	blocking     blocking
+	encryption   encryption
 
 	tokens map[string]*remembered // by action and client token
 }

@@ -182,7 +182,7 @@ func createSnapshot(c *call) (any, error) {
 
 // copyOf begins a copy of a snapshot into the call's region.
 func (c *call) copyOf(from *snapshotT, sourceRegion string, tags tagList, encrypted bool, key, description string) *snapshotT {
-	encrypted = encrypted || from.Encrypted
+	encrypted = encrypted || from.Encrypted || c.r.encryption.on
 	snap := &snapshotT{
 		Tags: tags, StorageTier: "standard", TransferType: "standard", SnapshotID: c.s.ids.next("snap"), VolumeID: "vol-ffffffff", Status: "pending",
 		Started: stamp(c.now), OwnerID: c.s.cfg.AccountID, Description: description, Size: from.Size, Encrypted: encrypted,
