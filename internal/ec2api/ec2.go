@@ -200,6 +200,14 @@ func (c *EC2) EnableImageDeregistrationProtection(ctx context.Context, in *ec2.E
 	return c.sdk().EnableImageDeregistrationProtection(ctx, in, o...)
 }
 
+func (c *EC2) GetEbsDefaultKmsKeyId(ctx context.Context, in *ec2.GetEbsDefaultKmsKeyIdInput, o ...option) (*ec2.GetEbsDefaultKmsKeyIdOutput, error) {
+	return c.sdk().GetEbsDefaultKmsKeyId(ctx, in, o...)
+}
+
+func (c *EC2) GetEbsEncryptionByDefault(ctx context.Context, in *ec2.GetEbsEncryptionByDefaultInput, o ...option) (*ec2.GetEbsEncryptionByDefaultOutput, error) {
+	return c.sdk().GetEbsEncryptionByDefault(ctx, in, o...)
+}
+
 func (c *EC2) GetImageBlockPublicAccessState(ctx context.Context, in *ec2.GetImageBlockPublicAccessStateInput, o ...option) (*ec2.GetImageBlockPublicAccessStateOutput, error) {
 	return c.sdk().GetImageBlockPublicAccessState(ctx, in, o...)
 }

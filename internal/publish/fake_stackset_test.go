@@ -15,15 +15,16 @@ import (
 // fakeSet is a stack set in memory, whose operations take some looks, run one at
 // a time, and can fail in a region.
 type fakeSet struct {
-	template, old string
-	parameters    map[string]string
-	instances     []*fakeInstance
-	operations    []*fakeOperation
-	bad           string // operations fail there
-	reason        string // and why
-	onlyNew       bool   // and only with the newest template
-	takes         int    // looks
-	updated       map[string]int
+	template   string
+	parameters map[string]string
+	instances  []*fakeInstance
+	operations []*fakeOperation
+	bad        string // operations fail there
+	reason     string // and why
+	onlyNew    bool   // and only with the newest template
+	marksAll   bool   // every update makes all instances OUTDATED
+	takes      int    // looks
+	updated    map[string]int
 }
 
 type fakeInstance struct{ account, region, status string }
@@ -133,7 +134,9 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 		}
 	} else {
 		if form.Has("TemplateURL") {
-			s.old, s.template = s.template, template()
+			s.template = template()
+		}
+		if form.Has("TemplateURL") || s.marksAll {
 			for _, i := range s.instances {
 				i.status = "OUTDATED"
 			}

@@ -62,6 +62,57 @@ func TestRollOut(t *testing.T) {
 	}
 }
 
+// Should a later stage make the stacks of an earlier one OUTDATED, all are
+// updated once more, together.
+func TestSettle(t *testing.T) {
+	w, f := newFake(t, three...)
+	s := setSpec(three...)
+	w.must(w.publish(s, template(1, three...)))
+	f.set.operations, f.set.marksAll = nil, true
+	w.must(w.publish(s, template(2, three...)))
+	if got := operations(f); got != "UpdateStackSet eu-central-1; UpdateStackSet ap-south-1,us-east-1; UpdateStackSet ap-south-1,eu-central-1,us-east-1" {
+		t.Errorf("updated by %s", got)
+	}
+	for _, i := range f.set.instances {
+		if i.status != "CURRENT" {
+			t.Errorf("%+v", i)
+		}
+	}
+}
+
+// A run that was killed after the set had got the new template still gives it
+// the old one back, if it fails when it is run again; and does not once all is
+// done.
+func TestRestoreAfterKill(t *testing.T) {
+	w, f := newFake(t, three...)
+	s := setSpec(three...)
+	w.must(w.publish(s, template(1, three...)))
+	w.wire.reset(nil)
+	w.wire.failWith(func(c call) *failure {
+		if c.action == "UpdateStackSet" {
+			w.wire.kill = kill{len(w.wire.calls) + 1, false} // after this one, which is carried out
+		}
+		return nil
+	})
+	if err := w.publish(s, template(2, three...)); err == nil || !strings.Contains(f.set.template, "number 2") {
+		t.Fatalf("error %v, and the set has %s", err, f.set.template)
+	}
+	w.wire.failWith(nil)
+	w.wire.killAt(0, false)
+	f.set.bad, f.set.onlyNew = "eu-central-1", true
+	err := w.publish(s, template(2, three...))
+	if err == nil || f.set.template != string(template(1, three...)) {
+		t.Errorf("error %v, and the set has %s", err, f.set.template)
+	}
+
+	f.set.bad = ""
+	w.must(w.publish(s, template(2, three...)))
+	f.set.bad, f.set.instances[0].status = "eu-central-1", "OUTDATED"
+	if err := w.publish(s, template(2, three...)); err == nil || !strings.Contains(f.set.template, "number 2") {
+		t.Errorf("all was done: error %v, and the set has %s", err, f.set.template)
+	}
+}
+
 // operations are those of the set, with their regions.
 func operations(f *fake) string {
 	var all []string

@@ -72,7 +72,11 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 	c := callOf(r)
 	w.mu.Lock()
 	w.calls = append(w.calls, c)
-	n, before, fail, kill := len(w.calls), w.before, w.fail, w.kill
+	n, before, kill := len(w.calls), w.before, w.kill
+	var fails *failure
+	if w.fail != nil {
+		fails = w.fail(c)
+	}
 	w.mu.Unlock()
 	if kill.at > 0 && n >= kill.at {
 		if n == kill.at && kill.carriedOut {
@@ -80,10 +84,8 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		}
 		return nil, errKilled
 	}
-	if fail != nil {
-		if f := fail(c); f != nil {
-			return refuse(r, f.status, f.code, f.message), nil
-		}
+	if fails != nil {
+		return refuse(r, fails.status, fails.code, fails.message), nil
 	}
 	if before != nil {
 		if err := before(n, c); err != nil {

@@ -140,12 +140,15 @@ type OperationPreferences struct {
 	RegionConcurrencyType string `mapstructure:"region_concurrency_type"`
 	// `STRICT_FAILURE_TOLERANCE` or `SOFT_FAILURE_TOLERANCE`.
 	ConcurrencyMode string `mapstructure:"concurrency_mode"`
-	// In how many accounts of a region an operation may fail and go on; or the
-	// percentage.
-	FailureToleranceCount      *int32 `mapstructure:"failure_tolerance_count"`
+	// In how many accounts of a region an operation may fail and go on. Default:
+	// CloudFormation's, none.
+	FailureToleranceCount *int32 `mapstructure:"failure_tolerance_count"`
+	// The same as a percentage of the accounts.
 	FailureTolerancePercentage *int32 `mapstructure:"failure_tolerance_percentage"`
-	// In how many accounts of a region at the same time; or the percentage.
-	MaxConcurrentCount      *int32 `mapstructure:"max_concurrent_count"`
+	// In how many accounts of a region it works at the same time. Default:
+	// CloudFormation's, one.
+	MaxConcurrentCount *int32 `mapstructure:"max_concurrent_count"`
+	// The same as a percentage of the accounts.
 	MaxConcurrentPercentage *int32 `mapstructure:"max_concurrent_percentage"`
 }
 
