@@ -137,7 +137,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	errs = packersdk.MultiErrorAppend(errs, ec2api.AMI(&c.AMIConfig).Prepare(ec2api.Access(&c.AccessConfig), &c.ctx)...)
 	errs = packersdk.MultiErrorAppend(errs, c.AMIMappings.Prepare(&c.ctx)...)
 	errs = packersdk.MultiErrorAppend(errs, c.LaunchMappings.Prepare(&c.ctx)...)
-	errs = packersdk.MultiErrorAppend(errs, c.RunConfig.Prepare(&c.ctx)...)
+	errs = packersdk.MultiErrorAppend(errs, c.RunConfig.Prepare(&c.ctx)...) //nolint:staticcheck // which Prepare is worth a word
 	if len(errs.Errors) > 0 {
 		return warnings, errs
 	}
