@@ -268,8 +268,12 @@ func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clien
 			SSHConfig: &c.Comm.SSH,
 		},
 		&communicator.StepConnect{
-			Config:    &c.Comm,
-			Host:      awscommon.SSHHost(ctx, clients.EC2(clients.Region()), c.SSHInterface, c.Comm.Host()),
+			Config: &c.Comm,
+			Host: func(state multistep.StateBag) (string, error) {
+				// Made anew each time: it remembers its answer, and the instance
+				// may be another one by now (spot_restarts).
+				return awscommon.SSHHost(ctx, clients.EC2(clients.Region()), c.SSHInterface, c.Comm.Host())(state)
+			},
 			SSHPort:   awscommon.Port(c.SSHInterface, c.Comm.Port()),
 			SSHConfig: c.Comm.SSHConfigFunc(),
 		},

@@ -44,6 +44,7 @@ type world struct {
 
 	transport http.RoundTripper // of the next build, nil for the world itself
 	hook      packersdk.Hook    // the provisioners of the next build, nil for none
+	answers   []string          // to what a build asks; "" afterwards
 }
 
 // lockedBuffer takes what a build says, from several goroutines.
@@ -68,7 +69,13 @@ func (b *lockedBuffer) String() string {
 // secrets, which the Prepare of a build beside it writes.
 type listener struct {
 	packersdk.Ui
-	out io.Writer
+	out    io.Writer
+	answer func(question string) string
+}
+
+func (l listener) Ask(question string) (string, error) {
+	l.Say(question)
+	return l.answer(question), nil
 }
 
 func (l listener) Say(text string)                   { _, _ = fmt.Fprintln(l.out, text) }
@@ -139,7 +146,19 @@ func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) 
 	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
 		return ec2api.New(w.awsConfig(transport), ""), nil
 	}
-	return b.Run(ctx, listener{&packersdk.BasicUi{Reader: strings.NewReader("")}, &w.ui}, cmp.Or[packersdk.Hook](w.hook, &packersdk.MockHook{}))
+	return b.Run(ctx, listener{&packersdk.BasicUi{}, &w.ui, w.answer}, cmp.Or[packersdk.Hook](w.hook, &packersdk.MockHook{}))
+}
+
+// answer answers a question of a build.
+func (w *world) answer(string) string {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if len(w.answers) == 0 {
+		return ""
+	}
+	answer := w.answers[0]
+	w.answers = w.answers[1:]
+	return answer
 }
 
 func (w *world) awsConfig(transport http.RoundTripper) aws.Config {
@@ -160,7 +179,7 @@ func (w *world) awsConfig(transport http.RoundTripper) aws.Config {
 
 // client is a user's, apart from any build.
 func (w *world) client(region string) *ec2.Client {
-	return ec2api.New(w.awsConfig(w), "").EC2(region)
+	return ec2.NewFromConfig(w.awsConfig(w), func(o *ec2.Options) { o.Region = region })
 }
 
 // left lists what exists, "region kind id" each; a key pair goes by its name.

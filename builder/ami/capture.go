@@ -11,6 +11,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 )
 
 // stopOnceCaptured stops an instance that runs while its image is made, as soon
@@ -18,7 +19,7 @@ import (
 // instance is not terminated yet, as its volumes would go with it, and AWS does
 // not say that a snapshot which is still pending can do without its volume. A
 // one-time spot instance cannot be stopped. It is no error if it runs on.
-func (b *build) stopOnceCaptured(ctx context.Context, client *ec2.Client, ui packersdk.Ui) {
+func (b *build) stopOnceCaptured(ctx context.Context, client *ec2api.EC2, ui packersdk.Ui) {
 	if b.config.Capture != captureReboot || b.onSpot() {
 		return
 	}

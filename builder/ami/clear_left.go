@@ -60,7 +60,7 @@ func (b *build) clearLeft(ctx context.Context, state multistep.StateBag) {
 	}
 }
 
-func (b *build) instancesLeft(ctx context.Context, client *ec2.Client, ofBuild []ec2types.Filter) (left []ledger.Entry) {
+func (b *build) instancesLeft(ctx context.Context, client *ec2api.EC2, ofBuild []ec2types.Filter) (left []ledger.Entry) {
 	pages := ec2.NewDescribeInstancesPaginator(client, &ec2.DescribeInstancesInput{Filters: append(slices.Clone(ofBuild), ec2types.Filter{
 		Name: aws.String("instance-state-name"), Values: []string{"pending", "running", "stopping", "stopped"},
 	})})

@@ -22,7 +22,7 @@ import (
 )
 
 // climb launches on the first rung that EC2 does not refuse.
-func (b *build) climb(ctx context.Context, client *ec2.Client, state multistep.StateBag) (instance ec2types.Instance, rung launch.Rung, err error) {
+func (b *build) climb(ctx context.Context, client *ec2api.EC2, state multistep.StateBag) (instance ec2types.Instance, rung launch.Rung, err error) {
 	ui, limits := uiOf(state), b.config.limits()
 	rungs, err := b.rungs(ctx, ui.Sayf)
 	if err != nil {

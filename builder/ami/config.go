@@ -19,6 +19,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 	"github.com/hashicorp/packer-plugin-sdk/uuid"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
@@ -28,15 +29,16 @@ import (
 // Config is what a `source "ethminer-ami"` block may hold: the options of
 // amazon-ebs, spelled the same, and our own.
 type Config struct {
-	common.PackerConfig    `mapstructure:",squash"`
-	awscommon.AccessConfig `mapstructure:",squash"`
-	awscommon.AMIConfig    `mapstructure:",squash"`
-	awscommon.RunConfig    `mapstructure:",squash"`
-	LaunchConfig           `mapstructure:",squash"`
-	LifetimeConfig         `mapstructure:",squash"`
-	ImageConfig            `mapstructure:",squash"`
-	DistributionConfig     `mapstructure:",squash"`
-	PreflightConfig        `mapstructure:",squash"`
+	common.PackerConfig `mapstructure:",squash"`
+	ec2api.AccessConfig `mapstructure:",squash"`
+	ec2api.AMIConfig    `mapstructure:",squash"`
+	awscommon.RunConfig `mapstructure:",squash"`
+	LaunchConfig        `mapstructure:",squash"`
+	LifetimeConfig      `mapstructure:",squash"`
+	ImageConfig         `mapstructure:",squash"`
+	DistributionConfig  `mapstructure:",squash"`
+	UnsupportedConfig   `mapstructure:",squash"`
+	PreflightConfig     `mapstructure:",squash"`
 
 	// The URL that every EC2 call of every region goes to, for AWS
 	// look-alikes. The environment variables `AWS_ENDPOINT_URL` and
@@ -104,13 +106,14 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 		Interpolate:        true,
 		InterpolateContext: &c.ctx,
 		InterpolateFilter: &interpolate.RenderFilter{Exclude: []string{
-			"ami_description", "run_tags", "run_tag", "run_volume_tags", "run_volume_tag",
+			"ami_description", "fleet_tags", "fleet_tag", "run_tags", "run_tag", "run_volume_tags", "run_volume_tag",
 			"spot_tags", "spot_tag", "snapshot_tags", "snapshot_tag", "tags", "tag",
 		}},
 	}, raws...)
 	if err != nil {
 		return nil, err
 	}
+	c.fillUnknown()
 	emptyRegions := c.AMIRegions != nil && len(c.AMIRegions) == 0
 	if err := c.setDefaults(); err != nil {
 		return nil, err
@@ -120,7 +123,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	var warnings []string
 	for _, prepare := range []func(*Config) ([]string, []error){
 		// Before amazon-ebs's own, which fill in defaults of theirs.
-		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.ImageConfig.prepare, c.DistributionConfig.prepare, c.PreflightConfig.prepare,
+		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.ImageConfig.prepare, c.DistributionConfig.prepare, c.UnsupportedConfig.prepare, c.PreflightConfig.prepare,
 	} {
 		said, found := prepare(c)
 		warnings, errs = append(warnings, said...), packersdk.MultiErrorAppend(errs, found...)
@@ -128,12 +131,13 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	errs = packersdk.MultiErrorAppend(errs, c.checkRegions(emptyRegions)...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkRehearsal()...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkUnsupported()...)
+	errs = packersdk.MultiErrorAppend(errs, c.checkDeprecation(time.Now())...)
 	errs = packersdk.MultiErrorAppend(errs, c.VolumeRunTag.CopyOn(&c.VolumeRunTags)...)
-	errs = packersdk.MultiErrorAppend(errs, c.AccessConfig.Prepare(&c.PackerConfig)...)
-	errs = packersdk.MultiErrorAppend(errs, c.AMIConfig.Prepare(&c.AccessConfig, &c.ctx)...)
+	errs = packersdk.MultiErrorAppend(errs, ec2api.Access(&c.AccessConfig).Prepare(&c.PackerConfig)...)
+	errs = packersdk.MultiErrorAppend(errs, ec2api.AMI(&c.AMIConfig).Prepare(ec2api.Access(&c.AccessConfig), &c.ctx)...)
 	errs = packersdk.MultiErrorAppend(errs, c.AMIMappings.Prepare(&c.ctx)...)
 	errs = packersdk.MultiErrorAppend(errs, c.LaunchMappings.Prepare(&c.ctx)...)
-	errs = packersdk.MultiErrorAppend(errs, c.RunConfig.Prepare(&c.ctx)...)
+	errs = packersdk.MultiErrorAppend(errs, c.RunConfig.Prepare(&c.ctx)...) //nolint:staticcheck // which Prepare is worth a word
 	if len(errs.Errors) > 0 {
 		return warnings, errs
 	}
@@ -267,6 +271,19 @@ func (c *Config) rehearsalOptions() rehearsal.Options {
 	}
 }
 
+// latestDeprecation is how far ahead EC2 lets an image be deprecated, in years
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_EnableImageDeprecation.html).
+const latestDeprecation = 10
+
+// checkDeprecation says what EC2 would refuse once the image is made.
+func (c *Config) checkDeprecation(now time.Time) []error {
+	if at := c.deprecateAt(); !at.IsZero() && (at.Before(now) || at.After(now.AddDate(latestDeprecation, 0, 0))) {
+		return []error{fmt.Errorf("deprecate_at: %q; expected a time that is to come, in %d years at most, such as %q",
+			c.DeprecationTime, latestDeprecation, now.AddDate(0, 6, 0).UTC().Format(time.RFC3339))}
+	}
+	return nil
+}
+
 // checkUnsupported refuses options that would otherwise be ignored silently.
 func (c *Config) checkUnsupported() []error {
 	var errs []error
@@ -274,9 +291,9 @@ func (c *Config) checkUnsupported() []error {
 		errs = append(errs, fmt.Errorf("ena_support, sriov_support: a spot instance cannot be modified; "+
 			"leave them out, and take a source image that has them"))
 	}
-	if c.Comm.Type == "winrm" {
-		errs = append(errs, fmt.Errorf("communicator: %q is not supported: a mining image runs Linux; "+
-			"expected \"ssh\" or \"none\"", c.Comm.Type))
+	if c.MFACode != "" && c.MFACode != unknownValue {
+		errs = append(errs, fmt.Errorf("mfa_code: AWS takes it with the device's serial number only, which no option gives; "+
+			"take temporary credentials (aws sts get-session-token --serial-number ... --token-code ...) as access_key, secret_key and token"))
 	}
 	return errs
 }

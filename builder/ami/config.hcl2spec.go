@@ -4,6 +4,7 @@ package ami
 
 import (
 	"github.com/hashicorp/hcl/v2/hcldec"
+	"github.com/hashicorp/packer-plugin-amazon/builder/ebs"
 	"github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 	"github.com/zclconf/go-cty/cty"
@@ -179,6 +180,8 @@ type FlatConfig struct {
 	KeepReleases                              *int                                        `mapstructure:"keep_releases" required:"false" cty:"keep_releases" hcl:"keep_releases"`
 	RetireAfter                               *string                                     `mapstructure:"retire_after" required:"false" cty:"retire_after" hcl:"retire_after"`
 	KeepNamedIn                               []string                                    `mapstructure:"keep_named_in" required:"false" cty:"keep_named_in" hcl:"keep_named_in"`
+	NoEphemeral                               *bool                                       `mapstructure:"no_ephemeral" required:"false" cty:"no_ephemeral" hcl:"no_ephemeral"`
+	FastLaunch                                *ebs.FlatFastLaunchConfig                   `mapstructure:"fast_launch" required:"false" cty:"fast_launch" hcl:"fast_launch"`
 	Preflight                                 *string                                     `mapstructure:"preflight" required:"false" cty:"preflight" hcl:"preflight"`
 	Endpoint                                  *string                                     `mapstructure:"endpoint" required:"false" cty:"endpoint" hcl:"endpoint"`
 	Rehearsal                                 *bool                                       `mapstructure:"rehearsal" required:"false" cty:"rehearsal" hcl:"rehearsal"`
@@ -373,6 +376,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"keep_releases":                &hcldec.AttrSpec{Name: "keep_releases", Type: cty.Number, Required: false},
 		"retire_after":                 &hcldec.AttrSpec{Name: "retire_after", Type: cty.String, Required: false},
 		"keep_named_in":                &hcldec.AttrSpec{Name: "keep_named_in", Type: cty.List(cty.String), Required: false},
+		"no_ephemeral":                 &hcldec.AttrSpec{Name: "no_ephemeral", Type: cty.Bool, Required: false},
+		"fast_launch":                  &hcldec.BlockSpec{TypeName: "fast_launch", Nested: hcldec.ObjectSpec((*ebs.FlatFastLaunchConfig)(nil).HCL2Spec())},
 		"preflight":                    &hcldec.AttrSpec{Name: "preflight", Type: cty.String, Required: false},
 		"endpoint":                     &hcldec.AttrSpec{Name: "endpoint", Type: cty.String, Required: false},
 		"rehearsal":                    &hcldec.AttrSpec{Name: "rehearsal", Type: cty.Bool, Required: false},

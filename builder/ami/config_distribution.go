@@ -8,10 +8,11 @@ package ami
 import (
 	"fmt"
 	"path/filepath"
-	"regexp"
 	"strconv"
 	"strings"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // DistributionConfig says how the image comes to its regions, and what becomes of older ones.
@@ -80,8 +81,8 @@ const (
 )
 
 var (
-	buildIDSyntax = regexp.MustCompile(`^[0-9A-Za-z-]{8,64}$`)
-	sourceSyntax  = regexp.MustCompile(`^([a-z]{2,4}(-[a-z]+)+-[0-9]+:)?ami-[0-9a-f]{8,17}$|^<unknown>$`)
+	buildIDSyntax = lazyregexp.New(`^[0-9A-Za-z-]{8,64}$`)
+	sourceSyntax  = lazyregexp.New(`^([a-z]{2,4}(-[a-z]+)+-[0-9]+:)?ami-[0-9a-f]{8,17}$|^<unknown>$`)
 )
 
 // prepare fills in defaults and checks the options.
@@ -89,12 +90,12 @@ func (o *DistributionConfig) prepare(c *Config) (warnings []string, errs []error
 	switch o.OnCopyFailure {
 	case "":
 		o.OnCopyFailure = onFailureRollback
-	case onFailureRollback, onFailureKeep, onFailureLater:
+	case onFailureRollback, onFailureKeep, onFailureLater, unknownValue:
 	default:
 		errs = append(errs, fmt.Errorf("on_copy_failure: %q; expected %q, %q or %q",
 			o.OnCopyFailure, onFailureRollback, onFailureKeep, onFailureLater))
 	}
-	if o.BuildID != "" && !buildIDSyntax.MatchString(o.BuildID) {
+	if o.BuildID != "" && o.BuildID != unknownValue && !buildIDSyntax.MatchString(o.BuildID) {
 		errs = append(errs, fmt.Errorf("build_id: %q; expected the id that the failed build has printed, such as %q", o.BuildID, "6741f2a3-7c1e-4b0a-9f58-0d5c2f6f7b11"))
 	}
 	if o.SourceAMIFrom != "" && !sourceSyntax.MatchString(o.SourceAMIFrom) {
@@ -129,7 +130,7 @@ func (o *DistributionConfig) prepareReleases() (errs []error) {
 	}
 	var err error
 	switch days, isDays := strings.CutSuffix(o.RetireAfter, "d"); {
-	case o.RetireAfter == "":
+	case o.RetireAfter == "", o.RetireAfter == unknownValue:
 		o.retireAfter = defaultRetireAfter
 	case isDays:
 		var n uint64

@@ -32,7 +32,7 @@ func (o *ImageConfig) prepare(c *Config) (warnings []string, errs []error) {
 	switch o.Capture {
 	case "":
 		o.Capture = captureStop
-	case captureStop, captureReboot:
+	case captureStop, captureReboot, unknownValue:
 	default:
 		errs = append(errs, fmt.Errorf("capture: %q; expected %q or %q", o.Capture, captureStop, captureReboot))
 	}

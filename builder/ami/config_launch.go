@@ -72,8 +72,6 @@ type LaunchConfig struct {
 const (
 	lowestPrice = "lowest-price" // of spot_allocation_strategy
 	spotAuto    = "auto"         // of spot_price
-	// unknownValue is what Packer passes for a value that it knows later.
-	unknownValue = "<unknown>"
 )
 
 // chooseTypes brings the three options for types together: InstanceTypes has
@@ -136,6 +134,12 @@ func (o *LaunchConfig) prepare(c *Config) (warnings []string, errs []error) {
 	if s := c.SpotAllocationStrategy; s != "" && s != lowestPrice {
 		warnings = append(warnings, fmt.Sprintf("spot_allocation_strategy: %q is a fleet's, and an instance is launched without one; "+
 			"the types are tried in their order (\"lowest-price\" sorts them by price)", s))
+	}
+	if c.SpotPriceAutoProduct != "" { //nolint:staticcheck // deprecated, and amazon-ebs still takes it
+		warnings = append(warnings, "spot_price_auto_product: nothing needs it any more; leave it out")
+	}
+	if c.EnableT2Unlimited {
+		warnings = append(warnings, "enable_t2_unlimited: it is called enable_unlimited_credits now")
 	}
 	if o.SpotRestarts > 0 && !o.restarts(c) && o.may(launch.Spot) {
 		warnings = append(warnings, "spot_restarts: not with -debug or -on-error; the build will not launch anew")

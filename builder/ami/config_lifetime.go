@@ -9,6 +9,7 @@ import (
 	"encoding/base64"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -56,11 +57,17 @@ func (o *LifetimeConfig) prepare(c *Config) (warnings []string, errs []error) {
 		o.RawMaxBuildTime = defaultMaxBuildTime.String()
 	}
 	d, err := time.ParseDuration(o.RawMaxBuildTime)
+	if o.RawMaxBuildTime == unknownValue {
+		d, err = defaultMaxBuildTime, nil
+	}
 	if err != nil || d != 0 && (d < leastMaxBuildTime || d > mostMaxBuildTime) {
 		return nil, []error{fmt.Errorf("max_build_time: %q; expected a duration such as \"90m\", from \"5m\" to \"168h\", or \"0\" to switch it off", o.RawMaxBuildTime)}
 	}
 	o.MaxBuildTime = d
 	_, unarmed, err := c.userData()
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil // amazon-ebs's own check says so
+	}
 	if err != nil {
 		return nil, []error{err}
 	}

@@ -97,6 +97,9 @@ func TestPrepareErrors(t *testing.T) {
 		{"a capture that needs a stopped instance", map[string]any{"capture": "reboot", "ena_support": true, "disable_stop_instance": true}, []string{"capture, ena_support", "capture, disable_stop_instance"}},
 		{"a cost without a bound on time", map[string]any{"max_build_cost": 5, "max_build_time": "0"}, []string{"max_build_cost: nothing bounds the time"}},
 		{"less than nothing", map[string]any{"max_price_per_hour": -1, "spot_restarts": -1, "capacity_timeout": "-1h"}, []string{"max_price_per_hour: less than 0", "spot_restarts: less", "capacity_timeout: less"}},
+		{"a code that is never sent", map[string]any{"mfa_code": "123456"}, []string{"mfa_code: AWS takes it with the device's serial number", "get-session-token"}},
+		{"deprecated at once", map[string]any{"deprecate_at": "2020-01-01T00:00:00Z"}, []string{`deprecate_at: "2020-01-01T00:00:00Z"; expected a time that is to come`}},
+		{"deprecated too late", map[string]any{"deprecate_at": "2999-01-01T00:00:00Z"}, []string{`deprecate_at: "2999-01-01T00:00:00Z"; expected`, "in 10 years at most"}},
 		{"Windows", map[string]any{"communicator": "winrm", "winrm_username": "x"}, []string{`communicator: "winrm" is not supported`}},
 		{"an unknown option", map[string]any{"ami_region": "us-east-1"}, []string{"ami_region"}},
 	} {

@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
@@ -24,15 +25,65 @@ func (c *Config) connect(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients,
 	if c.Rehearsal {
 		return c.connectRehearsal(ctx, ui)
 	}
-	base, err := c.Config(ctx)
+	if !c.VaultAWSEngine.Empty() {
+		return c.connectByVault(ctx, ui)
+	}
+	return c.connectAccount(ctx)
+}
+
+func (c *Config) connectAccount(ctx context.Context) (*ec2api.Clients, error) {
+	if c.CredsFilename != "" {
+		// amazon-ebs reads it as a config file, in which "[name]" is no profile.
+		// The SDK takes the name of a credentials file from here.
+		if err := os.Setenv("AWS_SHARED_CREDENTIALS_FILE", c.CredsFilename); err != nil {
+			return nil, fmt.Errorf("shared_credentials_file: %w", err)
+		}
+	}
+	loaded, err := ec2api.Access(&c.AccessConfig).Config(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("loading AWS credentials: %w", err)
 	}
+	base := *loaded
 	endpoint := c.CustomEndpointEc2 // for every region, where amazon-ebs uses it for the build's alone
 	if c.Endpoint != "" {
 		base.BaseEndpoint, endpoint = &c.Endpoint, c.Endpoint
 	}
-	return ec2api.New(*base, endpoint), nil
+	if c.DecodeAuthZMessages {
+		ec2api.DecodeRefusals(&base)
+	}
+	return ec2api.New(base, endpoint), nil
+}
+
+// How often credentials are tried that Vault has just made: IAM is eventually
+// consistent. The pauses double; together they are amazon-ebs's two minutes.
+const (
+	vaultTries      = 11
+	vaultFirstPause = 200 * time.Millisecond
+	vaultLastPause  = 30 * time.Second
+)
+
+// connectByVault waits until AWS knows the credentials.
+func (c *Config) connectByVault(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients, error) {
+	ui.Say("The credentials are Vault's: AWS may take a while to know them...")
+	pause := vaultFirstPause
+	for try := 1; ; try++ {
+		clients, err := c.connectAccount(ctx)
+		if err == nil {
+			_, err = clients.EC2(clients.Region()).DescribeRegions(ctx, &ec2.DescribeRegionsInput{})
+			if err == nil || !ec2api.IsUnknownCredential(err) { // a missing permission is another step's to tell
+				return clients, nil
+			}
+		}
+		if !ec2api.IsUnknownCredential(err) || try == vaultTries {
+			return nil, fmt.Errorf("vault_aws_engine: %w", err)
+		}
+		select {
+		case <-ctx.Done():
+			return nil, ctx.Err()
+		case <-time.After(pause):
+		}
+		pause = min(2*pause, vaultLastPause)
+	}
 }
 
 func (c *Config) connectRehearsal(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients, error) {

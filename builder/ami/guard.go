@@ -6,12 +6,13 @@ package ami
 import (
 	"context"
 	"reflect"
-	"regexp"
 	"runtime/debug"
 	"strings"
 	"time"
 
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // guarded runs a step of the plan: it takes its time, watches its spot instance
@@ -99,7 +100,7 @@ func stepName(step multistep.Step) string {
 	return reflect.Indirect(reflect.ValueOf(step)).Type().Name()
 }
 
-var wordStart = regexp.MustCompile(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
+var wordStart = lazyregexp.New(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
 
 // phaseName is a step's name for people: stepCreateImage is create_image.
 func phaseName(step string) string {

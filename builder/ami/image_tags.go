@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -16,8 +15,8 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
-	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
@@ -80,15 +79,14 @@ func (c *Config) renderTags(state multistep.StateBag, region string, texts map[s
 	return tagMap(rendered), nil
 }
 
-// description is ami_description with the build's template data.
-func (c *Config) description(state multistep.StateBag) (string, error) {
-	ictx := c.ctx
-	ictx.Data, _ = state.Get(keyGeneratedData).(map[string]any)
-	text, err := interpolate.Render(c.AMIDescription, &ictx)
+// description is ami_description with the template data that tags have too.
+func (c *Config) description(state multistep.StateBag, region string) (string, error) {
+	const key = "ami_description"
+	rendered, err := c.renderTags(state, region, map[string]string{key: c.AMIDescription})
 	if err != nil {
 		return "", fmt.Errorf("rendering ami_description: %w", err)
 	}
-	return text, nil
+	return rendered[key], nil
 }
 
 // knownTags are what the build found out about its image. A resumed build and a
@@ -114,7 +112,7 @@ func (b *build) knownTags(state multistep.StateBag) map[string]string {
 }
 
 // commitAtEnd finds the commit in a report's source, such as "URL at COMMIT".
-var commitAtEnd = regexp.MustCompile(`(?: at |[@#])([0-9a-f]{7,40})$`)
+var commitAtEnd = lazyregexp.New(`(?: at |[@#])([0-9a-f]{7,40})$`)
 
 // benchmarkTags are what an image's benchmark.json says of it, as tags; what
 // it does not say is left out.
@@ -192,7 +190,7 @@ func truncate(value string) string {
 
 // releaseTail is what changes in a name from release to release: a time, a
 // date, a version.
-var releaseTail = regexp.MustCompile(`[-_. /]*v?[0-9][-_.:0-9TZ]*$`)
+var releaseTail = lazyregexp.New(`[-_. /]*v?[0-9][-_.:0-9TZ]*$`)
 
 // family is what releases of the same image have in common.
 func (c *Config) family() string {

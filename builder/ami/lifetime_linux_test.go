@@ -64,7 +64,7 @@ func (w *world) machineBuilder(t *testing.T, port int) *Builder {
 }
 
 func (w *world) listener() packersdk.Ui {
-	return listener{&packersdk.BasicUi{Reader: strings.NewReader("")}, &w.ui}
+	return listener{Ui: &packersdk.BasicUi{Reader: strings.NewReader("")}, out: &w.ui}
 }
 
 // soon waits for something, and fails the test if it does not come.

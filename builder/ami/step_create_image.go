@@ -41,7 +41,7 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 	if err != nil {
 		return halt(state, "creating the image: %w", err)
 	}
-	description, err := b.config.description(state)
+	description, err := b.config.description(state, b.clients.Region())
 	if err != nil {
 		return halt(state, "creating the image: %w", err)
 	}
@@ -77,7 +77,7 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 // createImage returns the id of the image that it makes. CreateImage has no
 // client token: where its answer is lost, the SDK's second call finds the name
 // taken, by this build's own image.
-func (b *build) createImage(ctx context.Context, client *ec2.Client, input *ec2.CreateImageInput) (string, error) {
+func (b *build) createImage(ctx context.Context, client *ec2api.EC2, input *ec2.CreateImageInput) (string, error) {
 	ctx = context.WithoutCancel(ctx) // the id of what was begun would be lost
 	out, err := client.CreateImage(ctx, input)
 	if err == nil {

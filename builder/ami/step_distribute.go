@@ -31,7 +31,7 @@ func (stepDistribute) Run(ctx context.Context, state multistep.StateBag) multist
 	if b.config.SkipCreateAMI {
 		return multistep.ActionContinue
 	}
-	description, err := b.config.description(state)
+	description, err := b.config.description(state, b.clients.Region())
 	if err != nil {
 		return halt(state, "distributing: %w", err)
 	}

@@ -9,7 +9,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"regexp"
 	"strconv"
 	"time"
 
@@ -19,10 +18,12 @@ import (
 	"github.com/aws/smithy-go"
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	packerconfig "github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
@@ -80,12 +81,30 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	if err != nil {
 		return halt(state, "launching: %w", err)
 	}
+	if b.config.PackerDebug {
+		sayAddresses(ui, state.Get(keyInstance).(ec2types.Instance))
+	}
 	return multistep.ActionContinue
+}
+
+// sayAddresses says where somebody who debugs can log in, with the key that
+// StepKeyPair has saved.
+func sayAddresses(ui packersdk.Ui, instance ec2types.Instance) {
+	for _, address := range []struct {
+		what  string
+		value *string
+	}{
+		{"Public DNS", instance.PublicDnsName}, {"Public IP", instance.PublicIpAddress}, {"Private IP", instance.PrivateIpAddress},
+	} {
+		if value := aws.ToString(address.value); value != "" {
+			ui.Sayf("%s: %s", address.what, value)
+		}
+	}
 }
 
 // runInstances launches, and records the instance in the ledger. The call is
 // not cut off by a cancel: the id of what it had started would be lost.
-func (b *build) runInstances(ctx context.Context, client *ec2.Client, input *ec2.RunInstancesInput) (ec2types.Instance, error) {
+func (b *build) runInstances(ctx context.Context, client *ec2api.EC2, input *ec2.RunInstancesInput) (ec2types.Instance, error) {
 	deadline := time.Now().Add(profilePatience)
 	for {
 		var instance ec2types.Instance
@@ -181,13 +200,8 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string, rung
 		EbsOptimized:                      aws.Bool(c.EbsOptimized),
 		InstanceInitiatedShutdownBehavior: ec2types.ShutdownBehavior(c.InstanceInitiatedShutdownBehavior),
 		Placement:                         c.placement(rung.Place),
-		MetadataOptions: &ec2types.InstanceMetadataOptionsRequest{
-			HttpEndpoint:            ec2types.InstanceMetadataEndpointState(c.Metadata.HttpEndpoint),
-			HttpTokens:              ec2types.HttpTokensState(c.Metadata.HttpTokens),
-			HttpPutResponseHopLimit: aws.Int32(c.Metadata.HttpPutResponseHopLimit),
-			InstanceMetadataTags:    ec2types.InstanceMetadataTagsState(c.Metadata.InstanceMetadataTags),
-		},
-		CapacityReservationSpecification: c.capacityReservation(rung.Market),
+		MetadataOptions:                   c.metadataOptions(),
+		CapacityReservationSpecification:  c.capacityReservation(rung.Market),
 	}
 	if userData := buildOf(state).userData; userData != "" {
 		input.UserData = aws.String(userData)
@@ -221,6 +235,21 @@ func (c *Config) runInstancesInput(state multistep.StateBag, region string, rung
 	var err error
 	input.TagSpecifications, err = c.runTagSpecifications(state, region, rung.Market)
 	return input, err
+}
+
+// metadataOptions are those of the instance. EC2 takes no others where the
+// metadata service is off.
+func (c *Config) metadataOptions() *ec2types.InstanceMetadataOptionsRequest {
+	endpoint := ec2types.InstanceMetadataEndpointState(c.Metadata.HttpEndpoint)
+	if endpoint == ec2types.InstanceMetadataEndpointStateDisabled {
+		return &ec2types.InstanceMetadataOptionsRequest{HttpEndpoint: endpoint}
+	}
+	return &ec2types.InstanceMetadataOptionsRequest{
+		HttpEndpoint:            endpoint,
+		HttpTokens:              ec2types.HttpTokensState(c.Metadata.HttpTokens),
+		HttpPutResponseHopLimit: aws.Int32(c.Metadata.HttpPutResponseHopLimit),
+		InstanceMetadataTags:    ec2types.InstanceMetadataTagsState(c.Metadata.InstanceMetadataTags),
+	}
 }
 
 func (c *Config) tenancy() ec2types.Tenancy {
@@ -269,7 +298,7 @@ func (c *Config) capacityReservation(market launch.Market) *ec2types.CapacityRes
 const reservationsOnly ec2types.CapacityReservationPreference = "capacity-reservations-only"
 
 // burstable are the types that earn CPU credits.
-var burstable = regexp.MustCompile(`^t(2|3|3a|4g)\.`)
+var burstable = lazyregexp.New(`^t(2|3|3a|4g)\.`)
 
 // spot asks for a one-time instance, which EC2 ends when it needs it back, for
 // spot_price at most, and no more than the limits allow.
@@ -308,7 +337,7 @@ func (c *Config) join(input *ec2.RunInstancesInput, place launch.Place, state mu
 }
 
 func (c *Config) runTagSpecifications(state multistep.StateBag, region string, market launch.Market) ([]ec2types.TagSpecification, error) {
-	run, volume, spot := map[string]string{"Name": "Packer Builder"}, map[string]string{}, map[string]string{}
+	run, volume, spot := map[string]string{}, map[string]string{}, map[string]string{}
 	maps.Copy(run, c.RunTags)
 	maps.Copy(volume, c.VolumeRunTags)
 	maps.Copy(spot, c.SpotTags)

@@ -56,7 +56,7 @@ func awaitTerminated(ctx context.Context, state multistep.StateBag) error {
 	return b.awaitGone(ctx, b.clients.EC2(b.clients.Region()), id)
 }
 
-func (b *build) awaitGone(ctx context.Context, client *ec2.Client, id string) error {
+func (b *build) awaitGone(ctx context.Context, client *ec2api.EC2, id string) error {
 	wait := b.wait
 	wait.Soon = 0 // it was told to long ago
 	return wait.Until(ctx, id+" to be gone", func(ctx context.Context) (bool, error) {

@@ -5,9 +5,10 @@ package cfntemplate
 
 import (
 	"fmt"
-	"regexp"
 	"strings"
 	"unicode"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // CloudFormation's limits, from "Understand CloudFormation quotas" and
@@ -24,11 +25,11 @@ const (
 )
 
 var (
-	mapName    = regexp.MustCompile(`^[a-zA-Z0-9]+$`)
-	rowName    = regexp.MustCompile(`^[a-zA-Z0-9.-]+$`)
-	cellName   = regexp.MustCompile(`^[a-zA-Z0-9]+$`)
-	amiID      = regexp.MustCompile(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
-	regionName = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
+	mapName    = lazyregexp.New(`^[a-zA-Z0-9]+$`)
+	rowName    = lazyregexp.New(`^[a-zA-Z0-9.-]+$`)
+	cellName   = lazyregexp.New(`^[a-zA-Z0-9]+$`)
+	amiID      = lazyregexp.New(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
+	regionName = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
 )
 
 // IsAMI says whether s has the form of an image's id.
@@ -52,7 +53,7 @@ func CheckAttribute(s string) error {
 	return checkName("attribute", s, cellName, "letters and digits (so x86_64 is not allowed)")
 }
 
-func checkName(what, s string, form *regexp.Regexp, expected string) error {
+func checkName(what, s string, form lazyregexp.Regexp, expected string) error {
 	if !form.MatchString(s) {
 		return fmt.Errorf("%s %q: CloudFormation takes only %s", what, s, expected)
 	}

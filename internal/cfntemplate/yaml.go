@@ -7,12 +7,13 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"regexp"
 	"strconv"
 	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // parseYAML reads t.src[t.bom:] and makes nodes for the section Mappings.
@@ -107,7 +108,7 @@ func (t *Template) decodeYAML(src []byte) (*yaml.Node, error) {
 		Msg: "a second YAML document begins here; a template is one document: put the others into files of their own"}
 }
 
-var yamlLine = regexp.MustCompile(`line (\d+): `)
+var yamlLine = lazyregexp.New(`line (\d+): `)
 
 func (t *Template) yamlError(err error) error {
 	msg := strings.TrimPrefix(err.Error(), "yaml: ")

@@ -8,10 +8,11 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
-	"regexp"
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // beginnings are what cloud-init tells its formats by
@@ -24,7 +25,7 @@ var beginnings = []string{
 // messageHead is how far cloud-init looks for mime-version.
 const messageHead = 4096
 
-var headerLine = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]*:`)
+var headerLine = lazyregexp.New(`^[A-Za-z][A-Za-z0-9-]*:`)
 
 // asPart makes a MIME part, headers and all, of what was the whole user data.
 func asPart(data []byte) (string, error) {

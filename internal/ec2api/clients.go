@@ -34,13 +34,8 @@ func (c *Clients) Region() string { return c.base.Region }
 func (c *Clients) Config() *aws.Config { return &c.base }
 
 // EC2 returns the client of a region.
-func (c *Clients) EC2(region string) *ec2.Client {
-	return ec2.NewFromConfig(c.base, func(o *ec2.Options) {
-		o.Region = region
-		if c.endpoint != "" {
-			o.BaseEndpoint = aws.String(c.endpoint)
-		}
-	})
+func (c *Clients) EC2(region string) *EC2 {
+	return &EC2{base: c.base, region: region, endpoint: c.endpoint}
 }
 
 // priceList is the region of the Price List Query API that every commercial

@@ -114,6 +114,12 @@ func IsNewProfileUnknown(err error) bool {
 	return Code(err) == "InvalidParameterValue" && strings.Contains(err.Error(), "iamInstanceProfile")
 }
 
+// IsUnknownCredential says that AWS does not know the access key, yet. EC2 and
+// STS call it differently; of STS's, packer-plugin-amazon passes on the text.
+func IsUnknownCredential(err error) bool {
+	return Code(err) == "AuthFailure" || err != nil && strings.Contains(err.Error(), "InvalidClientTokenId")
+}
+
 // IsWrongState says that an instance's state does not allow the action.
 func IsWrongState(err error) bool {
 	switch Code(err) {

@@ -5,9 +5,10 @@ package ec2api
 
 import (
 	"errors"
-	"regexp"
 
 	"github.com/aws/smithy-go"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // IsUnauthorized says that the credentials are good, and do not allow the call.
@@ -42,7 +43,7 @@ type Refused struct {
 
 // refused reads the message that AWS gives since 2022
 // (https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html).
-var refused = regexp.MustCompile(`not authorized to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)(?: on resource: (\S+))?(?: ((?:because|with an explicit deny)[^.]*))?`)
+var refused = lazyregexp.New(`not authorized to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)(?: on resource: (\S+))?(?: ((?:because|with an explicit deny)[^.]*))?`)
 
 // RefusedBy reads what is missing from an error; empty where AWS does not say.
 func RefusedBy(err error) Refused {

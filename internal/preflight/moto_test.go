@@ -23,8 +23,9 @@ import (
 // The questions are asked, and the answers read, as another AWS understands
 // them: it has networks that a rehearsal has not.
 func TestAgainstMoto(t *testing.T) {
-	l := &lab{T: t, clients: ec2api.New(mototest.Start(t, home), "")}
-	ctx, cloud, keys := t.Context(), l.clients.EC2(home), l.clients.KMS("us-east-1")
+	config := mototest.Start(t, home)
+	l := &lab{T: t, clients: ec2api.New(config, "")}
+	ctx, cloud, keys := t.Context(), ec2.NewFromConfig(config), l.clients.KMS("us-east-1")
 
 	vpc, err := cloud.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
 	l.must(err)

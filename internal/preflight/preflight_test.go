@@ -32,6 +32,11 @@ type lab struct {
 	plan    preflight.Plan
 }
 
+// sdk is the SDK's client of a region, for what no build asks.
+func (l *lab) sdk(region string) *ec2.Client {
+	return ec2.NewFromConfig(*l.clients.Config(), func(o *ec2.Options) { o.Region = region })
+}
+
 func newLab(t *testing.T) *lab {
 	l := &lab{T: t, aws: rehearsal.New(rehearsal.Config{Seed: "preflight"})}
 	t.Cleanup(func() { _ = l.aws.Close() })
@@ -256,17 +261,17 @@ func TestFindings(t *testing.T) {
 		{"images to share that the account encrypts", func(l *lab) {
 			l.plan.Sharing.Users = []string{"444455556666"}
 			for _, region := range []string{home, "us-east-1"} {
-				_, err := l.clients.EC2(region).EnableEbsEncryptionByDefault(l.Context(), &ec2.EnableEbsEncryptionByDefaultInput{})
+				_, err := l.sdk(region).EnableEbsEncryptionByDefault(l.Context(), &ec2.EnableEbsEncryptionByDefaultInput{})
 				l.must(err)
 			}
-			_, err := l.clients.EC2(home).ModifyEbsDefaultKmsKeyId(l.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: aws.String(l.key(home, ""))})
+			_, err := l.sdk(home).ModifyEbsDefaultKmsKeyId(l.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: aws.String(l.key(home, ""))})
 			l.must(err)
 		}, []string{"encrypt_boot: the image in us-east-1 is to be shared, and the account encrypts by default there"}, nil},
 		{"public access", func(l *lab) {
 			l.plan.Sharing.Groups, l.plan.Sharing.SnapshotGroups = []string{"all"}, []string{"all"}
-			_, err := l.clients.EC2("us-east-1").EnableImageBlockPublicAccess(l.Context(), &ec2.EnableImageBlockPublicAccessInput{ImageBlockPublicAccessState: "block-new-sharing"})
+			_, err := l.sdk("us-east-1").EnableImageBlockPublicAccess(l.Context(), &ec2.EnableImageBlockPublicAccessInput{ImageBlockPublicAccessState: "block-new-sharing"})
 			l.must(err)
-			_, err = l.clients.EC2(home).EnableSnapshotBlockPublicAccess(l.Context(), &ec2.EnableSnapshotBlockPublicAccessInput{State: "block-all-sharing"})
+			_, err = l.sdk(home).EnableSnapshotBlockPublicAccess(l.Context(), &ec2.EnableSnapshotBlockPublicAccessInput{State: "block-all-sharing"})
 			l.must(err)
 		}, []string{
 			`snapshot_groups: ["all"], but eu-central-1 blocks public snapshots (block-all-sharing)`,
@@ -395,9 +400,9 @@ func everything(l *lab) {
 	l.plan.Sharing.Users, l.plan.Sharing.SnapshotGroups = []string{"444455556666"}, []string{"all"}
 	id := l.key(home, `{"Statement":[{"Effect":"Allow","Principal":"*"}]}`)
 	l.plan.Keys = []preflight.Key{{Attribute: "kms_key_id", Region: home, ID: id}, {Attribute: "kms_key_id", Region: home, ID: id, OfImage: true}}
-	_, err := l.clients.EC2("us-east-1").EnableEbsEncryptionByDefault(l.Context(), &ec2.EnableEbsEncryptionByDefaultInput{})
+	_, err := l.sdk("us-east-1").EnableEbsEncryptionByDefault(l.Context(), &ec2.EnableEbsEncryptionByDefaultInput{})
 	l.must(err)
-	_, err = l.clients.EC2("us-east-1").ModifyEbsDefaultKmsKeyId(l.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: &id})
+	_, err = l.sdk("us-east-1").ModifyEbsDefaultKmsKeyId(l.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: &id})
 	l.must(err)
 	l.places(launch.Place{Zone: home + "a", Subnet: l.subnet(home + "a")})
 }

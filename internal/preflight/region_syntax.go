@@ -5,13 +5,14 @@ package preflight
 
 import (
 	"fmt"
-	"regexp"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // regionSyntax is what every region's name has looked like so far, the
 // partitions' included: us-east-1, us-gov-west-1, cn-north-1, eusc-de-east-1.
 // There is no list of names here: AWS adds regions.
-var regionSyntax = regexp.MustCompile(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
+var regionSyntax = lazyregexp.New(`^[a-z]{2,4}(-[a-z]+)+-[0-9]+$`)
 
 // unknown is what Packer passes to Prepare for a value that it cannot know at
 // validate time, such as a data source's.

@@ -6,12 +6,12 @@ package publish
 import (
 	"errors"
 	"fmt"
-	"regexp"
 	"strings"
 
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // said is an error in our words, with AWS's own behind it.
@@ -28,7 +28,7 @@ func sayError(err error, format string, args ...any) error {
 }
 
 // action that AWS names in a refusal.
-var action = regexp.MustCompile(`to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)`)
+var action = lazyregexp.New(`to perform: ([A-Za-z0-9-]+:[A-Za-z0-9]+)`)
 
 // explain puts what S3 answers into words that name the bucket and the remedy.
 // need is the permission that the call takes.

@@ -8,12 +8,12 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strings"
 	"text/template"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // MaxTemplate is how many bytes CloudFormation takes by a template's URL
@@ -50,7 +50,7 @@ type Parameter struct {
 	Fixed               bool // is of this version, and never changes
 }
 
-var versionName = regexp.MustCompile(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
+var versionName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
 // CheckVersion says whether a version can be part of a key and of a parameter.
 func CheckVersion(v string) error {

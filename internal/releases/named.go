@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
-var imageID = regexp.MustCompile(`ami-[0-9a-f]{8,17}\b`)
+var imageID = lazyregexp.New(`ami-[0-9a-f]{8,17}\b`)
 
 // InFiles returns who of the files that the patterns match names an image,
 // wherever in them. A pattern that matches nothing, and a file that cannot be

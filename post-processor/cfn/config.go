@@ -12,10 +12,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"regexp"
 	"time"
 
-	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/common"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
@@ -23,6 +21,8 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // unknown is what Packer passes, at validate time, for a string that is known
@@ -32,12 +32,12 @@ const unknown = "<unknown>"
 // buildRegions in required_regions stands for the regions of the build.
 const buildRegions = "build"
 
-var accountID = regexp.MustCompile(`^[0-9]{12}$`)
+var accountID = lazyregexp.New(`^[0-9]{12}$`)
 
 // Config is what a `post-processor "ethminer-cfn"` block takes.
 type Config struct {
-	common.PackerConfig    `mapstructure:",squash"`
-	awscommon.AccessConfig `mapstructure:",squash"`
+	common.PackerConfig `mapstructure:",squash"`
+	ec2api.AccessConfig `mapstructure:",squash"`
 
 	// The CloudFormation template whose region map is filled, JSON or YAML.
 	// Which of them is told by the content, not by the file's name. It must be

@@ -11,7 +11,6 @@ import (
 	"maps"
 	"path/filepath"
 	"reflect"
-	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -20,6 +19,7 @@ import (
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
@@ -159,9 +159,9 @@ func (p *PublishSSM) set() bool      { return !reflect.ValueOf(*p).IsZero() }
 func (p *PublishStackSet) set() bool { return !reflect.ValueOf(*p).IsZero() }
 
 var (
-	stackSetName = regexp.MustCompile(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
-	unitID       = regexp.MustCompile(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
-	parameterID  = regexp.MustCompile(`^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
+	stackSetName = lazyregexp.New(`^[A-Za-z][A-Za-z0-9-]{0,127}$`)
+	unitID       = lazyregexp.New(`^(ou-[a-z0-9]{4,32}-[a-z0-9]{8,32}|r-[a-z0-9]{4,32})$`)
+	parameterID  = lazyregexp.New(`^/?[A-Za-z0-9_.-]+(/[A-Za-z0-9_.-]+)*$`)
 )
 
 // prepare checks the block. It makes no call.

@@ -5,13 +5,13 @@ package cfn
 
 import (
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // rescue is the command that writes the artifact's images into the map by hand;
@@ -37,7 +37,7 @@ func (p *PostProcessor) rescue(source packersdk.Artifact) string {
 	return strings.Join(words, " ")
 }
 
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_./:@%+=,-]+$`)
+var plainWord = lazyregexp.New(`^[A-Za-z0-9_./:@%+=,-]+$`)
 
 // shellWord quotes a word for a POSIX shell, where it needs that.
 func shellWord(s string) string {

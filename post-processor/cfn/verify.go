@@ -81,7 +81,7 @@ func (p *PostProcessor) clients(ctx context.Context, source packersdk.Artifact, 
 // baseConfig is the configuration of the user's account; region is taken where
 // none is set.
 func (p *PostProcessor) baseConfig(ctx context.Context, region string) (*aws.Config, error) {
-	access := &p.config.AccessConfig
+	access := ec2api.Access(&p.config.AccessConfig)
 	if errs := access.Prepare(&p.config.PackerConfig); len(errs) > 0 {
 		return nil, errs[0]
 	}

@@ -8,9 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"regexp"
 	"strings"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // build configures and compiles the source as the login user.
@@ -73,13 +74,13 @@ func (r *run) sourcePaths(text string) string {
 }
 
 // What tools print where something is wrong, the more telling first.
-var errorPatterns = []*regexp.Regexp{
+var errorPatterns = []lazyregexp.Regexp{
 	// GCC, Clang: file:line:column: error: ...; nvcc: file(line): error: ...
-	regexp.MustCompile(`^.+(:\d+(:\d+)?|\(\d+\)): ((fatal|internal compiler) )?error\b`),
-	regexp.MustCompile(`^CMake Error`),
-	regexp.MustCompile(`: undefined reference to |: cannot find -l|multiple definition of `),
-	regexp.MustCompile(`(?i)killed signal|internal compiler error|no space left on device|unsupported gnu version`),
-	regexp.MustCompile(`(?i)\berror\b`),
+	lazyregexp.New(`^.+(:\d+(:\d+)?|\(\d+\)): ((fatal|internal compiler) )?error\b`),
+	lazyregexp.New(`^CMake Error`),
+	lazyregexp.New(`: undefined reference to |: cannot find -l|multiple definition of `),
+	lazyregexp.New(`(?i)killed signal|internal compiler error|no space left on device|unsupported gnu version`),
+	lazyregexp.New(`(?i)\berror\b`),
 }
 
 // maxErrorLines is how much of the log the first error may show.

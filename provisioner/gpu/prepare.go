@@ -8,13 +8,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
 	"strings"
 	"time"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
@@ -88,9 +88,9 @@ func (c *Config) prepare(raws ...any) error {
 }
 
 var (
-	fullCommit = regexp.MustCompile("^[0-9a-f]{40}$")
-	scpURL     = regexp.MustCompile("^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^/]")
-	fileName   = regexp.MustCompile("^[A-Za-z0-9_][A-Za-z0-9._+-]*$")
+	fullCommit = lazyregexp.New("^[0-9a-f]{40}$")
+	scpURL     = lazyregexp.New("^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^/]")
+	fileName   = lazyregexp.New("^[A-Za-z0-9_][A-Za-z0-9._+-]*$")
 )
 
 func (c *Config) checkSource() error {

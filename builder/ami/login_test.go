@@ -1,0 +1,103 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package ami
+
+import (
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
+	"github.com/hashicorp/packer-plugin-sdk/communicator"
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+)
+
+// planned returns the step of a type from the plan of a configuration.
+func planned[S multistep.Step](t *testing.T, config map[string]any) S {
+	t.Helper()
+	config["region"] = "us-east-1"
+	var b Builder
+	if _, _, err := b.Prepare(config); err != nil {
+		t.Fatal(err)
+	}
+	plan, _ := b.steps(t.Context(), new(multistep.BasicStateBag), ec2api.New(aws.Config{Region: "us-east-1"}, ""))
+	for _, step := range plan {
+		if found, ok := step.(S); ok {
+			return found
+		}
+	}
+	t.Fatal("the plan lacks a step")
+	panic("unreachable")
+}
+
+func anInstance(address string) ec2types.Instance {
+	return ec2types.Instance{
+		InstanceId: aws.String("i-1"), VpcId: aws.String("vpc-1"), PublicIpAddress: aws.String("198.51.100." + address), PrivateIpAddress: aws.String("10.0.0." + address),
+		PublicDnsName: aws.String("public" + address), PrivateDnsName: aws.String("private" + address), Ipv6Address: aws.String("2001:db8::" + address),
+	}
+}
+
+// The address is that of the instance there is now: after spot_restarts it is
+// another one.
+func TestSSHInterface(t *testing.T) {
+	for ssh, want := range map[string]string{
+		"": "198.51.100.", "public_ip": "198.51.100.", "private_ip": "10.0.0.", "public_dns": "public", "private_dns": "private", "ipv6": "2001:db8::",
+	} {
+		step := planned[*communicator.StepConnect](t, map[string]any{"ssh_interface": ssh})
+		for _, address := range []string{"1", "2"} {
+			state := new(multistep.BasicStateBag)
+			state.Put(keyInstance, anInstance(address))
+			if got, err := step.Host(state); err != nil || got != want+address {
+				t.Errorf("ssh_interface = %q: it connects to %q, %v; want %q", ssh, got, err, want+address)
+			}
+		}
+	}
+}
+
+func TestSessionManager(t *testing.T) {
+	config := func() map[string]any {
+		return map[string]any{"ssh_interface": "session_manager", "iam_instance_profile": "p", "pause_before_ssm": "9s", "session_manager_port": 2222}
+	}
+	tunnel := planned[*awscommon.StepCreateSSMTunnel](t, config())
+	if !tunnel.SSMAgentEnabled || tunnel.LocalPortNumber != 2222 || tunnel.PauseBeforeSSM != 9*time.Second || tunnel.RemotePortNumber != 22 {
+		t.Errorf("the tunnel is %+v", tunnel)
+	}
+	if group := planned[*awscommon.StepSecurityGroup](t, config()); !group.SkipSSHRuleCreation {
+		t.Error("a port is opened, and none is needed")
+	}
+	host, err := planned[*communicator.StepConnect](t, config()).Host(new(multistep.BasicStateBag))
+	if err != nil || host != "localhost" {
+		t.Errorf("it connects to %q, %v; want this end of the tunnel", host, err)
+	}
+}
+
+// Who may reach the temporary port.
+func TestSourceCidrs(t *testing.T) {
+	for _, test := range []struct {
+		config map[string]any
+		cidrs  []string
+		public bool
+	}{
+		{map[string]any{}, nil, true},
+		{map[string]any{"temporary_security_group_source_cidrs": []string{"10.0.0.0/8"}}, []string{"10.0.0.0/8"}, false},
+		{map[string]any{"temporary_security_group_source_public_ip": true}, nil, true},
+		{map[string]any{"ssh_interface": "private_ip"}, []string{"0.0.0.0/0"}, false},
+		{map[string]any{"ssh_interface": "private_ip", "temporary_security_group_source_public_ip": true}, nil, true},
+	} {
+		group := planned[*awscommon.StepSecurityGroup](t, test.config)
+		if len(group.TemporarySGSourceCidrs) != len(test.cidrs) || len(test.cidrs) > 0 && group.TemporarySGSourceCidrs[0] != test.cidrs[0] || group.TemporarySGSourcePublicIp != test.public {
+			t.Errorf("%v: open to %v, to the caller %v; want %v, %v", test.config, group.TemporarySGSourceCidrs, group.TemporarySGSourcePublicIp, test.cidrs, test.public)
+		}
+	}
+}
+
+func TestVirtualizationType(t *testing.T) {
+	step := planned[*awscommon.StepSourceAMIInfo](t, map[string]any{"ami_virtualization_type": "paravirtual"})
+	if step.AMIVirtType != "paravirtual" {
+		t.Errorf("ami_virtualization_type is %q", step.AMIVirtType)
+	}
+}
