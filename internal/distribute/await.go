@@ -173,11 +173,19 @@ func snapshotsOf(image ec2types.Image) []string {
 }
 
 // WaitBegun waits until as many snapshots of a pending image are begun, each of
-// which holds from then on what its volume held.
+// which holds from then on what its volume held. An image that ends before that
+// is an *EndedError.
 func WaitBegun(ctx context.Context, client AwaitAPI, image Image, snapshots int, wait poll.Waiter) error {
+	a, looks := awaited{client: client, image: image}, 0
 	return wait.Until(ctx, "the snapshots of "+image.ID+" to begin", func(ctx context.Context) (bool, error) {
 		out, err := client.DescribeSnapshots(ctx, made(image.ID))
-		return err == nil && len(out.Snapshots) >= snapshots, err
+		if err != nil || len(out.Snapshots) >= snapshots {
+			return err == nil, err
+		}
+		if looks++; looks%mostStill != 0 {
+			return false, nil
+		}
+		return a.askImage(ctx)
 	})
 }
 

@@ -27,8 +27,6 @@ type copying struct {
 	now     time.Time
 	takes   time.Duration
 	percent func(time.Duration) string
-	// ends is the image's state in the end, failsAt when it is that before.
-	ends    ec2types.ImageState
 	failsAt time.Duration
 	refused error         // of DescribeSnapshots
 	begins  time.Duration // until when there are no snapshots
@@ -168,3 +166,19 @@ func TestWaitAvailableNoticesAFailure(t *testing.T) {
 }
 
 func code(c string) error { return &smithy.GenericAPIError{Code: c} }
+
+// An image may fail before it has a snapshot.
+func TestWaitBegunNoticesAFailure(t *testing.T) {
+	c := &copying{now: noon, takes: time.Hour, begins: time.Hour, failsAt: 20 * time.Second}
+	wait := poll.Waiter{Interval: time.Second, Timeout: 3 * time.Hour, Clock: c}
+	err := WaitBegun(t.Context(), c, Image{Region: "us-west-2", ID: "ami-1"}, 2, wait)
+	var ended *EndedError
+	if late := c.now.Sub(noon) - c.failsAt; !errors.As(err, &ended) || late > time.Minute {
+		t.Errorf("got %v, %s late", err, late)
+	}
+	c = &copying{now: noon, takes: time.Hour, begins: 30 * time.Second, percent: linear(time.Hour)}
+	wait.Clock = c
+	if err := WaitBegun(t.Context(), c, Image{Region: "us-west-2", ID: "ami-1"}, 2, wait); err != nil || c.now.Sub(noon) < c.begins {
+		t.Errorf("got %v after %s", err, c.now.Sub(noon))
+	}
+}
