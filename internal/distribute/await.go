@@ -53,11 +53,15 @@ type awaited struct {
 	image     Image
 	snapshots []string // those that were seen pending
 	percent   int      // the last that was told, or poll.Unknown
-	untold    int      // how often in a row nothing was told
+	absent    int      // how often there were no snapshots
+	untold    int      // how often in a row they were there and told nothing
 	still     int      // how often in a row it was no more than before
 }
 
 const (
+	// mostAbsent is how often snapshots are asked for that are not there: those
+	// of a running instance begin once EC2 has shut it down.
+	mostAbsent = 60
 	// mostUntold is how often snapshots are asked that tell nothing.
 	mostUntold = 3
 	// mostStill is how often snapshots may stand still before the image is
@@ -73,13 +77,17 @@ func (a *awaited) ask(ctx context.Context, due bool) (poll.Progress, error) {
 			return poll.Progress{Done: done}, err
 		}
 	}
-	if a.percent < lastTold && a.untold < mostUntold {
+	if a.percent < lastTold && a.untold < mostUntold && a.absent < mostAbsent {
 		percent, told, err := a.progress(ctx)
 		switch {
 		case ctx.Err() != nil || ec2api.IsThrottle(err):
 			return poll.Progress{}, err
 		case err != nil && !ec2api.IsNotFound(err): // not allowed, for example: do without
 			a.untold = mostUntold
+		case !told && len(a.snapshots) == 0:
+			if a.absent++; a.absent%mostStill != 1 {
+				return poll.Progress{Percent: poll.Unknown}, nil
+			}
 		case !told:
 			a.untold++
 		default:
@@ -165,11 +173,19 @@ func snapshotsOf(image ec2types.Image) []string {
 }
 
 // WaitBegun waits until as many snapshots of a pending image are begun, each of
-// which holds from then on what its volume held.
+// which holds from then on what its volume held. An image that ends before that
+// is an *EndedError.
 func WaitBegun(ctx context.Context, client AwaitAPI, image Image, snapshots int, wait poll.Waiter) error {
+	a, looks := awaited{client: client, image: image}, 0
 	return wait.Until(ctx, "the snapshots of "+image.ID+" to begin", func(ctx context.Context) (bool, error) {
 		out, err := client.DescribeSnapshots(ctx, made(image.ID))
-		return err == nil && len(out.Snapshots) >= snapshots, err
+		if err != nil || len(out.Snapshots) >= snapshots {
+			return err == nil, err
+		}
+		if looks++; looks%mostStill != 0 {
+			return false, nil
+		}
+		return a.askImage(ctx)
 	})
 }
 

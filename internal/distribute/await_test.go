@@ -27,10 +27,9 @@ type copying struct {
 	now     time.Time
 	takes   time.Duration
 	percent func(time.Duration) string
-	// ends is the image's state in the end, failsAt when it is that before.
-	ends    ec2types.ImageState
 	failsAt time.Duration
-	refused error // of DescribeSnapshots
+	refused error         // of DescribeSnapshots
+	begins  time.Duration // until when there are no snapshots
 
 	images, snapshots int // questions
 	byID              int // those of the snapshots that name them
@@ -54,7 +53,10 @@ func (c *copying) DescribeSnapshots(_ context.Context, in *ec2.DescribeSnapshots
 		c.byID++
 	}
 	elapsed := c.now.Sub(noon)
-	state, progress := ec2types.SnapshotStatePending, c.percent(elapsed)
+	if elapsed < c.begins {
+		return &ec2.DescribeSnapshotsOutput{}, nil
+	}
+	state, progress := ec2types.SnapshotStatePending, c.percent(elapsed-c.begins)
 	if elapsed >= c.takes {
 		state, progress = ec2types.SnapshotStateCompleted, "100%"
 	}
@@ -127,6 +129,8 @@ func TestWaitAvailableAsksLittle(t *testing.T) {
 		{"linear", copying{takes: 47370 * time.Millisecond, percent: linear(47370 * time.Millisecond)}, 1, 4},
 		{"nothing told: the image alone", copying{takes: 2 * time.Minute, percent: func(time.Duration) string { return "" }}, 60, mostUntold},
 		{"stuck at 99 %: the image alone", copying{takes: 2 * time.Minute, percent: func(time.Duration) string { return "99%" }}, 60, 1},
+		{"begun after half a minute", copying{takes: 5 * time.Minute, percent: linear(270 * time.Second), begins: 30 * time.Second}, 8, 32},
+		{"snapshots that are not found", copying{takes: 2 * time.Minute, begins: time.Hour}, 40, mostAbsent},
 		{"snapshots may not be described", copying{takes: 2 * time.Minute, refused: code("UnauthorizedOperation")}, 60, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -162,3 +166,19 @@ func TestWaitAvailableNoticesAFailure(t *testing.T) {
 }
 
 func code(c string) error { return &smithy.GenericAPIError{Code: c} }
+
+// An image may fail before it has a snapshot.
+func TestWaitBegunNoticesAFailure(t *testing.T) {
+	c := &copying{now: noon, takes: time.Hour, begins: time.Hour, failsAt: 20 * time.Second}
+	wait := poll.Waiter{Interval: time.Second, Timeout: 3 * time.Hour, Clock: c}
+	err := WaitBegun(t.Context(), c, Image{Region: "us-west-2", ID: "ami-1"}, 2, wait)
+	var ended *EndedError
+	if late := c.now.Sub(noon) - c.failsAt; !errors.As(err, &ended) || late > time.Minute {
+		t.Errorf("got %v, %s late", err, late)
+	}
+	c = &copying{now: noon, takes: time.Hour, begins: 30 * time.Second, percent: linear(time.Hour)}
+	wait.Clock = c
+	if err := WaitBegun(t.Context(), c, Image{Region: "us-west-2", ID: "ami-1"}, 2, wait); err != nil || c.now.Sub(noon) < c.begins {
+		t.Errorf("got %v after %s", err, c.now.Sub(noon))
+	}
+}

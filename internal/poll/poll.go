@@ -136,7 +136,7 @@ func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration
 			return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
 		case last != nil && ec2api.IsThrottle(last):
 			slower = min(2*slower, mostSlower)
-		case last != nil && !(ec2api.IsNotFound(last) && elapsed < consistency):
+		case last != nil && (!ec2api.IsNotFound(last) || elapsed >= consistency):
 			return fmt.Errorf("waiting for %s: %w", what, last)
 		case last != nil:
 		case now.Done:
