@@ -10,11 +10,14 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
+	"github.com/aws/smithy-go"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
@@ -35,7 +38,13 @@ type lab struct {
 func newLab(t *testing.T) *lab {
 	l := &lab{T: t, aws: rehearsal.New(rehearsal.Config{Seed: "preflight"})}
 	t.Cleanup(func() { _ = l.aws.Close() })
-	l.clients = ec2api.New(l.aws.AWSConfig(home), "")
+	config := l.aws.AWSConfig(home)
+	config.Retryer = func() aws.Retryer { // as the SDK's own, without its pauses
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
+		})
+	}
+	l.clients = ec2api.New(config, "")
 	l.plan = planFor(l.clients, home, "us-east-1")
 	return l
 }
@@ -214,6 +223,33 @@ func TestFindings(t *testing.T) {
 			_, err := l.clients.EC2(home).RunInstances(l.Context(), &ec2.RunInstancesInput{ImageId: &source, InstanceType: "g5.2xlarge", MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
 			l.must(err)
 		}, []string{"is 10 vCPUs, of which 8 are in use, and g4dn.xlarge needs 4"}, nil},
+		{"spot instances are not in the way of others", func(l *lab) {
+			l.plan.Launch.Markets = []launch.Market{launch.OnDemand, launch.Spot}
+			l.aws.AddFault(rehearsal.Fault{Region: home, Quota: "L-DB2E81BA", Value: 4})
+			l.aws.AddFault(rehearsal.Fault{Region: home, Quota: "L-3819A6DF", Value: 10})
+			source := l.source()
+			_, err := l.clients.EC2(home).RunInstances(l.Context(), &ec2.RunInstancesInput{
+				ImageId: &source, InstanceType: "g5.2xlarge", MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+				InstanceMarketOptions: &ec2types.InstanceMarketOptionsRequest{MarketType: ec2types.MarketTypeSpot},
+			})
+			l.must(err)
+		}, nil, []string{"(L-3819A6DF) is 10 vCPUs, of which 8 are in use"}},
+		{"a reservation has been counted", func(l *lab) {
+			l.plan.Launch.Markets = []launch.Market{launch.Reservation}
+			l.aws.AddFault(rehearsal.Fault{Region: home, Quota: "L-DB2E81BA", Value: 0})
+		}, nil, nil},
+		{"a network that may not be looked up", func(l *lab) {
+			l.plan.Launch.Network = func(ctx context.Context) (string, []launch.Place, error) {
+				l.refuse("DescribeVpcs")
+				_, err := l.clients.EC2(home).DescribeVpcs(ctx, &ec2.DescribeVpcsInput{})
+				return "", nil, fmt.Errorf("vpc_filter: looking for VPCs: %w", ec2api.Plain(err))
+			}
+		}, []string{"vpc_filter: looking for VPCs: UnauthorizedOperation: You are not authorized to perform this operation; allow it, or name subnet_id"}, nil},
+		{"a network that cannot be looked up now", func(l *lab) {
+			l.plan.Launch.Network = func(context.Context) (string, []launch.Place, error) {
+				return "", nil, &smithy.GenericAPIError{Code: "RequestLimitExceeded", Message: "Request limit exceeded."}
+			}
+		}, nil, []string{"not known: the network (RequestLimitExceeded: Request limit exceeded.)"}},
 		{"the network's own error", func(l *lab) {
 			l.plan.Launch.Network = func(context.Context) (string, []launch.Place, error) {
 				return "", nil, errors.New("vpc_filter: map[a:b] matches 2 VPCs; expected one")
@@ -315,6 +351,23 @@ func TestFindings(t *testing.T) {
 	}
 }
 
+// A dry run that needs the source image is not made without one, and one for
+// each type and market is enough.
+func TestDryRuns(t *testing.T) {
+	l := newLab(t)
+	l.places(launch.Place{}, launch.Place{Zone: home + "a"}, launch.Place{Zone: home + "b"})
+	l.plan.Launch.Types, l.plan.Launch.Markets = []string{"g4dn.xlarge", "g5.xlarge"}, []launch.Market{launch.OnDemand, launch.Spot}
+	l.run()
+	if n, copies := l.calls(home, "RunInstances (dry run)"), l.calls("us-east-1", "CopyImage (dry run)"); n != 4 || copies != 1 {
+		t.Errorf("%d dry runs of launches, want 4, and %d of a copy, want 1", n, copies)
+	}
+	l.plan.Launch.Source.Question.Owners = []string{"self"}
+	l.run()
+	if n, copies := l.calls(home, "RunInstances (dry run)"), l.calls("us-east-1", "CopyImage (dry run)"); n != 4 || copies != 1 {
+		t.Errorf("without a source image there are %d and %d", n-4, copies-1)
+	}
+}
+
 func (l *lab) places(places ...launch.Place) {
 	l.plan.Launch.Network = func(context.Context) (string, []launch.Place, error) { return "", places, nil }
 }
@@ -410,9 +463,16 @@ func TestNoNeedlessCalls(t *testing.T) {
 	if err != nil || len(report.Checks) > 0 || l.calls("", "") > 0 {
 		t.Errorf("checks %q, calls %v, %v", report.Checks, l.aws.Calls(), err)
 	}
+	l.plan.Sharing.Users, l.plan.Has = []string{"444455556666"}, map[string]bool{"us-east-1": true}
+	l.run()
+	if n := l.calls("", "GetEbsEncryptionByDefault"); n > 0 {
+		t.Errorf("asked %d times how an image is encrypted that is there", n)
+	}
+	l.plan.Sharing.Users = nil
+	calls := l.calls("", "")
 	l.plan.SkipRegions, l.plan.ImageName, l.plan.Has = false, "wanted", map[string]bool{"us-east-1": true}
 	l.run()
-	if l.calls("us-east-1", "") != 0 || l.calls(home, "DescribeRegions") != 1 || l.calls("", "") != 2 {
+	if l.calls("us-east-1", "") != 0 || l.calls(home, "DescribeRegions") != 1 || l.calls("", "") != calls+2 {
 		t.Errorf("calls %v", l.aws.Calls())
 	}
 }
