@@ -75,7 +75,7 @@ func planFor(clients *ec2api.Clients, regions ...string) preflight.Plan {
 	}
 	for _, region := range regions[1:] {
 		plan.Calls = append(plan.Calls, preflight.DryRun{Action: "ec2:CopyImage", Region: region, OfImage: true, Call: func(ctx context.Context, known preflight.Known) error {
-			_, err := clients.EC2(region).CopyImage(ctx, &ec2.CopyImageInput{DryRun: dry, SourceRegion: aws.String(home), SourceImageId: known.Image.ImageId, Name: aws.String("wanted")})
+			_, err := clients.EC2(region).CopyImage(ctx, &ec2.CopyImageInput{DryRun: dry, SourceRegion: aws.String(home), SourceImageId: aws.String(aws.ToString(known.Image.ImageId)), Name: aws.String("wanted")})
 			return err
 		}})
 	}
