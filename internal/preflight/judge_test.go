@@ -130,6 +130,13 @@ func TestChooseSource(t *testing.T) {
 	}
 }
 
+func TestJudgeSource(t *testing.T) {
+	s := Source{Attribute: "source_ami"}
+	wantFindings(t, judgeSource(s, ec2types.Image{RootDeviceType: ec2types.DeviceTypeEbs}))
+	wantFindings(t, judgeSource(s, ec2types.Image{ImageId: aws.String("ami-1"), RootDeviceType: ec2types.DeviceTypeInstanceStore}),
+		`source_ami: ami-1 has a root device of type "instance-store"; expected "ebs"`)
+}
+
 func TestJudgeFit(t *testing.T) {
 	info := func(arch ...ec2types.ArchitectureType) ec2types.InstanceTypeInfo {
 		return ec2types.InstanceTypeInfo{ProcessorInfo: &ec2types.ProcessorInfo{SupportedArchitectures: arch}}

@@ -10,8 +10,10 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
@@ -40,7 +42,13 @@ func (l *lab) sdk(region string) *ec2.Client {
 func newLab(t *testing.T) *lab {
 	l := &lab{T: t, aws: rehearsal.New(rehearsal.Config{Seed: "preflight"})}
 	t.Cleanup(func() { _ = l.aws.Close() })
-	l.clients = ec2api.New(l.aws.AWSConfig(home), "")
+	config := l.aws.AWSConfig(home)
+	config.Retryer = func() aws.Retryer { // as the SDK's own, without its pauses
+		return retry.NewStandard(func(o *retry.StandardOptions) {
+			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
+		})
+	}
+	l.clients = ec2api.New(config, "")
 	l.plan = planFor(l.clients, home, "us-east-1")
 	return l
 }
@@ -71,7 +79,7 @@ func planFor(clients *ec2api.Clients, regions ...string) preflight.Plan {
 	}
 	for _, region := range regions[1:] {
 		plan.Calls = append(plan.Calls, preflight.DryRun{Action: "ec2:CopyImage", Region: region, OfImage: true, Call: func(ctx context.Context, known preflight.Known) error {
-			_, err := clients.EC2(region).CopyImage(ctx, &ec2.CopyImageInput{DryRun: dry, SourceRegion: aws.String(home), SourceImageId: known.Image.ImageId, Name: aws.String("wanted")})
+			_, err := clients.EC2(region).CopyImage(ctx, &ec2.CopyImageInput{DryRun: dry, SourceRegion: aws.String(home), SourceImageId: aws.String(aws.ToString(known.Image.ImageId)), Name: aws.String("wanted")})
 			return err
 		}})
 	}
@@ -169,154 +177,20 @@ func TestNothingFound(t *testing.T) {
 	}
 }
 
-// Each check finds what is wrong, over the real client.
-func TestFindings(t *testing.T) {
-	for _, test := range []struct {
-		name           string
-		given          func(l *lab)
-		errs, warnings []string
-	}{
-		{"regions", func(l *lab) {
-			l.plan.ImageRegions = []string{home, "af-south-1", "us-east-9"}
-		}, []string{`ami_regions: the account has not opted in to "af-south-1"`, `ami_regions: AWS knows no region "us-east-9"`}, nil},
-		{"the name is taken in a far region", func(l *lab) {
-			source := l.source()
-			_, err := l.clients.EC2("us-east-1").CopyImage(l.Context(), &ec2.CopyImageInput{SourceRegion: aws.String(home), SourceImageId: &source, Name: aws.String("wanted")})
-			l.must(err)
-		}, []string{`ami_name: "wanted" is taken in us-east-1 by ami-`}, nil},
-		{"no such source image", func(l *lab) {
-			l.plan.Launch.Source = preflight.Source{Attribute: "source_ami", Question: &ec2.DescribeImagesInput{ImageIds: []string{"ami-0123456789abcdef0"}}}
-		}, []string{"source_ami: ami-0123456789abcdef0 is not in eu-central-1 (InvalidAMIID.NotFound); expected an image that this account can see there"}, nil},
-		{"the wrong architecture", func(l *lab) {
-			l.plan.Launch.Types = []string{"g5g.xlarge"}
-		}, []string{"instance_types: g5g.xlarge is arm64, and the source image ami-"}, nil},
-		{"the wrong architecture after a type that fits", func(l *lab) {
-			l.plan.Launch.Types = []string{"g4dn.xlarge", "g5g.xlarge"}
-		}, nil, []string{"instance_types: g5g.xlarge is arm64"}},
-		{"a type that nobody has", func(l *lab) {
-			l.plan.Launch.Types = []string{"g4dn.xlagre"}
-		}, []string{`instance_types: eu-central-1 does not offer "g4dn.xlagre"`}, nil},
-		{"a zone without the type, of two", func(l *lab) {
-			l.places(launch.Place{Zone: home + "c"}, launch.Place{Zone: home + "a"})
-		}, nil, []string{"g4dn.xlarge is not offered in eu-central-1c; expected zones that have it: eu-central-1a, eu-central-1b"}},
-		{"a zone without the type, and no other", func(l *lab) {
-			l.places(launch.Place{Zone: home + "c"})
-		}, []string{"g4dn.xlarge is not offered in eu-central-1c"}, nil},
-		{"a zone without the type that nobody named", func(l *lab) {
-			l.plan.Launch.NamedPlaces = false
-			l.places(launch.Place{}, launch.Place{Zone: home + "c"})
-		}, nil, nil},
-		{"the quota of a new account", func(l *lab) {
-			l.aws.AddFault(rehearsal.Fault{Region: home, Quota: "L-DB2E81BA", Value: 0})
-		}, []string{`"Running On-Demand G and VT instances" (L-DB2E81BA) is 0 vCPUs, and g4dn.xlarge needs 4`}, nil},
-		{"one of two quotas", func(l *lab) {
-			l.plan.Launch.Markets = []launch.Market{launch.Spot, launch.OnDemand}
-			l.aws.AddFault(rehearsal.Fault{Region: home, Quota: "L-3819A6DF", Value: 2})
-		}, nil, []string{`markets: spot in eu-central-1: the quota "All G and VT Spot Instance Requests" (L-3819A6DF) is 2 vCPUs`}},
-		{"a quota that is in use", func(l *lab) {
-			l.aws.AddFault(rehearsal.Fault{Region: home, Quota: "L-DB2E81BA", Value: 10})
-			source := l.source()
-			_, err := l.clients.EC2(home).RunInstances(l.Context(), &ec2.RunInstancesInput{ImageId: &source, InstanceType: "g5.2xlarge", MinCount: aws.Int32(1), MaxCount: aws.Int32(1)})
-			l.must(err)
-		}, []string{"is 10 vCPUs, of which 8 are in use, and g4dn.xlarge needs 4"}, nil},
-		{"the network's own error", func(l *lab) {
-			l.plan.Launch.Network = func(context.Context) (string, []launch.Place, error) {
-				return "", nil, errors.New("vpc_filter: map[a:b] matches 2 VPCs; expected one")
-			}
-		}, []string{"vpc_filter: map[a:b] matches 2 VPCs; expected one"}, nil},
-		{"no such subnet", func(l *lab) {
-			l.places(launch.Place{Zone: home + "a", Subnet: "subnet-0123456789abcdef0"})
-		}, []string{"subnet_id: subnet-0123456789abcdef0 is not in eu-central-1 (InvalidSubnetID.NotFound)"}, nil},
-		{"a subnet that is good", func(l *lab) {
-			l.places(launch.Place{Zone: home + "a", Subnet: l.subnet(home + "a")})
-		}, nil, nil},
-		{"a subnet of another zone", func(l *lab) {
-			l.places(launch.Place{Zone: home + "a", Subnet: l.subnet(home + "b")})
-		}, []string{"is in eu-central-1b, and not in eu-central-1a; expected a subnet of availability_zone"}, nil},
-		{"keys", func(l *lab) {
-			off := l.key("us-east-1", "")
-			_, err := l.clients.KMS("us-east-1").DisableKey(l.Context(), &kms.DisableKeyInput{KeyId: &off})
-			l.must(err)
-			l.plan.Keys = []preflight.Key{
-				{Attribute: "kms_key_id", Region: home, ID: "alias/nobodys", OfImage: true},
-				{Attribute: "region_kms_key_ids", Region: "us-east-1", ID: off, OfImage: true},
-				{Attribute: "kms_key_id", Region: home, ID: l.key(home, ""), OfImage: true},
-				{Attribute: "kms_key_id", Region: home, ID: "alias/aws/ebs", OfImage: true},
-			}
-		}, []string{`kms_key_id: "alias/nobodys" is no key in eu-central-1 (NotFoundException)`, "in us-east-1 is Disabled"}, nil},
-		{"keys of images that are shared", func(l *lab) {
-			l.plan.Sharing.Users = []string{"444455556666"}
-			l.plan.Keys = []preflight.Key{
-				{Attribute: "kms_key_id", Region: home, OfImage: true},
-				{Attribute: "region_kms_key_ids", Region: "us-east-1", ID: l.key("us-east-1", ""), OfImage: true},
-				{Attribute: "region_kms_key_ids", Region: "us-east-1", ID: l.key("us-east-1", `{"Statement":[{"Effect":"Allow","Principal":{"AWS":"444455556666"}}]}`), OfImage: true},
-				{Attribute: "launch_block_device_mappings[0].kms_key_id", Region: home, OfImage: false},
-			}
-		}, []string{"kms_key_id: the image in eu-central-1 is to be shared, and encrypted with the account's default key for EBS"},
-			[]string{"in us-east-1 does not name 444455556666, which get the image and cannot launch from it"}},
-		{"a public image that is encrypted", func(l *lab) {
-			l.plan.Sharing.Groups = []string{"all"}
-			l.plan.Keys = []preflight.Key{{Attribute: "kms_key_id", Region: home, ID: l.key(home, ""), OfImage: true}}
-		}, []string{`ami_groups: ["all"], but the images are encrypted`}, nil},
-		{"images to share that the account encrypts", func(l *lab) {
-			l.plan.Sharing.Users = []string{"444455556666"}
-			for _, region := range []string{home, "us-east-1"} {
-				_, err := l.sdk(region).EnableEbsEncryptionByDefault(l.Context(), &ec2.EnableEbsEncryptionByDefaultInput{})
-				l.must(err)
-			}
-			_, err := l.sdk(home).ModifyEbsDefaultKmsKeyId(l.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: aws.String(l.key(home, ""))})
-			l.must(err)
-		}, []string{"encrypt_boot: the image in us-east-1 is to be shared, and the account encrypts by default there"}, nil},
-		{"public access", func(l *lab) {
-			l.plan.Sharing.Groups, l.plan.Sharing.SnapshotGroups = []string{"all"}, []string{"all"}
-			_, err := l.sdk("us-east-1").EnableImageBlockPublicAccess(l.Context(), &ec2.EnableImageBlockPublicAccessInput{ImageBlockPublicAccessState: "block-new-sharing"})
-			l.must(err)
-			_, err = l.sdk(home).EnableSnapshotBlockPublicAccess(l.Context(), &ec2.EnableSnapshotBlockPublicAccessInput{State: "block-all-sharing"})
-			l.must(err)
-		}, []string{
-			`snapshot_groups: ["all"], but eu-central-1 blocks public snapshots (block-all-sharing)`,
-			`ami_groups: ["all"], but us-east-1 blocks public images (block-new-sharing); aws ec2 disable-image-block-public-access --region us-east-1`,
-		}, nil},
-		{"permissions", func(l *lab) {
-			for _, action := range []string{"CreateKeyPair", "CopyImage", "RunInstances"} {
-				l.refuse(action)
-			}
-		}, []string{
-			"permissions: ec2:CreateKeyPair is not allowed in eu-central-1", "permissions: ec2:CopyImage is not allowed in us-east-1", "permissions: ec2:RunInstances is not allowed in eu-central-1, for g4dn.xlarge, on-demand",
-		}, nil},
-		{"a type that may not be launched after one that may", func(l *lab) {
-			l.plan.Launch.Types = []string{"g4dn.xlarge", "g5.xlarge"}
-			l.aws.AddFault(rehearsal.Fault{Action: "RunInstances", Where: map[string]string{"InstanceType": "g5.xlarge"}, Code: "UnauthorizedOperation"})
-		}, nil, []string{"ec2:RunInstances is not allowed in eu-central-1, for g5.xlarge, on-demand"}},
-		{"a type that may not be launched before one that may", func(l *lab) {
-			l.plan.Launch.Types = []string{"g5.xlarge", "g4dn.xlarge"}
-			l.aws.AddFault(rehearsal.Fault{Action: "RunInstances", Where: map[string]string{"InstanceType": "g5.xlarge"}, Code: "UnauthorizedOperation"})
-		}, []string{"ec2:RunInstances is not allowed in eu-central-1, for g5.xlarge, on-demand"}, nil},
-		{"several at once", func(l *lab) {
-			l.plan.ImageRegions = append(l.plan.ImageRegions, "us-east-9")
-			l.plan.Launch.Types = []string{"g5g.xlarge"}
-			l.aws.AddFault(rehearsal.Fault{Region: home, Quota: "L-DB2E81BA", Value: 0})
-			l.refuse("CreateKeyPair")
-		}, []string{`AWS knows no region "us-east-9"`, "g5g.xlarge is arm64", "is 0 vCPUs", "ec2:CreateKeyPair is not allowed"}, nil},
-		{"credentials that AWS does not take", func(l *lab) {
-			config := l.aws.AWSConfig(home)
-			config.Credentials = aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
-				return aws.Credentials{AccessKeyID: "AKIAOFNOBODY", SecretAccessKey: "x"}, nil
-			})
-			l.clients = ec2api.New(config, "")
-			l.plan = planFor(l.clients, home, "us-east-1")
-		}, []string{"credentials: AWS does not take them (AuthFailure); expected an access key that exists"}, nil},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			t.Parallel()
-			l := newLab(t)
-			test.given(l)
-			report, err := preflight.Run(l.Context(), l.plan, l.cloud())
-			if err != nil {
-				t.Fatal(err)
-			}
-			l.want(report, test.errs, test.warnings)
-		})
+// A dry run that needs the source image is not made without one, and one for
+// each type and market is enough.
+func TestDryRuns(t *testing.T) {
+	l := newLab(t)
+	l.places(launch.Place{}, launch.Place{Zone: home + "a"}, launch.Place{Zone: home + "b"})
+	l.plan.Launch.Types, l.plan.Launch.Markets = []string{"g4dn.xlarge", "g5.xlarge"}, []launch.Market{launch.OnDemand, launch.Spot}
+	l.run()
+	if n, copies := l.calls(home, "RunInstances (dry run)"), l.calls("us-east-1", "CopyImage (dry run)"); n != 4 || copies != 1 {
+		t.Errorf("%d dry runs of launches, want 4, and %d of a copy, want 1", n, copies)
+	}
+	l.plan.Launch.Source.Question.Owners = []string{"self"}
+	l.run()
+	if n, copies := l.calls(home, "RunInstances (dry run)"), l.calls("us-east-1", "CopyImage (dry run)"); n != 4 || copies != 1 {
+		t.Errorf("without a source image there are %d and %d", n-4, copies-1)
 	}
 }
 
@@ -415,9 +289,16 @@ func TestNoNeedlessCalls(t *testing.T) {
 	if err != nil || len(report.Checks) > 0 || l.calls("", "") > 0 {
 		t.Errorf("checks %q, calls %v, %v", report.Checks, l.aws.Calls(), err)
 	}
+	l.plan.Sharing.Users, l.plan.Has = []string{"444455556666"}, map[string]bool{"us-east-1": true}
+	l.run()
+	if n := l.calls("", "GetEbsEncryptionByDefault"); n > 0 {
+		t.Errorf("asked %d times how an image is encrypted that is there", n)
+	}
+	l.plan.Sharing.Users = nil
+	calls := l.calls("", "")
 	l.plan.SkipRegions, l.plan.ImageName, l.plan.Has = false, "wanted", map[string]bool{"us-east-1": true}
 	l.run()
-	if l.calls("us-east-1", "") != 0 || l.calls(home, "DescribeRegions") != 1 || l.calls("", "") != 2 {
+	if l.calls("us-east-1", "") != 0 || l.calls(home, "DescribeRegions") != 1 || l.calls("", "") != calls+2 {
 		t.Errorf("calls %v", l.aws.Calls())
 	}
 }

@@ -31,7 +31,7 @@ type Finding struct {
 }
 
 func (f Finding) String() string {
-	text := f.Value
+	text := strings.TrimSuffix(f.Value, ".")
 	if f.Attribute != "" {
 		text = f.Attribute + ": " + text
 	}

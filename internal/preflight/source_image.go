@@ -94,18 +94,24 @@ func (p *plan) sourceImage(_ context.Context, n *notes) {
 		n.gap("the source image", "ec2:DescribeImages", err)
 		return
 	}
-	if image.RootDeviceType != "" && image.RootDeviceType != ec2types.DeviceTypeEbs {
-		n.find(Finding{
-			Attribute: p.Launch.Source.Attribute, Value: fmt.Sprintf("%s has a root device of type %q", aws.ToString(image.ImageId), image.RootDeviceType),
-			Expected: "\"ebs\"", Remedy: "an instance-store image cannot be stopped and made an image of; take another",
-		})
-	}
+	n.find(judgeSource(p.Launch.Source, image)...)
 	types, err := p.types()
 	if err != nil {
 		n.gap("whether the instance types fit the source image", "ec2:DescribeInstanceTypes", err)
 		return
 	}
 	n.find(judgeFit(image, p.Launch.Types, types)...)
+}
+
+// judgeSource looks at the image itself.
+func judgeSource(s Source, image ec2types.Image) []Finding {
+	if image.RootDeviceType == ec2types.DeviceTypeEbs {
+		return nil
+	}
+	return []Finding{{
+		Attribute: s.Attribute, Value: fmt.Sprintf("%s has a root device of type %q", aws.ToString(image.ImageId), image.RootDeviceType),
+		Expected: "\"ebs\"", Remedy: "an instance-store image cannot be stopped and made an image of; take another",
+	}}
 }
 
 // judgeFit compares the image with the types; those that are not known are
