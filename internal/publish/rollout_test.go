@@ -62,6 +62,23 @@ func TestRollOut(t *testing.T) {
 	}
 }
 
+// Organizational units are named, and no account.
+func TestOrganizationalUnits(t *testing.T) {
+	w, f := newFake(t, three...)
+	s := setSpec(three...)
+	s.StackSet.Accounts, s.StackSet.PermissionModel = nil, "SERVICE_MANAGED"
+	s.StackSet.OrganizationalUnits = []string{"ou-ab12-11111111"}
+	w.must(w.publish(s, template(1, three...)))
+	w.must(w.publish(s, template(2, three...)))
+	s.StackSet.OrganizationalUnits = append(s.StackSet.OrganizationalUnits, "ou-ab12-22222222")
+	w.must(w.publish(s, template(2, three...)))
+	want := "CreateStackInstances eu-central-1; CreateStackInstances ap-south-1,us-east-1; UpdateStackSet eu-central-1; UpdateStackSet ap-south-1,us-east-1; " +
+		"CreateStackInstances eu-central-1; CreateStackInstances ap-south-1,us-east-1"
+	if got := operations(f); got != want || len(f.set.instances) != 6 {
+		t.Errorf("%d instances, by %s", len(f.set.instances), got)
+	}
+}
+
 // Should a later stage make the stacks of an earlier one OUTDATED, all are
 // updated once more, together.
 func TestSettle(t *testing.T) {
