@@ -38,7 +38,13 @@ func TestCompute(t *testing.T) {
 			s.S3.Regions = []string{"us-east-1", "cn-north-1"}
 		},
 		"AWSRegion2AMI has no image in sa-east-1.AMI": func(s *publish.Spec) { s.SSM.Regions = []string{"sa-east-1"} },
-		"two parameters are named":                    func(s *publish.Spec) { s.SSM.VersionedName = s.SSM.Name },
+		`canary_region is "sa-east-1"; expected one of ap-south-1`: func(s *publish.Spec) {
+			s.StackSet = &publish.StackSet{Region: "us-east-1", Regions: three, CanaryRegion: "sa-east-1"}
+		},
+		"region_order has us-east-1; expected all of ap-south-1, eu-central-1, us-east-1": func(s *publish.Spec) {
+			s.StackSet = &publish.StackSet{Region: "us-east-1", Regions: three, Preferences: publish.Preferences{RegionOrder: []string{"us-east-1"}}}
+		},
+		"two parameters are named": func(s *publish.Spec) { s.SSM.VersionedName = s.SSM.Name },
 	} {
 		s := spec(three...)
 		change(&s)

@@ -47,18 +47,18 @@ func TestKilledAtEveryCall(t *testing.T) {
 		"publish": func(w *world) error { return w.publish(s, template(3, three...)) },
 		"rollback": func(w *world) error {
 			p := w.publisher()
-			state, err := p.State(w.Context(), w.plan(s, template(1, three...)).Source())
+			state, err := p.State(w.context(), w.plan(s, template(1, three...)).Source())
 			if err != nil {
 				return err
 			}
 			if state.Record.Action == publish.RollingBack && state.Sealed {
 				return nil // killed when all was done: once more would go further back
 			}
-			plan, err := p.RollbackPlan(w.Context(), state, "")
+			plan, err := p.RollbackPlan(w.context(), state, "")
 			if err != nil {
 				return err
 			}
-			return p.Publish(w.Context(), plan)
+			return p.Publish(w.context(), plan)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -81,17 +81,16 @@ func TestKilledAtEveryCall(t *testing.T) {
 				t.Fatalf("not done:\n%s", want)
 			}
 			for k := range len(calls) {
-				for _, carriedOut := range []bool{false, true} {
+				for _, way := range ways {
 					w := begin()
-					w.wire.reset(nil)
-					w.wire.killAt(k+1, carriedOut)
+					w.dieAt(k+1, way)
 					if err := do(w); err == nil {
-						t.Fatalf("killed at call %d: no error", k+1)
+						t.Fatalf("%s at call %d: no error", way, k+1)
 					}
-					w.wire.killAt(0, false)
+					w.live()
 					w.must(do(w))
 					if got := w.seen(s, version); got != want {
-						t.Fatalf("killed at call %d (carried out: %v) of %v, and run again, there is\n%s\nwant\n%s", k+1, carriedOut, calls[k], got, want)
+						t.Fatalf("%s at call %d, of %v, and run again, there is\n%s\nwant\n%s", way, k+1, calls[k], got, want)
 					}
 				}
 			}

@@ -248,18 +248,18 @@ func TestRollOutKilledAtEveryCall(t *testing.T) {
 				t.Fatalf("not done:\n%s", want)
 			}
 			for k := range calls {
-				for _, carriedOut := range []bool{false, true} {
+				for _, way := range ways {
 					w := begin()
-					w.wire.killAt(k+1, carriedOut)
+					w.dieAt(k+1, way)
 					if err := do(w); err == nil {
-						t.Fatalf("killed at call %d: no error", k+1)
+						t.Fatalf("%s at call %d: no error", way, k+1)
 					}
-					w.wire.killAt(0, false)
+					w.live()
 					if err := do(w); err != nil {
-						t.Fatalf("killed at call %d (carried out: %v) of %v, run again: %v", k+1, carriedOut, calls[k], err)
+						t.Fatalf("%s at call %d, of %v, run again: %v", way, k+1, calls[k], err)
 					}
 					if got := w.seen(s, "none"); sorted(got) != sorted(want) {
-						t.Fatalf("killed at call %d (carried out: %v) of %v, and run again, there is\n%s\nwant\n%s", k+1, carriedOut, calls[k], got, want)
+						t.Fatalf("%s at call %d, of %v, and run again, there is\n%s\nwant\n%s", way, k+1, calls[k], got, want)
 					}
 				}
 			}

@@ -173,7 +173,7 @@ func (s *stackSetState) preferences(regions []string) *types.StackSetOperationPr
 	p := s.Preferences
 	order := slices.DeleteFunc(slices.Clone(p.RegionOrder), func(r string) bool { return !slices.Contains(regions, r) })
 	if len(order) != len(regions) {
-		order = nil // CloudFormation wants all or none of them
+		order = nil // CloudFormation wants all or none of them; a set can have more
 	}
 	return &types.StackSetOperationPreferences{
 		RegionOrder: order, RegionConcurrencyType: types.RegionConcurrencyType(p.RegionConcurrencyType), ConcurrencyMode: types.ConcurrencyMode(p.ConcurrencyMode),

@@ -131,7 +131,7 @@ func (s *PublishStackSet) prepare(fail func(format string, args ...any)) {
 		checkRegions([]string{s.AdminRegion}, func(err error) { fail("admin_region: %w", err) })
 	}
 	checkRegions(s.Regions, func(err error) { fail("regions: %w", err) })
-	if s.CanaryRegion != "" && len(s.Regions) > 0 && !slices.Contains(s.Regions, s.CanaryRegion) {
+	if s.CanaryRegion != "" && s.CanaryRegion != unknown && len(s.Regions) > 0 && !slices.Contains(s.Regions, unknown) && !slices.Contains(s.Regions, s.CanaryRegion) {
 		fail("canary_region: %q; expected one of regions", s.CanaryRegion)
 	}
 	if (len(s.Accounts) == 0) == (len(s.OrganizationalUnits) == 0) {
