@@ -200,6 +200,26 @@ func TestOperationInProgress(t *testing.T) {
 	}
 }
 
+// One that begins after that is waited for too, with bounded patience.
+func TestOperationInProgressException(t *testing.T) {
+	w, f := newFake(t, three...)
+	s := setSpec(three...)
+	w.must(w.publish(s, template(1, three...)))
+	s.StackSet.ManagedExecution = true // so that nothing is asked before
+	other := &fakeOperation{id: "other", action: "UPDATE", status: "RUNNING", left: 5}
+	f.set.operations = append(f.set.operations, other)
+	w.must(w.publish(s, template(2, three...)))
+	if !w.hasSaid("another operation is in progress; trying again for up to 2s") {
+		t.Errorf("said %q", w.said)
+	}
+	s.StackSet.Timeout = 20 * time.Millisecond
+	other.status, other.left = "RUNNING", 1000000
+	f.set.operations = []*fakeOperation{other}
+	if err := w.publish(s, template(3, three...)); err == nil || !strings.Contains(err.Error(), "another operation is still in progress after 20ms: run this again") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A parameter that the template takes, and nobody gives, is told before
 // anything is latest; one that is given stays, and is not in the bucket.
 func TestStackSetParameters(t *testing.T) {

@@ -46,7 +46,7 @@ func TestWallTime(t *testing.T) {
 	}
 	one, all := took(thirty()[:1]), took(thirty())
 	t.Logf("1 region %s, 30 regions %s, %.2f times", one, all, float64(all)/float64(one))
-	if all > 3*one { // 1.5 is the aim; the rest is for a machine that does something else too
+	if all > 2*one { // 1.5 is the aim; the rest is for a machine that does something else too
 		t.Errorf("30 regions take %s, one takes %s", all, one)
 	}
 }
