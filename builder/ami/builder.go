@@ -91,6 +91,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 			Regions:       c.imageRegions(clients.Region()),
 		},
 	}
+	job.wait.Note = job.waits.note
 	if job.launching = b.launching; job.launching.Tries == 0 {
 		job.launching = launch.Default
 	}

@@ -19,6 +19,7 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
@@ -99,7 +100,7 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bytes.Contains(body, []byte("Action=CreateKeyPair&")) || bytes.Contains(body, []byte("Action=DeleteSecurityGroup&")) {
+	if bytes.Contains(body, []byte("Action=CreateKeyPair&")) && !bytes.Contains(body, []byte("&DryRun=true")) || bytes.Contains(body, []byte("Action=DeleteSecurityGroup&")) {
 		w.mu.Lock()
 		w.slow[nth] = true
 		w.mu.Unlock()
@@ -149,6 +150,11 @@ func (w *world) awsConfig(transport http.RoundTripper) aws.Config {
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 			return aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "secret"}, nil
 		}),
+		Retryer: func() aws.Retryer { // as the SDK's own, without its pauses
+			return retry.NewStandard(func(o *retry.StandardOptions) {
+				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
+			})
+		},
 	}
 }
 

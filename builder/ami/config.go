@@ -34,6 +34,7 @@ type Config struct {
 	awscommon.RunConfig    `mapstructure:",squash"`
 	LaunchConfig           `mapstructure:",squash"`
 	LifetimeConfig         `mapstructure:",squash"`
+	ImageConfig            `mapstructure:",squash"`
 	DistributionConfig     `mapstructure:",squash"`
 	PreflightConfig        `mapstructure:",squash"`
 
@@ -119,7 +120,7 @@ func (c *Config) prepare(raws ...any) ([]string, error) {
 	var warnings []string
 	for _, prepare := range []func(*Config) ([]string, []error){
 		// Before amazon-ebs's own, which fill in defaults of theirs.
-		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.DistributionConfig.prepare, c.PreflightConfig.prepare,
+		c.LaunchConfig.prepare, c.LifetimeConfig.prepare, c.ImageConfig.prepare, c.DistributionConfig.prepare, c.PreflightConfig.prepare,
 	} {
 		said, found := prepare(c)
 		warnings, errs = append(warnings, said...), packersdk.MultiErrorAppend(errs, found...)

@@ -170,6 +170,7 @@ type FlatConfig struct {
 	Prices                                    map[string]string                           `mapstructure:"prices" required:"false" cty:"prices" hcl:"prices"`
 	SpotRestarts                              *int                                        `mapstructure:"spot_restarts" required:"false" cty:"spot_restarts" hcl:"spot_restarts"`
 	RawMaxBuildTime                           *string                                     `mapstructure:"max_build_time" required:"false" cty:"max_build_time" hcl:"max_build_time"`
+	Capture                                   *string                                     `mapstructure:"capture" required:"false" cty:"capture" hcl:"capture"`
 	OnCopyFailure                             *string                                     `mapstructure:"on_copy_failure" required:"false" cty:"on_copy_failure" hcl:"on_copy_failure"`
 	CopyParallelism                           *int                                        `mapstructure:"copy_parallelism" required:"false" cty:"copy_parallelism" hcl:"copy_parallelism"`
 	BuildID                                   *string                                     `mapstructure:"build_id" required:"false" cty:"build_id" hcl:"build_id"`
@@ -363,6 +364,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"prices":                       &hcldec.AttrSpec{Name: "prices", Type: cty.Map(cty.String), Required: false},
 		"spot_restarts":                &hcldec.AttrSpec{Name: "spot_restarts", Type: cty.Number, Required: false},
 		"max_build_time":               &hcldec.AttrSpec{Name: "max_build_time", Type: cty.String, Required: false},
+		"capture":                      &hcldec.AttrSpec{Name: "capture", Type: cty.String, Required: false},
 		"on_copy_failure":              &hcldec.AttrSpec{Name: "on_copy_failure", Type: cty.String, Required: false},
 		"copy_parallelism":             &hcldec.AttrSpec{Name: "copy_parallelism", Type: cty.Number, Required: false},
 		"build_id":                     &hcldec.AttrSpec{Name: "build_id", Type: cty.String, Required: false},

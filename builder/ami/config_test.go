@@ -93,6 +93,8 @@ func TestPrepareErrors(t *testing.T) {
 		{"subnets twice", map[string]any{"subnet_id": "subnet-1", "subnet_ids": []string{"subnet-2"}}, []string{"subnet_id, subnet_ids: expected one"}},
 		{"zones twice", map[string]any{"availability_zone": "us-east-1a", "availability_zones": []string{"us-east-1b"}}, []string{"availability_zone, availability_zones: expected one"}},
 		{"a price of nothing", map[string]any{"prices": map[string]any{"g4dn.xlarge": 0}}, []string{`prices["g4dn.xlarge"]: "0"; expected`}},
+		{"a capture", map[string]any{"capture": "freeze"}, []string{`capture: "freeze"`, `"stop" or "reboot"`}},
+		{"a capture that needs a stopped instance", map[string]any{"capture": "reboot", "ena_support": true, "disable_stop_instance": true}, []string{"capture, ena_support", "capture, disable_stop_instance"}},
 		{"a cost without a bound on time", map[string]any{"max_build_cost": 5, "max_build_time": "0"}, []string{"max_build_cost: nothing bounds the time"}},
 		{"less than nothing", map[string]any{"max_price_per_hour": -1, "spot_restarts": -1, "capacity_timeout": "-1h"}, []string{"max_price_per_hour: less than 0", "spot_restarts: less", "capacity_timeout: less"}},
 		{"Windows", map[string]any{"communicator": "winrm", "winrm_username": "x"}, []string{`communicator: "winrm" is not supported`}},
@@ -180,7 +182,11 @@ func TestWaiter(t *testing.T) {
 			if _, _, err := b.Prepare(map[string]any{"region": "us-east-1", "aws_polling": test.config}); err != nil {
 				t.Fatal(err)
 			}
-			if got := b.config.waiter(); got.Interval != test.interval || got.Timeout != test.timeout {
+			got := b.config.waiter()
+			if fixed := test.interval != pollInterval; got.Fixed != fixed || fixed && (got.Soon != got.Interval || got.First != got.Interval) {
+				t.Errorf("fixed %t, first after %s and %s; want that delay_seconds is kept to", got.Fixed, got.Soon, got.First)
+			}
+			if got.Interval != test.interval || got.Timeout != test.timeout {
 				t.Errorf("asks every %s for %s, want every %s for %s", got.Interval, got.Timeout, test.interval, test.timeout)
 			}
 		})

@@ -52,23 +52,26 @@ func (c *Config) connectRehearsal(ctx context.Context, ui packersdk.Ui) (*ec2api
 
 // Waiting, unless aws_polling says otherwise.
 const (
-	pollInterval          = 2 * time.Second
+	pollInterval = time.Second
+	// An instance is first asked after, and an image, when one may be ready.
+	firstState            = 6 * time.Second
+	firstImage            = 10 * time.Second
 	pollTimeout           = 2 * time.Hour // a large image takes an hour to reach a far region
 	rehearsalPollInterval = 200 * time.Millisecond
 	// What max_attempts alone counts in: the delay that amazon-ebs documents.
 	amazonPollDelay = 15 * time.Second
 )
 
-// waiter is how this build waits: aws_polling's delay_seconds is the interval,
-// its max_attempts times that the limit.
+// waiter is how this build waits: aws_polling's delay_seconds is the interval
+// between all questions, its max_attempts times that the limit.
 func (c *Config) waiter() poll.Waiter {
-	wait := poll.Waiter{Interval: pollInterval, Timeout: pollTimeout}
+	wait := poll.Waiter{Interval: pollInterval, Soon: firstState, First: firstImage, Timeout: pollTimeout}
 	if c.Rehearsal {
-		wait.Interval = rehearsalPollInterval
+		wait.Interval, wait.Soon, wait.First = rehearsalPollInterval, 0, 0
 	}
 	delay, attempts := c.polling()
 	if delay > 0 {
-		wait.Interval = delay
+		wait.Interval, wait.Soon, wait.First, wait.Fixed = delay, delay, delay, true
 	}
 	if attempts > 0 {
 		if delay == 0 {

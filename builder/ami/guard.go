@@ -5,7 +5,6 @@ package ami
 
 import (
 	"context"
-	"math"
 	"reflect"
 	"regexp"
 	"runtime/debug"
@@ -72,7 +71,10 @@ func (g *guarded) Run(ctx context.Context, state multistep.StateBag) (action mul
 			state.Put(keyError, err)
 			action = multistep.ActionHalt
 		}
-		b.report.Phases = append(b.report.Phases, phase{Name: phaseName(g.name), Seconds: math.Round(time.Since(begun).Seconds()*1000) / 1000})
+		waited, asked := b.waits.take()
+		b.report.Phases = append(b.report.Phases, phase{
+			Name: phaseName(g.name), Seconds: seconds(time.Since(begun)), WaitedSeconds: seconds(waited), Questions: asked,
+		})
 	}()
 	return g.Step.Run(ctx, state)
 }

@@ -10,6 +10,8 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/aws/aws-sdk-go-v2/service/ec2"
+
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
@@ -168,4 +170,58 @@ func TestPreflightCalls(t *testing.T) {
 	if one != atHome+2 || eight != atHome+2*len(regions) {
 		t.Errorf("%d and %d calls, want %d and %d", one, eight, atHome+2, atHome+2*len(regions))
 	}
+}
+
+// What the preflight finds does make the build fail, late.
+func TestPreflightIsRight(t *testing.T) {
+	for name, test := range map[string]struct {
+		given  func(t *testing.T, w *world)
+		config map[string]any
+		found  string
+		late   string
+	}{
+		"blocked public access": {func(t *testing.T, w *world) {
+			_, err := w.client("us-east-1").EnableImageBlockPublicAccess(t.Context(), &ec2.EnableImageBlockPublicAccessInput{ImageBlockPublicAccessState: "block-new-sharing"})
+			if err != nil {
+				t.Fatal(err)
+			}
+		}, map[string]any{"ami_groups": []string{"all"}}, `ami_groups: ["all"], but us-east-1 blocks public images`, "OperationNotPermitted"},
+		"encryption by default": {func(t *testing.T, w *world) {
+			if _, err := w.client("us-east-1").EnableEbsEncryptionByDefault(t.Context(), &ec2.EnableEbsEncryptionByDefaultInput{}); err != nil {
+				t.Fatal(err)
+			}
+		}, map[string]any{"ami_users": []string{"444455556666"}}, "encrypt_boot: the image in us-east-1 is to be shared", "can't be shared"},
+		"a copy that is not allowed": {func(_ *testing.T, w *world) {
+			w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-east-1", Code: "UnauthorizedOperation"})
+		}, nil, "ec2:CopyImage is not allowed in us-east-1", "UnauthorizedOperation"},
+		"a launch that is not allowed": {func(_ *testing.T, w *world) {
+			w.aws.AddFault(rehearsal.Fault{Action: "RunInstances", Code: "UnauthorizedOperation"})
+		}, nil, "ec2:RunInstances is not allowed in eu-central-1, for g4dn.xlarge, on-demand", "UnauthorizedOperation"},
+		"a zone without the type": {func(*testing.T, *world) {}, map[string]any{"availability_zone": "eu-central-1c"}, "g4dn.xlarge is not offered in eu-central-1c", "(Unsupported)"},
+		"the wrong architecture":  {func(*testing.T, *world) {}, map[string]any{"instance_types": []string{"g5g.xlarge"}, "source_ami_filter": ubuntu, "ssh_username": "ubuntu"}, "g5g.xlarge is arm64", "The architecture 'arm64'"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			test.given(t, w)
+			config := map[string]any{"preflight": "off"}
+			maps.Copy(config, test.config)
+			if _, err := w.build(t, t.Context(), config); err == nil || !strings.Contains(err.Error(), test.late) {
+				t.Errorf("without a preflight the error is %v, want %q", err, test.late)
+			}
+			before := w.aws.Calls()["eu-central-1"]["CreateKeyPair"]
+			config["preflight"] = "on"
+			if _, err := w.build(t, t.Context(), config); err == nil || !strings.Contains(err.Error(), test.found) {
+				t.Errorf("the error is %v, want %q", err, test.found)
+			}
+			if n := w.aws.Calls()["eu-central-1"]["CreateKeyPair"]; n != before || before != 1 {
+				t.Errorf("%d key pairs were made, %d before the preflight", n, before)
+			}
+		})
+	}
+}
+
+// ubuntu is for x86_64.
+var ubuntu = map[string]any{
+	"filters": map[string]string{"name": "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*"}, "owners": []string{canonical}, "most_recent": true,
 }

@@ -5,6 +5,7 @@ package ami
 
 import (
 	"encoding/json"
+	"math"
 	"time"
 )
 
@@ -38,6 +39,10 @@ type report struct {
 	ReclaimedSeconds int `json:"reclaimed_seconds,omitempty"`
 	// InstanceSeconds is from RunInstances' answer to the request to terminate.
 	InstanceSeconds int `json:"instance_seconds,omitempty"`
+	// BilledSeconds is how long it was running, which is what EC2 bills, and
+	// CostUSD what that comes to at PricePerHourUSD, without its volumes.
+	BilledSeconds float64 `json:"billed_seconds,omitempty"`
+	CostUSD       float64 `json:"cost_usd,omitempty"`
 	// Images and Snapshots are by region.
 	Images    map[string]string   `json:"images,omitempty"`
 	Snapshots map[string][]string `json:"snapshots,omitempty"`
@@ -53,13 +58,21 @@ type report struct {
 	Benchmark json.RawMessage `json:"benchmark,omitempty"`
 
 	launched time.Time
+	runs     time.Time // running since then, zero if it is not
 }
 
 // phase is how long a step took.
 type phase struct {
 	Name    string  `json:"name"`
 	Seconds float64 `json:"seconds"`
+	// WaitedSeconds is how much of it was spent waiting for AWS, by the longest
+	// of the waits in several regions, and Questions how often they asked.
+	WaitedSeconds float64 `json:"waited_seconds,omitempty"`
+	Questions     int     `json:"questions,omitempty"`
 }
+
+// seconds are a duration's, to the millisecond.
+func seconds(d time.Duration) float64 { return math.Round(d.Seconds()*1000) / 1000 }
 
 func (r report) json() (string, error) {
 	text, err := json.Marshal(r)

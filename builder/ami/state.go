@@ -40,6 +40,7 @@ type build struct {
 	config  *Config
 	clients *ec2api.Clients
 	wait    poll.Waiter
+	waits   waits
 	ledger  *ledger.Ledger
 	report  report
 

@@ -271,7 +271,7 @@ func (stepAwaitSource) Run(ctx context.Context, state multistep.StateBag) multis
 		return multistep.ActionContinue
 	}
 	uiOf(state).Sayf("Waiting for %s...", b.image.ID)
-	image, err := distribute.WaitAvailable(ctx, b.clients.EC2(b.image.Region), b.image, b.wait)
+	image, err := distribute.WaitAvailable(ctx, b.clients.EC2(b.image.Region), b.image, b.wait, func(line string) { uiOf(state).Sayf("%s: %s", b.image.ID, line) })
 	if err != nil {
 		entry := ledger.Entry{Kind: ledger.Image, Region: b.image.Region, ID: b.image.ID}
 		return halt(state, "%w; if it will not be available any more, remove it (%s) and take another", err, b.command(entry))

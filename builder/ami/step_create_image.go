@@ -62,8 +62,9 @@ func (stepCreateImage) Run(ctx context.Context, state multistep.StateBag) multis
 	}
 	b.image = distribute.Image{Region: b.clients.Region(), ID: id}
 	b.ledger.Add(ledger.Entry{Kind: ledger.Image, Region: b.image.Region, ID: b.image.ID})
+	b.stopOnceCaptured(ctx, client, ui)
 	ui.Sayf("Waiting for %s...", b.image.ID)
-	b.image, err = distribute.WaitAvailable(ctx, client, b.image, b.wait)
+	b.image, err = distribute.WaitAvailable(ctx, client, b.image, b.wait, func(line string) { ui.Sayf("%s: %s", id, line) })
 	if err != nil {
 		return halt(state, "creating the image: %w", err)
 	}

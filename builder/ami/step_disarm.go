@@ -12,8 +12,8 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 )
 
-// stepDisarm takes back that the instance, which has stopped, terminates when
-// it is shut down. The switch itself went with the machine's memory; but EC2
+// stepDisarm takes back that the instance, which has stopped or is about to be
+// shut down for its image, terminates when it is shut down. The switch itself went with the machine's memory; but EC2
 // stores this attribute in an image, by the User Guide of 2013, and a machine
 // of the image must not be lost by shutting it down. Later editions are silent,
 // so a refusal is only said.

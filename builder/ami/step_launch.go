@@ -45,7 +45,7 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	id := aws.ToString(instance.InstanceId)
 	b.report.InstanceID, b.report.InstanceType, b.report.Market = id, string(instance.InstanceType), string(rung.Market)
 	b.report.Architecture = string(instance.Architecture)
-	b.report.InstanceSeconds, b.report.launched = 0, time.Now()
+	b.report.InstanceSeconds, b.report.launched, b.report.runs = 0, time.Now(), time.Time{}
 	if instance.Placement != nil {
 		b.report.Zone = aws.ToString(instance.Placement.AvailabilityZone)
 	}
@@ -66,6 +66,7 @@ func (stepLaunch) Run(ctx context.Context, state multistep.StateBag) multistep.S
 		case ec2types.InstanceStateNamePending:
 			return false, nil
 		case ec2types.InstanceStateNameRunning:
+			b.report.runs = time.Now()
 			return true, nil
 		default:
 			why := "EC2 gives no reason"

@@ -15,12 +15,13 @@ import (
 )
 
 // stepStop stops the instance, so that its file system is whole when the image
-// is taken. A spot instance cannot be stopped; CreateImage reboots it instead.
+// is taken. A spot instance cannot be stopped; CreateImage reboots it instead,
+// as it does with capture = "reboot".
 type stepStop struct{ noCleanup }
 
 func (stepStop) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b, ui := buildOf(state), uiOf(state)
-	if b.onSpot() || b.config.SkipCreateAMI {
+	if b.onSpot() || b.config.SkipCreateAMI || b.config.Capture == captureReboot {
 		return multistep.ActionContinue
 	}
 	id, client := b.report.InstanceID, b.clients.EC2(b.clients.Region())
@@ -32,6 +33,7 @@ func (stepStop) Run(ctx context.Context, state multistep.StateBag) multistep.Ste
 		if err != nil && !ec2api.IsWrongState(err) {
 			return halt(state, "stopping %s: %w", id, err)
 		}
+		b.report.ran()
 	} else {
 		ui.Say("Waiting for the instance to be stopped by its provisioners (disable_stop_instance)...")
 	}
@@ -52,5 +54,6 @@ func (stepStop) Run(ctx context.Context, state multistep.StateBag) multistep.Ste
 	if err != nil {
 		return halt(state, "stopping: %w", err)
 	}
+	b.report.ran()
 	return multistep.ActionContinue
 }

@@ -39,8 +39,9 @@ func terminate(ctx context.Context, state multistep.StateBag) error {
 		return fmt.Errorf("terminating %s: %w", id, err)
 	}
 	b.ledger.Strike(b.clients.Region(), id)
+	b.report.ran()
 	b.report.InstanceSeconds = max(1, int(time.Since(b.report.launched).Round(time.Second)/time.Second))
-	uiOf(state).Sayf("Terminated %s (%s), %d s after its launch", id, b.report.InstanceType, b.report.InstanceSeconds)
+	uiOf(state).Sayf("Terminated %s (%s), %d s after its launch; %s", id, b.report.InstanceType, b.report.InstanceSeconds, b.report.running())
 	return nil
 }
 
@@ -56,7 +57,9 @@ func awaitTerminated(ctx context.Context, state multistep.StateBag) error {
 }
 
 func (b *build) awaitGone(ctx context.Context, client *ec2.Client, id string) error {
-	return b.wait.Until(ctx, id+" to be gone", func(ctx context.Context) (bool, error) {
+	wait := b.wait
+	wait.Soon = 0 // it was told to long ago
+	return wait.Until(ctx, id+" to be gone", func(ctx context.Context) (bool, error) {
 		found, err := describeInstance(ctx, client, id)
 		if ec2api.IsNotFound(err) {
 			return true, nil

@@ -16,7 +16,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
-	"github.com/aws/smithy-go"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
@@ -152,7 +151,7 @@ func (c Copies) copy(ctx context.Context, client CopyAPI, target Target, slots c
 			image, err = c.begin(ctx, client, target, ending)
 		}
 		if err == nil {
-			image, err = c.await(ctx, client, image)
+			image, err = WaitAvailable(ctx, client, image, c.Wait, func(line string) { c.Say("%s: %s", target.Region, line) })
 		}
 		if err == nil {
 			break
@@ -174,16 +173,6 @@ func (c Copies) copy(ctx context.Context, client CopyAPI, target Target, slots c
 	}
 	c.Say("%s: %s is available", image.Region, image.ID)
 	return image, nil
-}
-
-// await waits for a copy, and says how far it is.
-func (c Copies) await(ctx context.Context, client CopyAPI, image Image) (Image, error) {
-	following, stop := context.WithCancel(ctx)
-	var wg sync.WaitGroup
-	wg.Go(func() { c.follow(following, client, image) })
-	defer wg.Wait()
-	defer stop()
-	return WaitAvailable(ctx, client, image, c.Wait)
 }
 
 // begin makes the call, again and again while the region has no room for it.
@@ -219,58 +208,6 @@ func (c Copies) begin(ctx context.Context, client CopyAPI, target Target, ending
 		c.Say("%s: copying to %s", image.Region, image.ID)
 	}
 	return image, err
-}
-
-// EndedError is returned for an image that EC2 gave up on.
-type EndedError struct {
-	ID, Region string
-	State      ec2types.ImageState
-	Reason     string
-}
-
-func (e *EndedError) Error() string {
-	return fmt.Sprintf("image %s in %s is %s: %s", e.ID, e.Region, e.State, e.Reason)
-}
-
-// WaitAvailable waits until an image is available and returns it with its
-// snapshots. An image that ends in another state is an *EndedError.
-func WaitAvailable(ctx context.Context, client ec2.DescribeImagesAPIClient, image Image, wait poll.Waiter) (Image, error) {
-	err := wait.Until(ctx, image.ID+" in "+image.Region, func(ctx context.Context) (bool, error) {
-		out, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{image.ID}})
-		if err != nil {
-			return false, err
-		}
-		if len(out.Images) == 0 {
-			return false, &smithy.GenericAPIError{Code: "InvalidAMIID.NotFound", Message: image.ID + " is not there"}
-		}
-		switch now := out.Images[0]; now.State {
-		case ec2types.ImageStatePending:
-			return false, nil
-		case ec2types.ImageStateAvailable:
-			image.Snapshots = snapshotsOf(now)
-			return true, nil
-		default:
-			return false, &EndedError{image.ID, image.Region, now.State, reason(now.StateReason)}
-		}
-	})
-	return image, err
-}
-
-func reason(r *ec2types.StateReason) string {
-	if r == nil || aws.ToString(r.Message) == "" {
-		return "EC2 gives no reason"
-	}
-	return aws.ToString(r.Message)
-}
-
-func snapshotsOf(image ec2types.Image) []string {
-	var ids []string
-	for _, device := range image.BlockDeviceMappings {
-		if device.Ebs != nil && aws.ToString(device.Ebs.SnapshotId) != "" {
-			ids = append(ids, aws.ToString(device.Ebs.SnapshotId))
-		}
-	}
-	return ids
 }
 
 // FirstCause joins the errors that are causes, leaving out the cancellations

@@ -100,13 +100,7 @@ func madeFor(image string) []string {
 
 // snapshotsMadeFor finds snapshots by what EC2 writes into their descriptions.
 func snapshotsMadeFor(ctx context.Context, client RemoveAPI, image string) ([]string, error) {
-	pages := ec2.NewDescribeSnapshotsPaginator(client, &ec2.DescribeSnapshotsInput{
-		OwnerIds: []string{"self"},
-		Filters: []ec2types.Filter{{
-			Name:   aws.String("description"),
-			Values: madeFor(image),
-		}},
-	})
+	pages := ec2.NewDescribeSnapshotsPaginator(client, made(image))
 	var ids []string
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)

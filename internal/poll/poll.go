@@ -1,8 +1,11 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package poll waits for something remote to happen: at a fixed short interval,
-// with one deadline, and with a clock that tests replace.
+// Package poll waits for something remote to happen, with few questions and
+// with little lost between the event and the question that notices it: at a
+// short interval while it may come any moment, by a forecast where its progress
+// is told, and else at pauses in proportion to the time that has passed. There
+// is one deadline, and a clock that tests replace.
 package poll
 
 import (
@@ -31,12 +34,20 @@ func (Wall) After(d time.Duration) <-chan time.Time { return time.After(d) }
 
 // Waiter holds how long and how often to ask.
 type Waiter struct {
-	// Interval is the pause between two questions.
+	// Interval is the shortest pause between two questions.
 	Interval time.Duration
+	// Fixed makes each pause the Interval.
+	Fixed bool
+	// Soon is the pause before the first question of Until, First that of
+	// Follow: earlier than that nothing ends.
+	Soon, First time.Duration
 	// Timeout is the longest that one wait may take.
 	Timeout time.Duration
 	// Clock is Wall unless set.
 	Clock Clock
+	// Note is told of each wait that has ended, how long it took and how many
+	// questions; nil for nobody.
+	Note func(what string, took time.Duration, questions int)
 }
 
 // TimeoutError is returned when Timeout has passed.
@@ -60,40 +71,87 @@ func (e *TimeoutError) Unwrap() error { return e.Last }
 // eventually consistent and says of no bound; minutes have been seen.
 const consistency = 2 * time.Minute
 
-// Until asks until done says true. It asks once at once, returns the context's
-// error as soon as that is cancelled, and a *TimeoutError at the deadline. A
-// throttled answer counts as "not yet", and so does, in the first two minutes,
-// that the resource is not there; any other error ends the wait.
+// Unknown is the progress of what does not tell it.
+const Unknown = -1
+
+// Progress is what a question of Follow was answered with.
+type Progress struct {
+	Done    bool
+	Percent int // 0 to 100, or Unknown
+}
+
+// Until asks until done says true, as Follow does: for states that change
+// within a minute, and tell no progress.
 func (w Waiter) Until(ctx context.Context, what string, done func(context.Context) (bool, error)) error {
+	ask := func(ctx context.Context, _ bool) (Progress, error) {
+		ok, err := done(ctx)
+		return Progress{Done: ok, Percent: Unknown}, err
+	}
+	return w.wait(ctx, what, w.Soon, quick, ask, nil)
+}
+
+// Question is what Follow asks. due says that it should be over by now.
+type Question func(ctx context.Context, due bool) (Progress, error)
+
+// Follow asks until the answer is Done; seen, which may be nil, is told of each
+// answer with the forecast that it leads to. It returns the context's error
+// as soon as that is cancelled, and a *TimeoutError at the deadline. A throttled
+// answer counts as "not yet", and so does, in the first two minutes, that the
+// resource is not there; any other error ends the wait.
+func (w Waiter) Follow(ctx context.Context, what string, ask Question, seen func(Forecast, time.Duration)) error {
+	return w.wait(ctx, what, w.First, blind, ask, seen)
+}
+
+func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration, ask Question, seen func(Forecast, time.Duration)) error {
 	clock := w.Clock
 	if clock == nil {
 		clock = Wall{}
 	}
-	deadline := clock.Now().Add(w.Timeout)
-	visible := clock.Now().Add(consistency)
-	pause := w.Interval
+	begun, questions := clock.Now(), 0
+	if w.Note != nil {
+		defer func() { w.Note(what, clock.Now().Sub(begun), questions) }()
+	}
+	var forecast Forecast
+	var last error
+	slower := 1 // how much, while AWS throttles
 	for {
-		ok, err := done(ctx)
-		missing := ec2api.IsNotFound(err) && clock.Now().Before(visible)
+		if pause > 0 {
+			left := w.Timeout - clock.Now().Sub(begun)
+			if left <= 0 {
+				return &TimeoutError{What: what, Timeout: w.Timeout, Last: last}
+			}
+			select {
+			case <-ctx.Done():
+				return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
+			case <-clock.After(min(pause, left)): // the last question is at the deadline
+			}
+		}
+		questions++
+		var now Progress
+		_, latest, known := forecast.Window()
+		now, last = ask(ctx, known && clock.Now().Sub(begun) >= latest)
+		elapsed := clock.Now().Sub(begun)
 		switch {
 		case ctx.Err() != nil:
 			return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
-		case err != nil && ec2api.IsThrottle(err):
-			pause = min(2*pause, max(w.Interval, 30*time.Second))
-		case err != nil && !missing:
-			return fmt.Errorf("waiting for %s: %w", what, err)
-		case ok:
+		case last != nil && ec2api.IsThrottle(last):
+			slower = min(2*slower, mostSlower)
+		case last != nil && !(ec2api.IsNotFound(last) && elapsed < consistency):
+			return fmt.Errorf("waiting for %s: %w", what, last)
+		case last != nil:
+		case now.Done:
 			return nil
 		default:
-			pause = w.Interval
+			slower = 1
+			if now.Percent != Unknown {
+				forecast.Saw(elapsed, now.Percent)
+				if seen != nil {
+					seen(forecast, elapsed)
+				}
+			}
 		}
-		if !clock.Now().Add(pause).Before(deadline) {
-			return &TimeoutError{What: what, Timeout: w.Timeout, Last: err}
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("waiting for %s: %w", what, ctx.Err())
-		case <-clock.After(pause):
+		if pause = w.pause(&forecast, elapsed, part); slower > 1 {
+			pause = max(pause, time.Duration(slower)*w.Interval)
 		}
 	}
 }

@@ -58,7 +58,7 @@ func TestUntil(t *testing.T) {
 		{"not found just after creation means not yet", answers{{err: code("InvalidAMIID.NotFound")}, {done: true}}, 2, 2 * time.Second, nil},
 		{"throttled: ask less often, then at the old pace", answers{{err: code("RequestLimitExceeded")}, {}, {done: true}}, 3, 6 * time.Second, nil},
 		{"an error ends the wait", answers{{}, {err: refused}}, 2, 2 * time.Second, refused},
-		{"the deadline is honest: no question after it", answers{{}}, 10, 18 * time.Second, new(TimeoutError)},
+		{"the deadline is honest: the last question is asked at it", answers{{}}, 11, 20 * time.Second, new(TimeoutError)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clock := &fakeClock{now: time.Unix(0, 0)}

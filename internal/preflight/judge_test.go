@@ -279,6 +279,22 @@ func TestJudgeKey(t *testing.T) {
 	}
 }
 
+func TestJudgeEncryption(t *testing.T) {
+	users, everyone := Sharing{Users: []string{"444455556666"}}, Sharing{Groups: []string{everybody}}
+	for _, test := range []struct {
+		key     string
+		sharing Sharing
+		want    []string
+	}{
+		{"alias/aws/ebs", users, []string{"encrypt_boot: the image in r is to be shared, and the account encrypts by default there (with alias/aws/ebs); expected a key of the account's own"}},
+		{"arn:aws:kms:r:111122223333:alias/aws/ebs", users, []string{"encrypt_boot: "}},
+		{"arn:aws:kms:r:111122223333:key/k", users, nil},
+		{"arn:aws:kms:r:111122223333:key/k", everyone, []string{"ami_groups: the image in r is to be shared"}},
+	} {
+		wantFindings(t, judgeEncryption("r", test.key, test.sharing), test.want...)
+	}
+}
+
 func TestJudgeKeyPolicy(t *testing.T) {
 	statement := func(effect, principal string) string {
 		return `{"Effect":"` + effect + `","Principal":` + principal + `,"Action":"kms:*","Resource":"*"}`

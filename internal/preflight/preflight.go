@@ -17,9 +17,9 @@
 // count against, and s pages of running instances, the calls are at most
 //
 //	9 + t*m + q + s            in the build's region
-//	r * (1 + 1 + 2 + 2*1)      in all regions: name, copy, public access, key
+//	r * (1 + 1 + 2 + 2)        in all regions: name, copy, public access, key or encryption
 //
-// of which a build that neither encrypts nor publishes its image makes r * 2.
+// of which a build that neither encrypts nor shares its image makes r * 2.
 package preflight
 
 import (
@@ -104,6 +104,8 @@ type EC2 interface {
 	ec2.DescribeRouteTablesAPIClient
 	ec2.DescribeSubnetsAPIClient
 	DescribeRegions(context.Context, *ec2.DescribeRegionsInput, ...func(*ec2.Options)) (*ec2.DescribeRegionsOutput, error)
+	GetEbsDefaultKmsKeyId(context.Context, *ec2.GetEbsDefaultKmsKeyIdInput, ...func(*ec2.Options)) (*ec2.GetEbsDefaultKmsKeyIdOutput, error)
+	GetEbsEncryptionByDefault(context.Context, *ec2.GetEbsEncryptionByDefaultInput, ...func(*ec2.Options)) (*ec2.GetEbsEncryptionByDefaultOutput, error)
 	GetImageBlockPublicAccessState(context.Context, *ec2.GetImageBlockPublicAccessStateInput, ...func(*ec2.Options)) (*ec2.GetImageBlockPublicAccessStateOutput, error)
 	GetSnapshotBlockPublicAccessState(context.Context, *ec2.GetSnapshotBlockPublicAccessStateInput, ...func(*ec2.Options)) (*ec2.GetSnapshotBlockPublicAccessStateOutput, error)
 }
@@ -182,6 +184,7 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 		{"instance types", p.Launch != nil, p.offerings},
 		{"quotas", p.Launch != nil && cloud.Quotas != nil, p.quotas},
 		{"keys", len(p.Keys) > 0, p.keys},
+		{"encryption", p.Sharing.any(), p.encryption},
 		{"public access", p.Sharing.publicImages() || p.Sharing.publicSnapshots(), p.publicAccess},
 		{"permissions", p.Launch != nil || len(p.Calls) > 0, p.permissions},
 	}

@@ -253,6 +253,15 @@ func TestFindings(t *testing.T) {
 			l.plan.Sharing.Groups = []string{"all"}
 			l.plan.Keys = []preflight.Key{{Attribute: "kms_key_id", Region: home, ID: l.key(home, ""), OfImage: true}}
 		}, []string{`ami_groups: ["all"], but the images are encrypted`}, nil},
+		{"images to share that the account encrypts", func(l *lab) {
+			l.plan.Sharing.Users = []string{"444455556666"}
+			for _, region := range []string{home, "us-east-1"} {
+				_, err := l.clients.EC2(region).EnableEbsEncryptionByDefault(l.Context(), &ec2.EnableEbsEncryptionByDefaultInput{})
+				l.must(err)
+			}
+			_, err := l.clients.EC2(home).ModifyEbsDefaultKmsKeyId(l.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: aws.String(l.key(home, ""))})
+			l.must(err)
+		}, []string{"encrypt_boot: the image in us-east-1 is to be shared, and the account encrypts by default there"}, nil},
 		{"public access", func(l *lab) {
 			l.plan.Sharing.Groups, l.plan.Sharing.SnapshotGroups = []string{"all"}, []string{"all"}
 			_, err := l.clients.EC2("us-east-1").EnableImageBlockPublicAccess(l.Context(), &ec2.EnableImageBlockPublicAccessInput{ImageBlockPublicAccessState: "block-new-sharing"})
@@ -337,12 +346,12 @@ func TestNothingThatIsNotKnownIsAnError(t *testing.T) {
 	actions := map[string]bool{}
 	for _, made := range clean.aws.Calls() {
 		for action := range made {
-			if !strings.HasSuffix(action, "(dry run)") && !strings.HasPrefix(action, "Create") {
+			if !strings.HasSuffix(action, "(dry run)") && !strings.HasPrefix(action, "Create") && !strings.Contains(action, "Ebs") || strings.HasPrefix(action, "GetEbs") {
 				actions[action] = true
 			}
 		}
 	}
-	if len(actions) != 12 { // all but that for public images, which cannot be encrypted
+	if len(actions) != 14 { // all but that for public images, which cannot be encrypted
 
 		t.Errorf("only %v were asked", actions)
 	}
@@ -386,6 +395,10 @@ func everything(l *lab) {
 	l.plan.Sharing.Users, l.plan.Sharing.SnapshotGroups = []string{"444455556666"}, []string{"all"}
 	id := l.key(home, `{"Statement":[{"Effect":"Allow","Principal":"*"}]}`)
 	l.plan.Keys = []preflight.Key{{Attribute: "kms_key_id", Region: home, ID: id}, {Attribute: "kms_key_id", Region: home, ID: id, OfImage: true}}
+	_, err := l.clients.EC2("us-east-1").EnableEbsEncryptionByDefault(l.Context(), &ec2.EnableEbsEncryptionByDefaultInput{})
+	l.must(err)
+	_, err = l.clients.EC2("us-east-1").ModifyEbsDefaultKmsKeyId(l.Context(), &ec2.ModifyEbsDefaultKmsKeyIdInput{KmsKeyId: &id})
+	l.must(err)
 	l.places(launch.Place{Zone: home + "a", Subnet: l.subnet(home + "a")})
 }
 

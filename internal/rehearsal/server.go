@@ -20,8 +20,10 @@ import (
 	"strings"
 	"sync"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/awsjson"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/iam"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/kms"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
@@ -41,14 +43,16 @@ const CallerIP = "127.0.0.1"
 // Config says what a Server is made of. The zero value is a server without
 // machines, on the system's clock, where everything happens at once.
 type Config struct {
-	Clock     pace.Clock    // nil is the system's
-	Pace      pace.Profile  // how long things take
-	Host      instance.Host // starts machines; nil means that instances are only names
-	AccessKey string        // what requests must be signed with; made up where empty
-	SecretKey string        // also opens the control paths; made up where empty
-	Seed      string        // of all ids; random where empty
-	Addresses uint16        // see ec2.Config
-	Faults    []Fault       // calls that are to fail
+	Clock     pace.Clock       // nil is the system's
+	Pace      pace.Profile     // how long things take
+	Host      instance.Host    // starts machines; nil means that instances are only names
+	AccessKey string           // what requests must be signed with; made up where empty
+	SecretKey string           // also opens the control paths; made up where empty
+	Seed      string           // of all ids; random where empty
+	OptIn     bool             // the account has opted in to all regions
+	Addresses uint16           // see ec2.Config
+	Faults    []Fault          // calls that are to fail
+	Policy    *policy.Document // what the caller may do; nil is everything
 	Log       func(format string, args ...any)
 	// Record, if set, is called with every answer of a service, for tests.
 	Record func(service, action string, status int, body []byte)
@@ -60,6 +64,7 @@ type Server struct {
 	cfg    Config
 	ec2    *ec2.Service
 	sts    sts.Service
+	caller iam.Caller
 	kms    *kms.Service
 	quotas servicequotas.Service
 	faults faults
@@ -87,9 +92,10 @@ func New(cfg Config) *Server {
 	}
 	s := &Server{cfg: cfg}
 	s.ec2 = ec2.New(ec2.Config{
-		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, Addresses: cfg.Addresses, Log: cfg.Log,
+		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, OptIn: cfg.OptIn, Addresses: cfg.Addresses, Log: cfg.Log,
 	})
 	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now}
+	s.caller = iam.Caller{ARN: "arn:aws:iam::" + AccountID + ":user/rehearsal", Policy: cfg.Policy}
 	s.kms = &kms.Service{AccountID: AccountID, Seed: cfg.Seed}
 	for _, f := range cfg.Faults {
 		s.AddFault(f)
@@ -113,6 +119,9 @@ func randomKeyID() string {
 
 // Close ends all machines. Calls answer Unavailable from then on.
 func (s *Server) Close() error { return s.ec2.Close() }
+
+// Usage returns what each instance has used.
+func (s *Server) Usage() []ec2.Usage { return s.ec2.Usage() }
 
 // Inventory returns what has been made and not removed, by region.
 func (s *Server) Inventory() map[string][]ec2.Resource { return s.ec2.Inventory() }
@@ -165,10 +174,14 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(out) // the client went away: nobody to tell
 }
 
-// serve counts a call, lets it fail if it is to, else answers it.
+// serve counts a call, lets it fail if it is to or its caller may not make it,
+// else answers it.
 func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 	s.calls.count(at.region, action, p)
 	if err := s.faults.next(at.region, action, p); err != nil {
+		return nil, err
+	}
+	if err := s.caller.Check(at.service, action, p); err != nil {
 		return nil, err
 	}
 	switch at.service {

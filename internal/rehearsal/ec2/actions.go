@@ -65,6 +65,13 @@ var actions = map[string]action{
 	"DeleteFleets":                  {run: deleteFleets, needs: []string{"FleetId"}},
 	"DescribeSpotInstanceRequests":  {run: describeSpotInstanceRequests},
 
+	"GetEbsEncryptionByDefault":     {run: getEncryption},
+	"EnableEbsEncryptionByDefault":  {run: enableEncryption},
+	"DisableEbsEncryptionByDefault": {run: disableEncryption},
+	"GetEbsDefaultKmsKeyId":         {run: getDefaultKey},
+	"ModifyEbsDefaultKmsKeyId":      {run: modifyDefaultKey, needs: []string{"KmsKeyId"}},
+	"ResetEbsDefaultKmsKeyId":       {run: resetDefaultKey},
+
 	"CreateVolume":              {run: createVolume},
 	"DescribeVolumes":           {run: describeVolumes},
 	"DeleteVolume":              {run: deleteVolume, needs: []string{"VolumeId"}},

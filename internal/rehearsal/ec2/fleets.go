@@ -270,6 +270,7 @@ func deleteFleets(c *call) (any, error) {
 		for _, i := range f.instances {
 			if v, ok := c.r.instances.get(i); ok && v.State != terminated && v.State != shuttingDown {
 				v.State = shuttingDown
+				v.meter.end(c.now)
 				v.turn = &turn{terminated, c.now.Add(c.s.cfg.Pace.Terminated), v.box.end()}
 			}
 		}

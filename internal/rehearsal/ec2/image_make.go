@@ -62,6 +62,9 @@ func createImage(c *call) (any, error) {
 			continue
 		}
 		snap := c.newSnapshot(v, "Created by CreateImage("+i.InstanceID+") for "+img.ImageID, snapTags.clone())
+		if i.State == running && !c.p.Bool("NoReboot", false) {
+			snap.born, snap.ofDown = c.now.Add(c.s.cfg.Pace.Reboot), true
+		}
 		if d.Name == i.RootName {
 			c.capture(i, snap, !c.p.Bool("NoReboot", false))
 		}
@@ -229,6 +232,11 @@ func deregisterImage(c *call) (any, error) {
 	}
 	if err := c.commit(); err != nil {
 		return nil, err
+	}
+	for _, snap := range v.waits {
+		if !snap.begun(c.now) { // nothing is left to begin it for
+			c.s.removeSnapshot(c.r, snap)
+		}
 	}
 	c.r.images.remove(v.ImageID)
 	c.r.gone[v.ImageID] = true

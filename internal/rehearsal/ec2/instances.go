@@ -68,6 +68,7 @@ type instanceT struct {
 	box         *box
 	turn        *turn
 	endedAt     time.Time
+	meter       *meter
 }
 
 // turn is a change of state under way: it is over when its time has come and

@@ -33,6 +33,7 @@ func (s *Service) settleInstance(r *region, i *instanceT, now time.Time) {
 	i.State = t.to
 	switch t.to {
 	case running:
+		i.meter.on(t.at)
 		i.setAddresses(true)
 	case stopped:
 		i.setAddresses(false)
@@ -44,6 +45,7 @@ func (s *Service) settleInstance(r *region, i *instanceT, now time.Time) {
 // finish makes an instance terminated, with the volumes that end with it.
 func (s *Service) finish(r *region, i *instanceT, now time.Time) {
 	i.State, i.endedAt, i.turn = terminated, now, nil
+	i.meter.end(now)
 	if i.reserved != nil {
 		i.reserved.Available++
 		i.reserved = nil
@@ -96,10 +98,12 @@ func (s *Service) poweredOff(r *region, i *instanceT) {
 	i.StateReason = &stateReason{"Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown"}
 	if i.onShutdown == "terminate" || i.Lifecycle == "spot" { // one that is one-time cannot stop
 		i.State = shuttingDown
+		i.meter.end(now)
 		i.turn = &turn{terminated, now.Add(s.cfg.Pace.Terminated), i.box.end()}
 		return
 	}
 	i.State = stopping
+	i.meter.off(now)
 	i.turn = &turn{stopped, now.Add(s.cfg.Pace.Stopped), &job{over: true}}
 }
 
@@ -170,6 +174,8 @@ func stopInstances(c *call) (any, error) {
 			return
 		}
 		i.State = stopping
+		c.r.breakOff(i, c.now)
+		i.meter.off(c.now)
 		i.userReason(c.now, "Client.UserInitiatedShutdown", "User initiated shutdown")
 		i.turn = &turn{stopped, c.now.Add(c.s.cfg.Pace.Stopped), i.box.each(func(ctx context.Context, m instance.Machine) error { return m.Stop(ctx) })}
 	})
@@ -191,6 +197,8 @@ func terminateInstances(c *call) (any, error) {
 			return
 		}
 		i.State = shuttingDown
+		c.r.breakOff(i, c.now)
+		i.meter.end(c.now)
 		i.userReason(c.now, "Client.UserInitiatedShutdown", "User initiated shutdown")
 		i.turn = &turn{terminated, c.now.Add(c.s.cfg.Pace.Terminated), i.box.end()}
 	})
@@ -210,6 +218,7 @@ func (s *Service) Reclaim(regionName, id string) int {
 			continue
 		}
 		i.State = shuttingDown
+		i.meter.end(s.cfg.Clock.Now())
 		i.StateReason = &stateReason{"Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination"}
 		i.turn = &turn{terminated, s.cfg.Clock.Now().Add(s.cfg.Pace.Terminated), i.box.end()}
 		n++

@@ -71,6 +71,7 @@ type region struct {
 	reservations table[*capacityT]
 	gone         map[string]bool // ids of deregistered images
 	blocking     blocking
+	encryption   encryption
 
 	tokens map[string]*remembered // by action and client token
 }
@@ -90,7 +91,7 @@ func (s *Service) newRegion(d struct {
 	optIn       bool
 }) *region {
 	r := &region{name: d.name, optIn: "opt-in-not-required", gone: map[string]bool{}, tokens: map[string]*remembered{}}
-	if d.optIn {
+	if d.optIn && !s.cfg.OptIn {
 		r.optIn = "not-opted-in"
 	}
 	for i, letter := range d.zones {

@@ -197,6 +197,8 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 			room.Available--
 			i.reserved, i.CapacityID = room, room.ID
 		}
+		i.meter = &meter{instance: i, region: c.r.name}
+		c.s.meters = append(c.s.meters, i.meter)
 		c.r.instances.put(i.InstanceID, i)
 		i.turn = &turn{running, c.now.Add(c.s.cfg.Pace.Running), c.s.launchMachine(c.r, i, authorized, userData)}
 		made = append(made, i)

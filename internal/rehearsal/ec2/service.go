@@ -28,6 +28,7 @@ type Config struct {
 	Host      instance.Host // starts machines; nil means that instances are only names
 	AccountID string        // twelve digits
 	Seed      string        // of all ids; the same seed gives the same ids
+	OptIn     bool          // the account has opted in to all regions
 	// Addresses numbers the first instance's address 127.77.x.y: x is its high
 	// byte. Servers with machines on one host need different ones.
 	Addresses uint16
@@ -43,6 +44,7 @@ type Service struct {
 	mu      sync.Mutex // guards everything below, and all resources
 	regions map[string]*region
 	copies  map[string]CopyEnd // how copies into a region are to end
+	meters  []*meter           // of all instances ever launched
 	closed  bool
 }
 

@@ -34,6 +34,7 @@ type snapshotT struct {
 	takes  time.Duration
 	job    *job
 	fails  string // the message that it ends with, if it is to fail
+	ofDown bool   // it begins once the machine is down for it
 	layer  string
 	login  string
 	shared permissions
@@ -60,6 +61,24 @@ func (v *snapshotT) settle(s *Service, now time.Time) {
 	v.Status, v.Progress, v.Completed = "completed", "100%", stamp(now)
 }
 
+// begun says that a snapshot is there: one of a machine that is shut down for
+// it is not, as yet.
+func (v *snapshotT) begun(now time.Time) bool {
+	return !now.Before(v.born) && (!v.ofDown || v.job.over)
+}
+
+// breakOff fails the snapshots that wait for an instance to be down, as somebody
+// stops or ends it meanwhile.
+func (r *region) breakOff(i *instanceT, now time.Time) {
+	for _, v := range r.snapshots.all() {
+		for _, d := range i.Devices.Items {
+			if v.VolumeID == d.Ebs.VolumeID && v.Status == "pending" && !v.begun(now) {
+				v.born, v.fails = now, "The instance did not run until its snapshots had begun."
+			}
+		}
+	}
+}
+
 func noSnapshot(id string) error {
 	return query.Errorf("InvalidSnapshot.NotFound", "The snapshot '%s' does not exist.", id)
 }
@@ -68,7 +87,7 @@ func (c *call) snapshot(id string) (*snapshotT, error) {
 	if !wellFormed(id, "snap") {
 		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter snapshotId is invalid. Expected: 'snap-...'.", id)
 	}
-	if v, ok := c.r.snapshots.get(id); ok && !c.fresh(v.born) {
+	if v, ok := c.r.snapshots.get(id); ok && !c.fresh(v.born) && v.begun(c.now) {
 		return v, nil
 	}
 	return nil, noSnapshot(id)
@@ -163,7 +182,7 @@ func createSnapshot(c *call) (any, error) {
 
 // copyOf begins a copy of a snapshot into the call's region.
 func (c *call) copyOf(from *snapshotT, sourceRegion string, tags tagList, encrypted bool, key, description string) *snapshotT {
-	encrypted = encrypted || from.Encrypted
+	encrypted = encrypted || from.Encrypted || c.r.encryption.on
 	snap := &snapshotT{
 		Tags: tags, StorageTier: "standard", TransferType: "standard", SnapshotID: c.s.ids.next("snap"), VolumeID: "vol-ffffffff", Status: "pending",
 		Started: stamp(c.now), OwnerID: c.s.cfg.AccountID, Description: description, Size: from.Size, Encrypted: encrypted,
@@ -270,7 +289,7 @@ func describeSnapshots(c *call) (any, error) {
 		for _, owner := range c.p.List("Owner") {
 			mine = mine || owner == "self" || owner == v.OwnerID
 		}
-		if ok && mine && contains(asked, v.SnapshotID) {
+		if ok && mine && contains(asked, v.SnapshotID) && v.begun(c.now) {
 			found = append(found, v)
 		}
 	}

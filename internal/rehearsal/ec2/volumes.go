@@ -4,6 +4,7 @@
 package ec2
 
 import (
+	"cmp"
 	"strconv"
 	"time"
 
@@ -135,7 +136,7 @@ func (c *call) overlay(d *disk, p query.Params) error {
 	if d.kind == "gp3" {
 		d.iops, d.throughput = max(d.iops, 3000), max(d.throughput, 125)
 	}
-	d.encrypted = p.Bool("Encrypted", d.encrypted) || d.encrypted
+	d.encrypted = p.Bool("Encrypted", d.encrypted) || d.encrypted || c.r.encryption.on
 	d.kms = p.Or("KmsKeyId", d.kms)
 	d.onEnd = p.Bool("DeleteOnTermination", d.onEnd)
 	return nil
@@ -157,7 +158,7 @@ func (c *call) kmsArn(encrypted bool, key string) string {
 		return ""
 	}
 	if key == "" {
-		key = "alias/aws/ebs"
+		key = cmp.Or(c.r.encryption.key, awsKey)
 	}
 	if len(key) > 4 && key[:4] == "arn:" {
 		return key

@@ -58,8 +58,9 @@ const (
 type Profile struct {
 	Running    time.Duration // from RunInstances or StartInstances to running
 	Stopped    time.Duration // from StopInstances to stopped
+	Reboot     time.Duration // from CreateImage of a running instance until it is down and its snapshots begin
 	Terminated time.Duration // from TerminateInstances to terminated
-	Image      time.Duration // from CreateImage or CreateSnapshot to available
+	Image      time.Duration // from the beginning of the snapshots to available
 	Copy       time.Duration // from CopyImage or CopySnapshot to available
 	NotFound   time.Duration // for how long a new id is not found
 	Progress   string        // Linear, Steps, None or Stuck
@@ -70,7 +71,7 @@ var Instant = Profile{Progress: Linear}
 
 // Fast feels real and is over in seconds.
 var Fast = Profile{
-	Running: time.Second, Stopped: 1500 * time.Millisecond, Terminated: time.Second,
+	Running: time.Second, Stopped: 1500 * time.Millisecond, Reboot: 500 * time.Millisecond, Terminated: time.Second,
 	Image: 3 * time.Second, Copy: 5 * time.Second, Progress: Linear,
 }
 
@@ -80,7 +81,7 @@ var Fast = Profile{
 func Parse(text string) (Profile, error) {
 	p := Fast
 	fields := map[string]*time.Duration{
-		"running": &p.Running, "stopped": &p.Stopped, "terminated": &p.Terminated,
+		"running": &p.Running, "stopped": &p.Stopped, "reboot": &p.Reboot, "terminated": &p.Terminated,
 		"image": &p.Image, "copy": &p.Copy, "notfound": &p.NotFound,
 	}
 	for i, part := range strings.Split(text, ",") {

@@ -54,6 +54,13 @@ home.disable_image_block_public_access()
 home.enable_snapshot_block_public_access(State="block-all-sharing")
 assert home.get_snapshot_block_public_access_state()["State"] == "block-all-sharing"
 home.disable_snapshot_block_public_access()
+assert not home.get_ebs_encryption_by_default()["EbsEncryptionByDefault"]
+assert home.enable_ebs_encryption_by_default()["EbsEncryptionByDefault"]
+assert home.get_ebs_default_kms_key_id()["KmsKeyId"] == "alias/aws/ebs"
+home.modify_ebs_default_kms_key_id(KmsKeyId="alias/judge")
+assert home.get_ebs_default_kms_key_id()["KmsKeyId"].endswith(":alias/judge")
+home.reset_ebs_default_kms_key_id()
+home.disable_ebs_encryption_by_default()
 
 keys, quotas = client("eu-central-1", "kms"), client("eu-central-1", "service-quotas")
 assert keys.describe_key(KeyId="alias/aws/ebs")["KeyMetadata"]["KeyManager"] == "AWS"
