@@ -6,6 +6,7 @@ package publish_test
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -169,6 +170,42 @@ func TestOneRegionFails(t *testing.T) {
 				t.Errorf("run again: %v", latest)
 			}
 		})
+	}
+}
+
+// No latest changes before the slowest region has been read back, and nothing
+// is announced before the slowest latest has changed.
+func TestSlowRegion(t *testing.T) {
+	regions := thirty()
+	w, _ := newFake(t, regions...)
+	s := spec(regions...)
+	var mu sync.Mutex
+	var order []string
+	w.wire.reset(func(_ int, c call) error {
+		if c.region == regions[17] {
+			time.Sleep(20 * time.Millisecond)
+		}
+		kind := c.action
+		if strings.HasPrefix(c.action, "GET eth/templates/"+w0(t, s, 1)) {
+			kind = "read back"
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, kind)
+		return nil
+	})
+	w.must(w.publish(s, template(1, regions...)))
+	const flip = "PUT eth/templates/latest/mining.template"
+	last := func(kind string) (at int) {
+		for i, k := range order {
+			if k == kind {
+				at = i
+			}
+		}
+		return at
+	}
+	if last("read back") > slices.Index(order, flip) || last(flip) > slices.Index(order, "PutParameter") {
+		t.Errorf("the order of calls is %v", order)
 	}
 }
 

@@ -4,6 +4,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,6 +60,20 @@ func TestRollOut(t *testing.T) {
 	}
 	if len(f.set.instances) != 12 {
 		t.Errorf("%d instances", len(f.set.instances))
+	}
+}
+
+// CloudFormation answers in XML, where a line ends in LF alone: a template with
+// CRLF is not another one for that.
+func TestLineEnds(t *testing.T) {
+	w, f := newFake(t, three...)
+	s := setSpec(three...)
+	body := bytes.ReplaceAll(template(1, three...), []byte("\n"), []byte("\r\n"))
+	w.must(w.publish(s, body))
+	f.set.operations = nil
+	w.must(w.publish(s, body))
+	if got := operations(f); got != "" {
+		t.Errorf("nothing has changed, and there was %s", got)
 	}
 }
 

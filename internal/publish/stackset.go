@@ -144,7 +144,7 @@ func (s *stackSetState) differs(body []byte) string {
 		has = append(has, string(c))
 	}
 	switch {
-	case strings.TrimSpace(aws.ToString(b.TemplateBody)) != strings.TrimSpace(string(body)):
+	case !sameText(aws.ToString(b.TemplateBody), string(body)):
 		return "its template is another"
 	case sorted(has) != sorted(s.Capabilities):
 		return "its capabilities are others"
@@ -166,6 +166,13 @@ func (s *stackSetState) differs(body []byte) string {
 		}
 	}
 	return ""
+}
+
+// sameText compares templates, one of which has come as XML, which has no CR at
+// the end of a line (https://www.w3.org/TR/xml/#sec-line-ends).
+func sameText(a, b string) bool {
+	plain := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
+	return plain(a) == plain(b)
 }
 
 // preferences for an operation in some regions.
