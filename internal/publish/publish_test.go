@@ -179,6 +179,7 @@ func TestSlowRegion(t *testing.T) {
 	regions := thirty()
 	w, _ := newFake(t, regions...)
 	s := spec(regions...)
+	version := w0(t, s, 1)
 	var mu sync.Mutex
 	var order []string
 	w.wire.reset(func(_ int, c call) error {
@@ -186,7 +187,7 @@ func TestSlowRegion(t *testing.T) {
 			time.Sleep(20 * time.Millisecond)
 		}
 		kind := c.action
-		if strings.HasPrefix(c.action, "GET eth/templates/"+w0(t, s, 1)) {
+		if strings.HasPrefix(c.action, "GET eth/templates/"+version) {
 			kind = "read back"
 		}
 		mu.Lock()
