@@ -78,7 +78,7 @@ func (r *run) setParameter(ctx context.Context, q Parameter) error {
 		return err
 	})
 	var there *types.ParameterAlreadyExists
-	if err != nil && !(q.Fixed && errors.As(err, &there)) {
+	if made := q.Fixed && errors.As(err, &there); err != nil && !made {
 		return refused(err, "ssm:PutParameter", q.Region)
 	}
 	version := int64(1)

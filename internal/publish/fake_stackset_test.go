@@ -27,7 +27,7 @@ type fakeSet struct {
 	updated    map[string]int
 }
 
-type fakeInstance struct{ account, region, status string }
+type fakeInstance struct{ account, region, status, unit string }
 
 type fakeOperation struct {
 	id, action, status string
@@ -94,7 +94,11 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 		out := ""
 		instances, next := page(s.instances, form)
 		for _, i := range instances {
-			out += fmt.Sprintf("<member><Account>%s</Account><Region>%s</Region><Status>%s</Status></member>", i.account, i.region, i.status)
+			out += fmt.Sprintf("<member><Account>%s</Account><Region>%s</Region><Status>%s</Status>", i.account, i.region, i.status)
+			if i.unit != "" {
+				out += "<OrganizationalUnitId>" + i.unit + "</OrganizationalUnitId>"
+			}
+			out += "</member>"
 		}
 		return result("<Summaries>" + out + "</Summaries>" + next)
 	case "ListStackSetOperations":
@@ -125,10 +129,16 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 	}
 	o := &fakeOperation{id: form.Get("OperationId"), action: action, status: "RUNNING", left: s.takes}
 	accounts, regions := list(form, "Accounts"), list(form, "Regions")
+	units := list(form, "DeploymentTargets.OrganizationalUnitIds")
+	member := map[string]string{} // account: its unit, each of which has one
+	for _, u := range units {
+		member["account-of-"+u] = u
+		accounts = append(accounts, "account-of-"+u)
+	}
 	if action == "CreateStackInstances" {
 		for _, region := range regions {
 			for _, account := range accounts {
-				n := &fakeInstance{account, region, "OUTDATED"}
+				n := &fakeInstance{account, region, "OUTDATED", member[account]}
 				s.instances, o.targets = append(s.instances, n), append(o.targets, n)
 			}
 		}

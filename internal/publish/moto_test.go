@@ -11,6 +11,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
@@ -46,7 +47,10 @@ func TestAgainstMoto(t *testing.T) {
 	s := spec(regions...)
 	s.StackSet = &publish.StackSet{
 		Name: "mining", Region: "us-east-1", Regions: regions, Accounts: []string{"123456789012"}, CanaryRegion: "eu-west-1", OnFailure: publish.Restore,
+		Preferences: publish.Preferences{RegionConcurrencyType: "PARALLEL", FailureToleranceCount: aws.Int32(0), MaxConcurrentCount: aws.Int32(1)},
 	}
+	s.S3.ACL, s.S3.KMSKeyID = "public-read", "alias/templates-{{ .Region }}"
+	s.S3.Tags = map[string]string{"team": "mining + co=1", "cost": "1"}
 	one, two := w.plan(s, template(1, regions...)), w.plan(s, template(2, regions...))
 	for _, p := range []*publish.Plan{one, two, two} {
 		w.must(w.publisher().Publish(t.Context(), p))
@@ -55,6 +59,27 @@ func TestAgainstMoto(t *testing.T) {
 	w.must(err)
 	if state.Latest.Version != two.Version || state.Latest.Number != 2 || !state.Sealed || state.Record.Previous != one.Version {
 		t.Errorf("the state is %+v", state)
+	}
+	at := two.Places[1]
+	object, err := w.Clients().S3(at.Region, at.Bucket).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &at.Bucket, Key: &at.Latest})
+	w.must(err)
+	if aws.ToString(object.SSEKMSKeyId) != "alias/templates-eu-west-1" || aws.ToString(object.CacheControl) != "no-cache" || aws.ToString(object.ContentType) != "application/yaml" {
+		t.Errorf("latest has the key %q, cache control %q, content type %q", aws.ToString(object.SSEKMSKeyId), aws.ToString(object.CacheControl), aws.ToString(object.ContentType))
+	}
+	tags, err := w.Clients().S3(at.Region, at.Bucket).GetObjectTagging(t.Context(), &s3.GetObjectTaggingInput{Bucket: &at.Bucket, Key: &at.Key})
+	w.must(err)
+	if len(tags.TagSet) != 2 {
+		t.Errorf("the tags are %v", tags.TagSet)
+	}
+	for _, tag := range tags.TagSet {
+		if s.S3.Tags[*tag.Key] != *tag.Value {
+			t.Errorf("the tag %s is %q", *tag.Key, *tag.Value)
+		}
+	}
+	acl, err := w.Clients().S3(at.Region, at.Bucket).GetObjectAcl(t.Context(), &s3.GetObjectAclInput{Bucket: &at.Bucket, Key: &at.Key})
+	w.must(err)
+	if len(acl.Grants) != 2 {
+		t.Errorf("the grants are %+v", acl.Grants)
 	}
 	check := func() {
 		t.Helper()

@@ -102,7 +102,7 @@ func Compute(spec Spec, body []byte) (*Plan, error) {
 	}
 	if set := p.StackSet; set != nil {
 		p.Stages = stages(set.Regions, set.CanaryRegion)
-		if err := onePartition(append([]string{set.Region}, set.Regions...)); err != nil {
+		if err := set.check(); err != nil {
 			fail("stack_set: %w", err)
 		}
 	}
@@ -117,6 +117,22 @@ func onePartition(regions []string) error {
 		if a, b := cfntemplate.Partition(regions[0]), cfntemplate.Partition(r); a != b {
 			return fmt.Errorf("%s is of the partition %s and %s of %s, which never see each other: publish in each with credentials of its own", regions[0], a, r, b)
 		}
+	}
+	return nil
+}
+
+// check says what of the regions does not fit together.
+func (s *StackSet) check() error {
+	if err := onePartition(append([]string{s.Region}, s.Regions...)); err != nil {
+		return err
+	}
+	all := strings.Join(slices.Sorted(slices.Values(s.Regions)), ", ")
+	if s.CanaryRegion != "" && !slices.Contains(s.Regions, s.CanaryRegion) {
+		return fmt.Errorf("canary_region is %q; expected one of %s", s.CanaryRegion, all)
+	}
+	order := strings.Join(slices.Sorted(slices.Values(s.Preferences.RegionOrder)), ", ")
+	if order != "" && order != all {
+		return fmt.Errorf("region_order has %s; expected all of %s, each once", order, all)
 	}
 	return nil
 }

@@ -6,7 +6,7 @@ package publish_test
 import (
 	"errors"
 	"fmt"
-	"net/http"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -48,18 +48,18 @@ func TestKilledAtEveryCall(t *testing.T) {
 		"publish": func(w *world) error { return w.publish(s, template(3, three...)) },
 		"rollback": func(w *world) error {
 			p := w.publisher()
-			state, err := p.State(w.Context(), w.plan(s, template(1, three...)).Source())
+			state, err := p.State(w.context(), w.plan(s, template(1, three...)).Source())
 			if err != nil {
 				return err
 			}
 			if state.Record.Action == publish.RollingBack && state.Sealed {
 				return nil // killed when all was done: once more would go further back
 			}
-			plan, err := p.RollbackPlan(w.Context(), state, "")
+			plan, err := p.RollbackPlan(w.context(), state, "")
 			if err != nil {
 				return err
 			}
-			return p.Publish(w.Context(), plan)
+			return p.Publish(w.context(), plan)
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -82,17 +82,16 @@ func TestKilledAtEveryCall(t *testing.T) {
 				t.Fatalf("not done:\n%s", want)
 			}
 			for k := range len(calls) {
-				for _, carriedOut := range []bool{false, true} {
+				for _, way := range ways {
 					w := begin()
-					w.wire.reset(nil)
-					w.wire.killAt(k+1, carriedOut)
+					w.dieAt(k+1, way)
 					if err := do(w); err == nil {
-						t.Fatalf("killed at call %d: no error", k+1)
+						t.Fatalf("%s at call %d: no error", way, k+1)
 					}
-					w.wire.killAt(0, false)
+					w.live()
 					w.must(do(w))
 					if got := w.seen(s, version); got != want {
-						t.Fatalf("killed at call %d (carried out: %v) of %v, and run again, there is\n%s\nwant\n%s", k+1, carriedOut, calls[k], got, want)
+						t.Fatalf("%s at call %d, of %v, and run again, there is\n%s\nwant\n%s", way, k+1, calls[k], got, want)
 					}
 				}
 			}
@@ -174,6 +173,43 @@ func TestOneRegionFails(t *testing.T) {
 	}
 }
 
+// No latest changes before the slowest region has been read back, and nothing
+// is announced before the slowest latest has changed.
+func TestSlowRegion(t *testing.T) {
+	regions := thirty()
+	w, _ := newFake(t, regions...)
+	s := spec(regions...)
+	version := w0(t, s, 1)
+	var mu sync.Mutex
+	var order []string
+	w.wire.reset(func(_ int, c call) error {
+		if c.region == regions[17] {
+			time.Sleep(20 * time.Millisecond)
+		}
+		kind := c.action
+		if strings.HasPrefix(c.action, "GET eth/templates/"+version) {
+			kind = "read back"
+		}
+		mu.Lock()
+		defer mu.Unlock()
+		order = append(order, kind)
+		return nil
+	})
+	w.must(w.publish(s, template(1, regions...)))
+	const flip = "PUT eth/templates/latest/mining.template"
+	last := func(kind string) (at int) {
+		for i, k := range order {
+			if k == kind {
+				at = i
+			}
+		}
+		return at
+	}
+	if last("read back") > slices.Index(order, flip) || last(flip) > slices.Index(order, "PutParameter") {
+		t.Errorf("the order of calls is %v", order)
+	}
+}
+
 // Of two builds at the same time one wins, and what is latest in the end is the
 // same everywhere, however their calls interleave.
 func TestTwoBuildsAtOnce(t *testing.T) {
@@ -219,107 +255,6 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 				t.Errorf("at call %d: latest is %s; one wrote over the other unseen (%v, %v)", k+1, what, err, other)
 			}
 		}
-	}
-}
-
-// Calls are linear in the regions: 5 of S3 each, and 2 more for the first one
-// (its record is read, and the seal written); of SSM 6 each, for two parameters
-// that are there at the first look.
-func TestCallsAreLinear(t *testing.T) {
-	for _, count := range []int{1, 10, 30} {
-		regions := thirty()[:count]
-		w, f := newFake(t, regions...)
-		f.looks = 0
-		s := spec(regions...)
-		w.must(w.publish(s, template(1, regions...)))
-		w.wire.reset(nil)
-		w.must(w.publish(s, template(2, regions...)))
-		byService := map[string]int{}
-		for _, c := range w.wire.reset(nil) {
-			byService[c.service]++
-		}
-		if byService["s3"] != 5*count+2 || byService["ssm"] != 6*count {
-			t.Errorf("%d regions: %v, want %d of s3 and %d of ssm", count, byService, 5*count+2, 6*count)
-		}
-	}
-}
-
-// Thirty regions take about as long as one: every step does all at once.
-func TestWallTime(t *testing.T) {
-	took := func(regions []string) time.Duration {
-		w, f := newFake(t, regions...)
-		f.looks, f.latency = 0, 50*time.Millisecond
-		plan := w.plan(spec(regions...), template(1, regions...))
-		start := time.Now()
-		w.must(w.publisher().Publish(t.Context(), plan))
-		return time.Since(start)
-	}
-	one, all := took(thirty()[:1]), took(thirty())
-	t.Logf("1 region %s, 30 regions %s, %.2f times", one, all, float64(all)/float64(one))
-	if all > 3*one { // 1.5 is the aim; the rest is for a machine that does something else too
-		t.Errorf("30 regions take %s, one takes %s", all, one)
-	}
-}
-
-// What goes wrong, each in its own words, and nothing is latest then.
-func TestMessages(t *testing.T) {
-	denied := func(action, message string) func(call) *failure {
-		return func(c call) *failure {
-			if !strings.HasPrefix(c.action, action) {
-				return nil
-			}
-			return &failure{403, "AccessDenied", message}
-		}
-	}
-	for name, test := range map[string]struct {
-		change func(*publish.Spec, *fake)
-		fail   func(call) *failure
-		want   string
-	}{
-		"no bucket":    {change: func(_ *publish.Spec, f *fake) { delete(f.buckets, bucketOf("ap-south-1")) }, want: `ap-south-1: there is no bucket "templates-ap-south-1"`},
-		"wrong region": {change: func(_ *publish.Spec, f *fake) { f.buckets[bucketOf("ap-south-1")] = "eu-west-1" }, want: `"templates-ap-south-1" is in eu-west-1, not in ap-south-1`},
-		"may not write": {fail: denied("PUT eth/templates/", "User: arn:aws:iam::111122223333:user/x is not authorized to perform: s3:PutObject on resource: x"),
-			want: "lack the permission s3:PutObject in us-east-1"},
-		"may not read, and S3 says no more": {fail: denied("GET ", "Access Denied"), want: "lack the permission s3:GetObject and s3:ListBucket in"},
-		"public access block": {change: func(s *publish.Spec, _ *fake) { s.S3.ACL = "public-read" },
-			fail: denied("PUT eth/templates/", "User: x is not authorized to perform: s3:PutObject on resource: y because public access control lists (ACLs) are prevented by the BlockPublicAcls setting in S3 Block Public Access"),
-			want: `blocks public access and so acl = "public-read"`},
-		"no ACLs": {change: func(s *publish.Spec, _ *fake) { s.S3.ACL = "private" }, fail: func(c call) *failure {
-			if !strings.HasPrefix(c.action, "PUT ") {
-				return nil
-			}
-			return &failure{400, "AccessControlListNotSupported", "The bucket does not allow ACLs"}
-		}, want: "takes no ACLs: leave acl out"},
-		"region not enabled": {fail: func(c call) *failure {
-			if c.region != "ap-south-1" {
-				return nil
-			}
-			return &failure{403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records."}
-		}, want: "ap-south-1 does not know these credentials: it may not be enabled for the account"},
-		"a version of other content": {change: func(s *publish.Spec, f *fake) {
-			s.Version = "1.0.0"
-			f.objects["templates-ap-south-1/eth/templates/1.0.0/mining.template"] = object{body: []byte("other"), meta: http.Header{}}
-		}, want: "a version never changes"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			w, f := newFake(t, three...)
-			s := spec(three...)
-			w.must(w.publish(s, template(1, three...)))
-			if test.change != nil {
-				test.change(&s, f)
-			}
-			w.wire.failWith(test.fail)
-			err := w.publish(s, template(2, three...))
-			if err == nil || !strings.Contains(err.Error(), test.want) {
-				t.Errorf("error %v, want %q", err, test.want)
-			}
-			w.wire.failWith(nil)
-			for what := range w.latest(spec("us-east-1", "eu-central-1")) {
-				if !strings.HasPrefix(what, w0(t, spec(three...), 1)) {
-					t.Errorf("latest is %s", what)
-				}
-			}
-		})
 	}
 }
 

@@ -4,6 +4,7 @@
 package publish_test
 
 import (
+	"bytes"
 	"fmt"
 	"slices"
 	"strings"
@@ -59,6 +60,37 @@ func TestRollOut(t *testing.T) {
 	}
 	if len(f.set.instances) != 12 {
 		t.Errorf("%d instances", len(f.set.instances))
+	}
+}
+
+// CloudFormation answers in XML, where a line ends in LF alone: a template with
+// CRLF is not another one for that.
+func TestLineEnds(t *testing.T) {
+	w, f := newFake(t, three...)
+	s := setSpec(three...)
+	body := bytes.ReplaceAll(template(1, three...), []byte("\n"), []byte("\r\n"))
+	w.must(w.publish(s, body))
+	f.set.operations = nil
+	w.must(w.publish(s, body))
+	if got := operations(f); got != "" {
+		t.Errorf("nothing has changed, and there was %s", got)
+	}
+}
+
+// Organizational units are named, and no account.
+func TestOrganizationalUnits(t *testing.T) {
+	w, f := newFake(t, three...)
+	s := setSpec(three...)
+	s.StackSet.Accounts, s.StackSet.PermissionModel = nil, "SERVICE_MANAGED"
+	s.StackSet.OrganizationalUnits = []string{"ou-ab12-11111111"}
+	w.must(w.publish(s, template(1, three...)))
+	w.must(w.publish(s, template(2, three...)))
+	s.StackSet.OrganizationalUnits = append(s.StackSet.OrganizationalUnits, "ou-ab12-22222222")
+	w.must(w.publish(s, template(2, three...)))
+	want := "CreateStackInstances eu-central-1; CreateStackInstances ap-south-1,us-east-1; UpdateStackSet eu-central-1; UpdateStackSet ap-south-1,us-east-1; " +
+		"CreateStackInstances eu-central-1; CreateStackInstances ap-south-1,us-east-1"
+	if got := operations(f); got != want || len(f.set.instances) != 6 {
+		t.Errorf("%d instances, by %s", len(f.set.instances), got)
 	}
 }
 
@@ -183,6 +215,26 @@ func TestOperationInProgress(t *testing.T) {
 	}
 }
 
+// One that begins after that is waited for too, with bounded patience.
+func TestOperationInProgressException(t *testing.T) {
+	w, f := newFake(t, three...)
+	s := setSpec(three...)
+	w.must(w.publish(s, template(1, three...)))
+	s.StackSet.ManagedExecution = true // so that nothing is asked before
+	other := &fakeOperation{id: "other", action: "UPDATE", status: "RUNNING", left: 5}
+	f.set.operations = append(f.set.operations, other)
+	w.must(w.publish(s, template(2, three...)))
+	if !w.hasSaid("another operation is in progress; trying again for up to 2s") {
+		t.Errorf("said %q", w.said)
+	}
+	s.StackSet.Timeout = 20 * time.Millisecond
+	other.status, other.left = "RUNNING", 1000000
+	f.set.operations = []*fakeOperation{other}
+	if err := w.publish(s, template(3, three...)); err == nil || !strings.Contains(err.Error(), "another operation is still in progress after 20ms: run this again") {
+		t.Errorf("%v", err)
+	}
+}
+
 // A parameter that the template takes, and nobody gives, is told before
 // anything is latest; one that is given stays, and is not in the bucket.
 func TestStackSetParameters(t *testing.T) {
@@ -231,18 +283,18 @@ func TestRollOutKilledAtEveryCall(t *testing.T) {
 				t.Fatalf("not done:\n%s", want)
 			}
 			for k := range calls {
-				for _, carriedOut := range []bool{false, true} {
+				for _, way := range ways {
 					w := begin()
-					w.wire.killAt(k+1, carriedOut)
+					w.dieAt(k+1, way)
 					if err := do(w); err == nil {
-						t.Fatalf("killed at call %d: no error", k+1)
+						t.Fatalf("%s at call %d: no error", way, k+1)
 					}
-					w.wire.killAt(0, false)
+					w.live()
 					if err := do(w); err != nil {
-						t.Fatalf("killed at call %d (carried out: %v) of %v, run again: %v", k+1, carriedOut, calls[k], err)
+						t.Fatalf("%s at call %d, of %v, run again: %v", way, k+1, calls[k], err)
 					}
 					if got := w.seen(s, "none"); sorted(got) != sorted(want) {
-						t.Fatalf("killed at call %d (carried out: %v) of %v, and run again, there is\n%s\nwant\n%s", k+1, carriedOut, calls[k], got, want)
+						t.Fatalf("%s at call %d, of %v, and run again, there is\n%s\nwant\n%s", way, k+1, calls[k], got, want)
 					}
 				}
 			}

@@ -9,7 +9,47 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 )
+
+// Calls are linear in the regions: 5 of S3 each, and 2 more for the first one
+// (its record is read, and the seal written); of SSM 6 each, for two parameters
+// that are there at the first look.
+func TestCallsAreLinear(t *testing.T) {
+	for _, count := range []int{1, 10, 30} {
+		regions := thirty()[:count]
+		w, f := newFake(t, regions...)
+		f.looks = 0
+		s := spec(regions...)
+		w.must(w.publish(s, template(1, regions...)))
+		w.wire.reset(nil)
+		w.must(w.publish(s, template(2, regions...)))
+		byService := map[string]int{}
+		for _, c := range w.wire.reset(nil) {
+			byService[c.service]++
+		}
+		if byService["s3"] != 5*count+2 || byService["ssm"] != 6*count {
+			t.Errorf("%d regions: %v, want %d of s3 and %d of ssm", count, byService, 5*count+2, 6*count)
+		}
+	}
+}
+
+// Thirty regions take about as long as one: every step does all at once.
+func TestWallTime(t *testing.T) {
+	took := func(regions []string) time.Duration {
+		w, f := newFake(t, regions...)
+		f.looks, f.latency = 0, 50*time.Millisecond
+		plan := w.plan(spec(regions...), template(1, regions...))
+		start := time.Now()
+		w.must(w.publisher().Publish(t.Context(), plan))
+		return time.Since(start)
+	}
+	one, all := took(thirty()[:1]), took(thirty())
+	t.Logf("1 region %s, 30 regions %s, %.2f times", one, all, float64(all)/float64(one))
+	if all > 2*one { // 1.5 is the aim; the rest is for a machine that does something else too
+		t.Errorf("30 regions take %s, one takes %s", all, one)
+	}
+}
 
 // TestScale counts the calls of one template in 34 regions and 50 accounts: the
 // numbers of docs/scale.md. Ten templates make ten times as many.

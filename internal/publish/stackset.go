@@ -144,7 +144,7 @@ func (s *stackSetState) differs(body []byte) string {
 		has = append(has, string(c))
 	}
 	switch {
-	case strings.TrimSpace(aws.ToString(b.TemplateBody)) != strings.TrimSpace(string(body)):
+	case !sameText(aws.ToString(b.TemplateBody), string(body)):
 		return "its template is another"
 	case sorted(has) != sorted(s.Capabilities):
 		return "its capabilities are others"
@@ -168,12 +168,19 @@ func (s *stackSetState) differs(body []byte) string {
 	return ""
 }
 
+// sameText compares templates, one of which has come as XML, which has no CR at
+// the end of a line (https://www.w3.org/TR/xml/#sec-line-ends).
+func sameText(a, b string) bool {
+	plain := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
+	return plain(a) == plain(b)
+}
+
 // preferences for an operation in some regions.
 func (s *stackSetState) preferences(regions []string) *types.StackSetOperationPreferences {
 	p := s.Preferences
 	order := slices.DeleteFunc(slices.Clone(p.RegionOrder), func(r string) bool { return !slices.Contains(regions, r) })
 	if len(order) != len(regions) {
-		order = nil // CloudFormation wants all or none of them
+		order = nil // CloudFormation wants all or none of them; a set can have more
 	}
 	return &types.StackSetOperationPreferences{
 		RegionOrder: order, RegionConcurrencyType: types.RegionConcurrencyType(p.RegionConcurrencyType), ConcurrencyMode: types.ConcurrencyMode(p.ConcurrencyMode),

@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -91,7 +90,7 @@ func (r *run) stackSetFindings(ctx context.Context) ([]Finding, error) {
 		return []Finding{{"stack set", s.Region, s.Name, "absent", same}}, nil
 	}
 	is := same
-	if strings.TrimSpace(aws.ToString(s.before.TemplateBody)) != strings.TrimSpace(string(r.plan.Body)) {
+	if !sameText(aws.ToString(s.before.TemplateBody), string(r.plan.Body)) {
 		is = "another template"
 	}
 	list := []Finding{{"stack set", s.Region, s.Name, is, same}}

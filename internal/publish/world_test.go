@@ -30,6 +30,7 @@ type world struct {
 	*testing.T
 	config func(region string) aws.Config
 	wire   wire
+	ctx    context.Context // of publish; the test's where it is nil
 
 	mu   sync.Mutex
 	said []string
@@ -191,8 +192,43 @@ func (w *world) plan(s publish.Spec, body []byte) *publish.Plan {
 
 func (w *world) publish(s publish.Spec, body []byte) error {
 	w.Helper()
-	return w.publisher().Publish(w.Context(), w.plan(s, body))
+	return w.publisher().Publish(w.context(), w.plan(s, body))
 }
+
+func (w *world) context() context.Context {
+	if w.ctx != nil {
+		return w.ctx
+	}
+	return w.Context()
+}
+
+// dieAt lets the process die at its n-th call, in a way.
+func (w *world) dieAt(n int, way string) {
+	switch way {
+	case "killed before it":
+		w.wire.killAt(n, false)
+	case "killed after it":
+		w.wire.killAt(n, true)
+	case "cancelled":
+		ctx, cancel := context.WithCancel(w.Context())
+		w.ctx = ctx
+		w.wire.reset(func(now int, _ call) error {
+			if now == n {
+				cancel()
+			}
+			return nil
+		})
+	}
+}
+
+// live undoes it.
+func (w *world) live() {
+	w.ctx = nil
+	w.wire.killAt(0, false)
+	w.wire.reset(nil)
+}
+
+var ways = []string{"killed before it", "killed after it", "cancelled"}
 
 func (w *world) must(err error) {
 	w.Helper()

@@ -23,6 +23,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
 // unknown is what Packer passes, at validate time, for a string that is known
@@ -185,6 +186,9 @@ func (c *Config) checkTemplate() error {
 	}
 	if err != nil {
 		return err
+	}
+	if c.Publish.set() && len(src) > publish.MaxTemplate {
+		return fmt.Errorf("%q has %d bytes; CloudFormation takes at most %d by URL, as publish gives it: split it into nested stacks", c.Template, len(src), publish.MaxTemplate)
 	}
 	t, err := cfntemplate.Parse(c.Template, src)
 	if err != nil {

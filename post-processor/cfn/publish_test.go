@@ -149,3 +149,16 @@ func TestPublishBlock(t *testing.T) {
 		}
 	}
 }
+
+// A template that CloudFormation does not take is told before the build.
+func TestPublishSize(t *testing.T) {
+	path := t.TempDir() + "/t"
+	if err := os.WriteFile(path, []byte(template+"# "+strings.Repeat("x", 1<<20)), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	settings := publishTo("templates")
+	settings["template"] = path
+	if err := new(PostProcessor).Configure(settings); err == nil || !strings.Contains(err.Error(), "CloudFormation takes at most 1048576 by URL") {
+		t.Errorf("error %v", err)
+	}
+}
