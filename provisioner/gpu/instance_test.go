@@ -62,6 +62,7 @@ func newInstance(t *testing.T, programs map[string]string) *localInstance {
 			t.Fatal(err)
 		}
 	}
+	write(t, filepath.Join(in.root, "etc/os-release"), "ID=debian\nVERSION_ID=12\n")
 	in.path = bin + ":" + os.Getenv("PATH")
 	return in
 }
@@ -168,8 +169,8 @@ while :; do
 done
 `
 
-// sourceFolder is a source whose build makes the miner given.
-func sourceFolder(t *testing.T, minerScript string) string {
+// minerSource is a source whose build makes the miner given.
+func minerSource(t *testing.T, minerScript string) string {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "CMakeLists.txt"), "project(ethminer)\n")

@@ -46,7 +46,7 @@ func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
 	t.Setenv("TMPDIR", in.dir)
 	reportFile := filepath.Join(t.TempDir(), "made", "benchmark.json")
 	said, err := provision(t, t.Context(), in, map[string]any{
-		"source":        sourceFolder(t, cpuMiner),
+		"source":        minerSource(t, cpuMiner),
 		"min_hashrate":  "400 h/s",
 		"report_file":   reportFile,
 		"cmake_options": []string{"-DNAME=it's $(date) \"x\"\nline"},
@@ -113,7 +113,7 @@ func TestProvisionOnCUDA(t *testing.T) {
 	programs["nvidia-smi"] = "printf 'Tesla T4, 7.5\\nTesla T4, 7.5\\n'\n"
 	programs["nvcc"] = "exit 0\n"
 	in := newInstance(t, programs)
-	said, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, cpuMiner), "service": false})
+	said, err := provision(t, t.Context(), in, map[string]any{"source": minerSource(t, cpuMiner), "service": false})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
