@@ -74,7 +74,7 @@ func newMachine(ctx context.Context, comm packersdk.Communicator, root string, m
 // finds it; it must not be another user's.
 const begin = `d=${TMPDIR:-/tmp}/ethminer-gpu-$(id -u)
 mkdir -m 700 "$d" 2>/dev/null
-if [ ! -d "$d" ] || [ -L "$d" ] || [ "$(find "$d" -prune -user "$(id -u)")" != "$d" ]; then
+if [ ! -d "$d" ] || [ -L "$d" ] || [ ! -O "$d" ]; then
 	echo "$d is not a folder of $(id -un)" >&2
 	exit 1
 fi

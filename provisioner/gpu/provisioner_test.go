@@ -152,7 +152,10 @@ func TestChooseDevice(t *testing.T) {
 		{"but the user may insist", "cpu", detected{pciGPUs: 1}, "", "cpu", ""},
 		{"the user's wish", "cpu", detected{gpus: gpu, nvcc: "/n"}, "", "cpu", ""},
 		{"the wish, over a broken driver", "cpu", detected{}, "mismatch", "cpu", ""},
-		{"what is not there cannot be wished", "cuda", detected{nvcc: "/n"}, "", "", "no NVIDIA driver"},
+		{"what is not there cannot be wished", "cuda", detected{nvcc: "/n"}, "", "", "no NVIDIA GPU: none is on its PCI bus"},
+		{"Ubuntu's driver can be installed", "auto", detected{distribution: "ubuntu 24.04", pciGPUs: 1}, "", "cuda", ""},
+		{"and the toolkit be fetched", "auto", detected{distribution: "ubuntu 22.04", gpus: gpu}, "", "cuda", ""},
+		{"but a broken driver is not for us to mend", "auto", detected{distribution: "ubuntu 22.04", pciGPUs: 1}, "mismatch", "", "mismatch"},
 	} {
 		got, err := chooseDevice(test.wanted, test.found, test.driverError)
 		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {

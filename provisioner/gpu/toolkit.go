@@ -33,7 +33,7 @@ func (r *run) toolkit(ctx context.Context) (string, error) {
 	}
 	said := "all there"
 	if installed := a.fact("installed"); installed != "" {
-		said = "installed " + installed
+		said = "installed " + strings.TrimSpace(installed)
 	}
 	if r.found.device == deviceCUDA {
 		cuda, err := r.cuda(ctx)
