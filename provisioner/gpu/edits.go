@@ -31,7 +31,9 @@ func (r *run) edits(ctx context.Context) (string, error) {
 			return "", err
 		}
 		if knows {
-			table = slices.DeleteFunc(table, func(e edits.Edit) bool { return slices.ContainsFunc(edits.Etchash(), func(o edits.Edit) bool { return o.Name == e.Name }) })
+			table = slices.DeleteFunc(table, func(e edits.Edit) bool {
+				return slices.ContainsFunc(edits.Etchash(), func(o edits.Edit) bool { return o.Name == e.Name })
+			})
 		}
 	}
 	var args []string

@@ -37,10 +37,10 @@ func (r *run) configureInputs() any {
 	return []any{r.found.device, r.found.compute, r.config.CMakeOptions}
 }
 
-func (r *run) buildInputs() any     { return []any{r.config.BinaryName, r.config.BuildCommands} }
-func (r *run) installInputs() any   { return !r.config.Service.False() }
+func (r *run) buildInputs() any   { return []any{r.config.BinaryName, r.config.BuildCommands} }
+func (r *run) installInputs() any { return !r.config.Service.False() }
 func (r *run) benchmarkInputs() any {
 	return []any{r.config.BenchmarkBlock, r.config.parsed.startTimeout, r.config.parsed.warmup, r.config.parsed.duration}
 }
-func (r *run) gateInputs() any      { return []any{r.config.MinHashrate, r.config.ReportFile} }
-func (r *run) cleanInputs() any     { return !r.config.Shareable.False() }
+func (r *run) gateInputs() any  { return []any{r.config.MinHashrate, r.config.ReportFile} }
+func (r *run) cleanInputs() any { return !r.config.Shareable.False() }

@@ -51,6 +51,7 @@ type run struct {
 	// stamps are what earlier runs have left, keys what they would be now.
 	stamps, keys map[string]string
 	sourceHash   string // of a local source, else ""
+	libraries    []dependency
 	built        built
 	report       miner.Report
 	watch        *watch
@@ -58,18 +59,30 @@ type run struct {
 	rebootPatience time.Duration
 }
 
-// Provision runs the plan. When ctx ends it stops what runs on the instance and
-// returns within seconds.
-func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, _ map[string]any) (err error) {
-	r := &run{config: &p.config, ui: ui, now: p.now, rebootPatience: p.config.parsed.rebootTimeout}
+func newRun(p *Provisioner, ui packersdk.Ui, m *machine) *run {
+	r := &run{
+		config:         &p.config,
+		ui:             ui,
+		machine:        m,
+		now:            p.now,
+		libraries:      libraries,
+		rebootPatience: p.config.parsed.rebootTimeout,
+	}
 	if r.now == nil {
 		r.now = time.Now
 	}
-	start := r.now()
-	r.machine, err = newMachine(ctx, comm, p.root, !p.config.ExecuteAsRoot.False())
+	return r
+}
+
+// Provision runs the plan. When ctx ends it stops what runs on the instance and
+// returns within seconds.
+func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, _ map[string]any) error {
+	m, err := newMachine(ctx, comm, p.root, !p.config.ExecuteAsRoot.False())
 	if err != nil {
 		return err
 	}
+	r := newRun(p, ui, m)
+	start := r.now()
 	for _, phase := range plan {
 		if err := r.do(ctx, phase); err != nil {
 			return err

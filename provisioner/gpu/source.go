@@ -85,7 +85,7 @@ func (r *run) dependencies() []string {
 		return nil
 	}
 	var args []string
-	for _, l := range libraries {
+	for _, l := range r.libraries {
 		args = append(args, l.name, l.cmake, l.url, l.algorithm, l.hash)
 	}
 	return args
