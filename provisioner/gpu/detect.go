@@ -48,7 +48,16 @@ func (r *run) detect(ctx context.Context) (string, error) {
 	if !slices.Contains(supported, d.distribution) {
 		return "", fmt.Errorf("the instance runs %s, expected one of %s; choose such an image as source_ami", d.distribution, strings.Join(supported, ", "))
 	}
-	if d.device, err = chooseDevice(r.config.Device, d, a.fact("driver_error")); err != nil {
+	r.stamps = map[string]string{}
+	for _, stamp := range a.facts["stamp"] {
+		name, key, _ := strings.Cut(stamp, " ")
+		r.stamps[name] = key
+	}
+	driverError := a.fact("driver_error")
+	if r.stamps["driver-kb"] != "" {
+		driverError = "" // of an earlier run, which did not come to the check of it
+	}
+	if d.device, err = chooseDevice(r.config.Device, d, driverError); err != nil {
 		return "", err
 	}
 	if d.device == deviceCUDA {
@@ -57,11 +66,6 @@ func (r *run) detect(ctx context.Context) (string, error) {
 		}
 	}
 	r.found = d
-	r.stamps = map[string]string{}
-	for _, stamp := range a.facts["stamp"] {
-		name, key, _ := strings.Cut(stamp, " ")
-		r.stamps[name] = key
-	}
 	if r.config.parsed.kind == sourceFolder || r.config.parsed.localTarball {
 		if r.sourceHash, err = hashSource(ctx, r.config.Source); err != nil {
 			return "", err

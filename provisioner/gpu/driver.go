@@ -56,5 +56,8 @@ func (r *run) driver(ctx context.Context) (string, error) {
 		return "", err
 	}
 	r.found.readGPUs(loaded)
+	if r.found.compute, err = r.computeFor(r.found); err != nil {
+		return "", err
+	}
 	return fmt.Sprintf("installed %s%s", version, rebooted), nil
 }

@@ -41,6 +41,10 @@ type localInstance struct {
 
 	// rewrite, if set, changes a command on its way.
 	rewrite func(command string) string
+	// imds is the metadata service's address.
+	imds string
+	// down, if set, may refuse a command.
+	down func(command string) error
 	// refuse, if set, is what every command is refused with.
 	refuse error
 }
@@ -72,6 +76,11 @@ func (in *localInstance) Start(_ context.Context, cmd *packersdk.RemoteCmd) erro
 		return in.refuse
 	}
 	command := cmd.Command
+	if in.down != nil {
+		if err := in.down(command); err != nil {
+			return err
+		}
+	}
 	if in.rewrite != nil {
 		command = in.rewrite(command)
 	}
