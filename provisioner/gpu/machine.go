@@ -192,7 +192,13 @@ func (m *machine) path(name string) string { return m.work + "/" + name }
 // scratch is a path under the folder for what must not come to the root volume.
 func (m *machine) scratch(name string) string { return m.work + "/scratch/" + name }
 
-func (m *machine) pidFile(s script) string { return m.path(s.name + ".pid") }
+// pidFile is one for root and one for the login user: neither writes the other's.
+func (m *machine) pidFile(s script) string {
+	if s.asRoot {
+		return m.path(s.name + ".root.pid")
+	}
+	return m.path(s.name + ".pid")
+}
 
 // start runs a command and waits for its exit code. When ctx ends first, it
 // calls stop, waits a moment for the end, and returns ctx's cause.
