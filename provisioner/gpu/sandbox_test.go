@@ -11,6 +11,7 @@ import (
 	"crypto/ed25519"
 	"crypto/rand"
 	"errors"
+	"io"
 	"net"
 	"os"
 	"os/exec"
@@ -48,13 +49,13 @@ func (in *rehearsed) drop() {
 
 func (in *rehearsed) run(t *testing.T, command string) string {
 	t.Helper()
-	var out bytes.Buffer
-	cmd := &packersdk.RemoteCmd{Command: command, Stdout: &out, Stderr: &out}
+	var out, diag bytes.Buffer
+	cmd := &packersdk.RemoteCmd{Command: command, Stdout: &out, Stderr: &diag}
 	if err := in.Start(context.Background(), cmd); err != nil {
 		t.Fatal(err)
 	}
 	if status := cmd.Wait(); status != 0 {
-		t.Fatalf("%s: exit code %d\n%s", command, status, out.String())
+		t.Fatalf("%s: exit code %d\n%s%s", command, status, out.String(), diag.String())
 	}
 	return out.String()
 }
@@ -193,8 +194,7 @@ func TestConnectionThatDropsMidBuild(t *testing.T) {
 	in := rehearse(t, host, "ubuntu", "127.77.21.3")
 	go func() {
 		for t.Context().Err() == nil {
-			var out bytes.Buffer
-			cmd := &packersdk.RemoteCmd{Command: "ls /tmp/ethminer-gpu-*/build.pid", Stdout: &out, Stderr: &out}
+			cmd := &packersdk.RemoteCmd{Command: "ls /tmp/ethminer-gpu-*/build.pid", Stdout: io.Discard, Stderr: io.Discard}
 			if in.Start(context.Background(), cmd) == nil && cmd.Wait() == 0 {
 				in.drop()
 				return
