@@ -11,7 +11,7 @@ import (
 // inventorySchema grows when a field changes its meaning or goes away.
 const inventorySchema = 1
 
-// inventory is /etc/ethminer/inventory.json: what was put on the image, for
+// inventory is the file miner.InventoryPath: what was put on the image, for
 // whoever gets it. packages.txt beside it lists every package. ethminer is under
 // the GPL-3, which asks that the source of what was built be named.
 func (r *run) inventory(grownKB int) ([]byte, error) {
