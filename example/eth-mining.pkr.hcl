@@ -3,7 +3,7 @@
 #
 #   packer init eth-mining.pkr.hcl
 #   packer build -var rehearsal=true eth-mining.pkr.hcl         # simulated, no account
-#   packer build -var miner_source=FOLDER eth-mining.pkr.hcl    # AWS, costs money
+#   packer build eth-mining.pkr.hcl                             # AWS, costs money
 
 packer {
   required_version = ">= 1.12.0"
@@ -30,7 +30,7 @@ variable "rehearsal_instance" {
 variable "miner_source" {
   type        = string
   default     = ""
-  description = "Required on AWS: the folder of an ethminer that builds with CMake on the source image. Upstream's, which empty stands for, does not. A rehearsal builds the reference miner."
+  description = "A folder, a tarball or a git URL of a miner to build; empty: upstream's last commit, edited so that it builds. A rehearsal builds the reference miner."
 }
 
 variable "min_hashrate" {

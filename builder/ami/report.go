@@ -56,6 +56,8 @@ type report struct {
 	FailedRegions map[string]string `json:"failed_regions,omitempty"`
 	// Benchmark is the instance's /etc/ethminer/benchmark.json, if it left one.
 	Benchmark json.RawMessage `json:"benchmark,omitempty"`
+	// Inventory is the instance's /etc/ethminer/inventory.json, if it left one.
+	Inventory json.RawMessage `json:"inventory,omitempty"`
 
 	launched time.Time
 	runs     time.Time // running since then, zero if it is not

@@ -6,6 +6,7 @@ package ami
 import (
 	"bytes"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -45,5 +46,21 @@ func (stepReadBenchmark) Run(ctx context.Context, state multistep.StateBag) mult
 	}
 	b.report.Benchmark = out.Bytes()
 	b.measured = fmt.Sprintf("%s (%s)", result.Hashrate, result.Measured())
+	b.report.Inventory = readInventory(ctx, comm)
 	return multistep.ActionContinue
+}
+
+// readInventory is what the instance says was put on it, nil where it does not
+// say so in JSON.
+func readInventory(ctx context.Context, comm packersdk.Communicator) json.RawMessage {
+	var out bytes.Buffer
+	cmd := &packersdk.RemoteCmd{Command: "cat " + miner.InventoryPath, Stdout: &out, Stderr: io.Discard}
+	if err := comm.Start(ctx, cmd); err != nil {
+		log.Printf("[WARN] reading %s: %s", miner.InventoryPath, err)
+		return nil
+	}
+	if cmd.Wait() != 0 || !json.Valid(out.Bytes()) {
+		return nil
+	}
+	return out.Bytes()
 }

@@ -15,17 +15,20 @@ import (
 // Config is what a user writes in a provisioner "ethminer-gpu" block.
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
+	ProvisionConfig     `mapstructure:",squash"`
 
 	// Where the miner's source comes from: a local folder that holds a
 	// CMakeLists.txt, which is uploaded without its `.git` and without build
-	// folders, or the URL of a git repository, which the instance clones.
-	// Defaults to upstream ethminer's repository on GitHub, which does not build
-	// on a current Ubuntu as it stands: name a fork that does.
+	// folders; the URL of a git repository, which the instance clones with its
+	// submodules; or a tarball, a local file or a URL that ends with `.tar.gz`,
+	// `.tgz`, `.tar.xz` or `.tar.bz2`. Defaults to upstream ethminer's
+	// repository on GitHub, which is edited so that it builds on a current
+	// Ubuntu.
 	Source string `mapstructure:"source" required:"false"`
-	// The commit to build, as its full 40 hexadecimal digits; a branch or a
-	// tag can move and is refused. Required when `source` is a git URL;
-	// defaults to `ce52c74021b6fbaaddea3c3c52f64f24e39ea3e9` (0.19.0-17) when
-	// `source` is empty. Not allowed with a local folder.
+	// The commit to build, as its full 40 hexadecimal digits. A branch or a tag
+	// is taken with a warning, since it can move. Required when `source` is a
+	// git URL; defaults to `ce52c74021b6fbaaddea3c3c52f64f24e39ea3e9`
+	// (0.19.0-17) when `source` is empty. Not allowed with anything else.
 	SourceRef string `mapstructure:"source_ref" required:"false"`
 	// More options for the run of `cmake` that configures the build, each in
 	// one string, such as `"-DETHASHCL=ON"`. They come after the plugin's own
@@ -36,10 +39,11 @@ type Config struct {
 	// is installed as `/usr/local/bin/ethminer` whatever its name. Defaults to
 	// `ethminer`.
 	BinaryName string `mapstructure:"binary_name" required:"false"`
-	// What to mine on: `cuda`, `cpu` or `auto`, which is `cuda` where
-	// the instance has an NVIDIA driver and the CUDA toolkit, and else `cpu`.
-	// A GPU without a driver or without the toolkit is an error under `auto`:
-	// an image that mines on the CPU is not what was meant. Defaults to `auto`.
+	// What to mine on: `cuda`, `cpu` or `auto`, which is `cuda` where the
+	// instance has an NVIDIA GPU, and else `cpu`. On Ubuntu a driver and a CUDA
+	// toolkit that are not there are installed; elsewhere a GPU without them is
+	// an error under `auto` too: an image that mines on the CPU is not what was
+	// meant. Defaults to `auto`.
 	Device string `mapstructure:"device" required:"false"`
 	// The block whose DAG the benchmark uses, 1 or more; 30000 blocks make an
 	// epoch, and the DAG grows by 8 MiB an epoch. Measure at the size that you

@@ -18,6 +18,18 @@ type FlatConfig struct {
 	PackerOnError         *string           `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
 	PackerUserVars        map[string]string `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
 	PackerSensitiveVars   []string          `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
+	Phases                []string          `mapstructure:"phases" required:"false" cty:"phases" hcl:"phases"`
+	SourceChecksum        *string           `mapstructure:"source_checksum" required:"false" cty:"source_checksum" hcl:"source_checksum"`
+	Patches               []string          `mapstructure:"patches" required:"false" cty:"patches" hcl:"patches"`
+	SkipEdits             []string          `mapstructure:"skip_edits" required:"false" cty:"skip_edits" hcl:"skip_edits"`
+	BuildCommands         []string          `mapstructure:"build_commands" required:"false" cty:"build_commands" hcl:"build_commands"`
+	BuildPackages         []string          `mapstructure:"build_packages" required:"false" cty:"build_packages" hcl:"build_packages"`
+	GPUTypes              []string          `mapstructure:"gpu_types" required:"false" cty:"gpu_types" hcl:"gpu_types"`
+	DriverBranch          *int              `mapstructure:"driver_branch" required:"false" cty:"driver_branch" hcl:"driver_branch"`
+	CUDAVersion           *string           `mapstructure:"cuda_version" required:"false" cty:"cuda_version" hcl:"cuda_version"`
+	RebootTimeout         *string           `mapstructure:"reboot_timeout" required:"false" cty:"reboot_timeout" hcl:"reboot_timeout"`
+	Shareable             *bool             `mapstructure:"shareable" required:"false" cty:"shareable" hcl:"shareable"`
+	Coin                  *string           `mapstructure:"coin" required:"false" cty:"coin" hcl:"coin"`
 	Source                *string           `mapstructure:"source" required:"false" cty:"source" hcl:"source"`
 	SourceRef             *string           `mapstructure:"source_ref" required:"false" cty:"source_ref" hcl:"source_ref"`
 	CMakeOptions          []string          `mapstructure:"cmake_options" required:"false" cty:"cmake_options" hcl:"cmake_options"`
@@ -53,6 +65,18 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"packer_on_error":            &hcldec.AttrSpec{Name: "packer_on_error", Type: cty.String, Required: false},
 		"packer_user_variables":      &hcldec.AttrSpec{Name: "packer_user_variables", Type: cty.Map(cty.String), Required: false},
 		"packer_sensitive_variables": &hcldec.AttrSpec{Name: "packer_sensitive_variables", Type: cty.List(cty.String), Required: false},
+		"phases":                     &hcldec.AttrSpec{Name: "phases", Type: cty.List(cty.String), Required: false},
+		"source_checksum":            &hcldec.AttrSpec{Name: "source_checksum", Type: cty.String, Required: false},
+		"patches":                    &hcldec.AttrSpec{Name: "patches", Type: cty.List(cty.String), Required: false},
+		"skip_edits":                 &hcldec.AttrSpec{Name: "skip_edits", Type: cty.List(cty.String), Required: false},
+		"build_commands":             &hcldec.AttrSpec{Name: "build_commands", Type: cty.List(cty.String), Required: false},
+		"build_packages":             &hcldec.AttrSpec{Name: "build_packages", Type: cty.List(cty.String), Required: false},
+		"gpu_types":                  &hcldec.AttrSpec{Name: "gpu_types", Type: cty.List(cty.String), Required: false},
+		"driver_branch":              &hcldec.AttrSpec{Name: "driver_branch", Type: cty.Number, Required: false},
+		"cuda_version":               &hcldec.AttrSpec{Name: "cuda_version", Type: cty.String, Required: false},
+		"reboot_timeout":             &hcldec.AttrSpec{Name: "reboot_timeout", Type: cty.String, Required: false},
+		"shareable":                  &hcldec.AttrSpec{Name: "shareable", Type: cty.Bool, Required: false},
+		"coin":                       &hcldec.AttrSpec{Name: "coin", Type: cty.String, Required: false},
 		"source":                     &hcldec.AttrSpec{Name: "source", Type: cty.String, Required: false},
 		"source_ref":                 &hcldec.AttrSpec{Name: "source_ref", Type: cty.String, Required: false},
 		"cmake_options":              &hcldec.AttrSpec{Name: "cmake_options", Type: cty.List(cty.String), Required: false},

@@ -5,17 +5,26 @@ package gpu
 
 import (
 	"context"
+	"encoding/base64"
 	"strings"
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
-// install puts the binary, the unit and /etc/ethminer in place and asks the
+// installFiles are what install.sh puts beside the program.
+var installFiles = []string{
+	"ethminer.service", "ethminer-config.service", "ethminer-metrics.service", "ethminer-metrics.timer",
+	"journald.conf", "aws.sh", "config", "metrics", "wait-gpu",
+}
+
+// install puts the program, its units and /etc/ethminer in place and asks the
 // miner for its version.
 func (r *run) install(ctx context.Context) (string, error) {
-	if err := r.machine.uploadOwn(ctx, "ethminer.service"); err != nil {
-		return "", err
+	for _, file := range installFiles {
+		if err := r.machine.uploadOwn(ctx, "image/"+file); err != nil {
+			return "", err
+		}
 	}
 	service := "yes"
 	if r.config.Service.False() {
@@ -23,18 +32,34 @@ func (r *run) install(ctx context.Context) (string, error) {
 	}
 	a, err := r.machine.run(ctx, script{
 		name:   "install",
-		args:   []string{r.binary},
-		env:    map[string]string{"SERVICE": service},
+		args:   []string{r.config.BinaryName},
+		env:    map[string]string{"SERVICE": service, "DEVICE": r.found.device},
 		asRoot: true,
-		bound:  2 * time.Minute,
+		bound:  5 * time.Minute,
 	})
 	if err != nil {
 		return "", err
 	}
+	r.found.version = a.fact("version")
+	// What was installed is told from what somebody has put there since.
+	if err := r.note(ctx, "binary", a.fact("sum"), "image"); err != nil {
+		return "", err
+	}
+	r.stamps["binary"] = a.fact("sum")
+	r.installed()
+	return "/usr/local/bin/ethminer, " + r.report.Miner, nil
+}
+
+// installed begins the report with what is installed.
+func (r *run) installed() {
+	version := r.found.version
+	if version == "" {
+		version = "unknown"
+	}
 	r.report = miner.Report{
 		SchemaVersion: miner.ReportSchema,
-		Miner:         a.fact("version"),
-		Reference:     strings.Contains(strings.ToLower(a.fact("version")), "reference"),
+		Miner:         version,
+		Reference:     strings.Contains(strings.ToLower(version), "reference"),
 		Source:        r.sourceName(),
 		Device:        r.found.device,
 		CPU:           r.found.cpu,
@@ -42,5 +67,15 @@ func (r *run) install(ctx context.Context) (string, error) {
 	if r.found.device == deviceCUDA {
 		r.report.GPUs = r.found.gpus
 	}
-	return "/usr/local/bin/ethminer, " + r.report.Miner, nil
+}
+
+// benchmarked reads the report of an earlier run, for the last lines of this one.
+func (r *run) benchmarked() {
+	data, err := base64.StdEncoding.DecodeString(r.found.report)
+	if err != nil {
+		return
+	}
+	if report, err := miner.DecodeReport(data); err == nil {
+		r.report = report
+	}
 }

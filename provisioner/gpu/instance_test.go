@@ -41,6 +41,10 @@ type localInstance struct {
 
 	// rewrite, if set, changes a command on its way.
 	rewrite func(command string) string
+	// imds is the metadata service's address.
+	imds string
+	// down, if set, may refuse a command.
+	down func(command string) error
 	// refuse, if set, is what every command is refused with.
 	refuse error
 }
@@ -62,6 +66,7 @@ func newInstance(t *testing.T, programs map[string]string) *localInstance {
 			t.Fatal(err)
 		}
 	}
+	write(t, filepath.Join(in.root, "etc/os-release"), "ID=debian\nVERSION_ID=12\n")
 	in.path = bin + ":" + os.Getenv("PATH")
 	return in
 }
@@ -71,6 +76,11 @@ func (in *localInstance) Start(_ context.Context, cmd *packersdk.RemoteCmd) erro
 		return in.refuse
 	}
 	command := cmd.Command
+	if in.down != nil {
+		if err := in.down(command); err != nil {
+			return err
+		}
+	}
 	if in.rewrite != nil {
 		command = in.rewrite(command)
 	}
@@ -168,8 +178,8 @@ while :; do
 done
 `
 
-// sourceFolder is a source whose build makes the miner given.
-func sourceFolder(t *testing.T, minerScript string) string {
+// minerSource is a source whose build makes the miner given.
+func minerSource(t *testing.T, minerScript string) string {
 	t.Helper()
 	dir := t.TempDir()
 	write(t, filepath.Join(dir, "CMakeLists.txt"), "project(ethminer)\n")

@@ -7,11 +7,10 @@ import (
 	"bytes"
 	"context"
 	"embed"
-	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"os"
+	"path"
 	"slices"
 	"strconv"
 	"strings"
@@ -23,7 +22,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
-//go:embed scripts/*.sh scripts/ethminer.service
+//go:embed scripts
 var scripts embed.FS
 
 // stopPatience is how long a cancelled phase waits for its remote end.
@@ -40,8 +39,13 @@ const stopBound = 30 * time.Second
 type machine struct {
 	comm packersdk.Communicator
 	work string // scratch folder, made by the login user
+	user string // who has logged in
 	root string // in front of every path that is installed to
-	sudo bool   // root is had by sudo
+
+	mayRoot bool // sudo may be used
+	sudo    bool // root is had by sudo
+	// env is what every script finds in its environment; only tests set it.
+	env map[string]string
 }
 
 // script is one run of a script.
@@ -59,97 +63,42 @@ type script struct {
 	lines func(string)
 }
 
-// answer is what a script has said. A line "@fact KEY VALUE" on its standard
-// output adds a fact; "@ok" must be there for the script to have succeeded,
-// since a lost connection can look like exit code 0; "@fail TEXT" is the reason
-// of a failure and "@remedy TEXT" what to do.
-type answer struct {
-	mu     sync.Mutex
-	facts  map[string][]string
-	ok     bool
-	fail   []string
-	remedy []string
-}
-
-func (a *answer) read(line string) (protocol bool) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	word, rest, _ := strings.Cut(line, " ")
-	switch word {
-	case "@ok":
-		a.ok = true
-	case "@fact":
-		key, value, _ := strings.Cut(rest, " ")
-		a.facts[key] = append(a.facts[key], strings.TrimSpace(value))
-	case "@fail":
-		a.fail = append(a.fail, rest)
-	case "@remedy":
-		a.remedy = append(a.remedy, rest)
-	default:
-		return false
-	}
-	return true
-}
-
-// fact is the last value of a key, or "".
-func (a *answer) fact(key string) string {
-	if values := a.facts[key]; len(values) > 0 {
-		return values[len(values)-1]
-	}
-	return ""
-}
-
-// errScript is how a script failed, or that it was cut off.
-type errScript struct {
-	reason, remedy string
-	last           string // line of the output, if it says more
-	log            string // local file with the output, "" when there is none
-	lost           bool   // it was the connection that ended
-}
-
-func (e *errScript) Error() string {
-	text := e.reason
-	if e.last != "" {
-		text += " (" + e.last + ")"
-	}
-	if e.remedy != "" {
-		text += "; " + e.remedy
-	}
-	if e.log != "" {
-		text += "; the whole output is in " + e.log
-	}
-	return text
-}
-
-// newMachine makes the scratch folder and puts the shared scripts there.
+// newMachine makes the scratch folder, or finds that of an earlier run that did
+// not come to its end, and puts the shared scripts there.
 func newMachine(ctx context.Context, comm packersdk.Communicator, root string, mayRoot bool) (*machine, error) {
-	m := &machine{comm: comm, root: root}
+	m := &machine{comm: comm, root: root, mayRoot: mayRoot}
+	return m, m.connect(ctx)
+}
+
+// begin makes the folder. Its name is known beforehand, so that a second run
+// finds it; it must not be another user's.
+const begin = `d=${TMPDIR:-/tmp}/ethminer-gpu-$(id -u)
+mkdir -m 700 "$d" 2>/dev/null
+if [ ! -d "$d" ] || [ -L "$d" ] || [ ! -O "$d" ]; then
+	echo "$d is not a folder of $(id -un)" >&2
+	exit 1
+fi
+printf '@fact work %s\n@fact uid %s\n@fact user %s\n@ok\n' "$d" "$(id -u)" "$(id -un)"`
+
+// connect is what a machine needs after each boot.
+func (m *machine) connect(ctx context.Context) error {
 	var out, diag bytes.Buffer
-	const begin = `d=$(mktemp -d "${TMPDIR:-/tmp}/ethminer-gpu.XXXXXXXX") && printf '@fact work %s\n@fact uid %s\n@ok\n' "$d" "$(id -u)"`
 	status, err := m.start(ctx, begin, &out, &diag, nil)
 	if err != nil {
-		return nil, fmt.Errorf("reaching the instance: %w", err)
+		return fmt.Errorf("reaching the instance: %w", err)
 	}
 	begun := readAnswer(out.String())
-	m.work = begun.fact("work")
+	m.work, m.user = begun.fact("work"), begun.fact("user")
 	if status != 0 || !begun.ok || !strings.HasPrefix(m.work, "/") {
-		return nil, fmt.Errorf("making a scratch folder on the instance: exit code %d: %s; expected a POSIX shell with mktemp and a writable /tmp", status, strings.TrimSpace(diag.String()))
+		return fmt.Errorf("making a scratch folder on the instance: exit code %d: %s; expected a POSIX shell and a writable /tmp", status, strings.TrimSpace(diag.String()))
 	}
-	m.sudo = mayRoot && begun.fact("uid") != "0"
+	m.sudo = m.mayRoot && begun.fact("uid") != "0"
 	for _, name := range []string{"lib", "run", "stop"} {
 		if err := m.uploadScript(ctx, name); err != nil {
-			return nil, err
+			return err
 		}
 	}
-	return m, nil
-}
-
-func readAnswer(text string) *answer {
-	a := &answer{facts: map[string][]string{}}
-	lines := miner.Lines{Each: func(line string) { a.read(line) }}
-	_, _ = io.WriteString(&lines, text)
-	lines.Flush()
-	return a
+	return nil
 }
 
 // run uploads a script and runs it to its end. The error is an *errScript when
@@ -208,7 +157,7 @@ func (m *machine) explain(s script, a *answer, status int, log *localLog) error 
 	case status == packersdk.CmdDisconnect || status == 0 || status == 123:
 		failure.lost = true
 		failure.reason = "the connection to the instance was lost while " + s.name + " ran"
-		failure.remedy = "see that the instance is up and was not rebooted, and run the build again"
+		failure.remedy = "see that the instance is up and was not rebooted; run again, which goes on where this ended (max_retries of the provisioner, or the build again)"
 	case status == 124 || status == 137:
 		failure.reason = fmt.Sprintf("%s did not end within %s", s.name, s.bound)
 	default:
@@ -222,8 +171,10 @@ func (m *machine) explain(s script, a *answer, status int, log *localLog) error 
 func (m *machine) command(s script) string {
 	words := m.as(s.asRoot)
 	words = append(words, "env", "LC_ALL=C", "ETHMINER_ROOT="+m.root, "WORK="+m.work)
-	for _, key := range slices.Sorted(maps.Keys(s.env)) {
-		words = append(words, key+"="+s.env[key])
+	for _, env := range []map[string]string{m.env, s.env} {
+		for _, key := range slices.Sorted(maps.Keys(env)) {
+			words = append(words, key+"="+env[key])
+		}
 	}
 	words = append(words, "sh", m.path("run.sh"), m.pidFile(s), strconv.Itoa(max(1, int(s.bound.Seconds()))), m.path(s.name+".sh"))
 	return commandLine(append(words, s.args...)...)
@@ -237,7 +188,17 @@ func (m *machine) as(root bool) []string {
 }
 
 func (m *machine) path(name string) string { return m.work + "/" + name }
-func (m *machine) pidFile(s script) string { return m.path(s.name + ".pid") }
+
+// scratch is a path under the folder for what must not come to the root volume.
+func (m *machine) scratch(name string) string { return m.work + "/scratch/" + name }
+
+// pidFile is one for root and one for the login user: neither writes the other's.
+func (m *machine) pidFile(s script) string {
+	if s.asRoot {
+		return m.path(s.name + ".root.pid")
+	}
+	return m.path(s.name + ".pid")
+}
 
 // start runs a command and waits for its exit code. When ctx ends first, it
 // calls stop, waits a moment for the end, and returns ctx's cause.
@@ -285,77 +246,26 @@ func (m *machine) uploadScript(ctx context.Context, name string) error {
 	return m.uploadOwn(ctx, name+".sh")
 }
 
-// uploadOwn uploads one of the files under scripts.
+// uploadOwn uploads one of the files under scripts, to the scratch folder itself.
 func (m *machine) uploadOwn(ctx context.Context, file string) error {
 	data, err := scripts.ReadFile("scripts/" + file)
 	if err != nil {
 		return err
 	}
-	return m.upload(ctx, m.path(file), bytes.NewReader(data))
+	return m.upload(ctx, m.path(path.Base(file)), bytes.NewReader(data))
 }
 
 // upload writes a file of the scratch folder; ctx ends the waiting for it.
-func (m *machine) upload(ctx context.Context, path string, data io.Reader) error {
+func (m *machine) upload(ctx context.Context, to string, data io.Reader) error {
 	done := make(chan error, 1)
-	go func() { done <- m.comm.Upload(path, data, nil) }()
+	go func() { done <- m.comm.Upload(to, data, nil) }()
 	select {
 	case err := <-done:
 		if err != nil {
-			return fmt.Errorf("uploading %s to the instance: %w", path, err)
+			return fmt.Errorf("uploading %s to the instance: %w", to, err)
 		}
 		return nil
 	case <-ctx.Done():
 		return context.Cause(ctx)
 	}
-}
-
-// localLog is the output of one script in a local temporary file.
-type localLog struct {
-	file   *os.File
-	size   int
-	recent string
-	kept   bool
-}
-
-// maxLog bounds a log, in bytes, for a script that never stops printing.
-const maxLog = 32 << 20
-
-func newLog(name string) (*localLog, error) {
-	file, err := os.CreateTemp("", "ethminer-gpu-"+name+"-*.log")
-	if err != nil {
-		return nil, fmt.Errorf("making a local log: %w", err)
-	}
-	return &localLog{file: file}, nil
-}
-
-func (l *localLog) line(text string) {
-	l.recent = text
-	if l.size += len(text) + 1; l.size <= maxLog {
-		_, _ = io.WriteString(l.file, text+"\n")
-	}
-}
-
-// keep leaves the file when something is in it and names it.
-func (l *localLog) keep() string {
-	if l.size == 0 {
-		return ""
-	}
-	l.kept = true
-	return l.file.Name()
-}
-
-func (l *localLog) close() {
-	_ = l.file.Close()
-	if !l.kept {
-		_ = os.Remove(l.file.Name())
-	}
-}
-
-// logFile is the local log that an error of run names, or "".
-func logFile(err error) string {
-	var failed *errScript
-	if errors.As(err, &failed) {
-		return failed.log
-	}
-	return ""
 }

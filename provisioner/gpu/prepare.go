@@ -6,6 +6,7 @@ package gpu
 import (
 	"errors"
 	"fmt"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -14,7 +15,6 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
@@ -49,7 +49,10 @@ const unknown = "<unknown>"
 
 // settings is what Prepare makes of the options.
 type settings struct {
-	local                          bool // Source is a local folder
+	kind                           sourceKind
+	localTarball                   bool
+	upstream                       bool // ethminer, or a fork by its name
+	rebootTimeout                  time.Duration
 	startTimeout, warmup, duration time.Duration
 	floor                          miner.Rate
 }
@@ -69,6 +72,8 @@ func (c *Config) prepare(raws ...any) error {
 	for _, err := range []error{
 		c.checkSource(),
 		c.checkOptions(),
+		c.checkProvision(),
+		checkDuration("reboot_timeout", c.RebootTimeout, defaultReboot, 10*time.Second, &c.parsed.rebootTimeout),
 		c.checkDevice(),
 		c.checkBlock(),
 		checkDuration("benchmark_start_timeout", c.BenchmarkStartTimeout, defaultStartTimeout, time.Second, &c.parsed.startTimeout),
@@ -87,59 +92,7 @@ func (c *Config) prepare(raws ...any) error {
 	return nil
 }
 
-var (
-	fullCommit = lazyregexp.New("^[0-9a-f]{40}$")
-	scpURL     = lazyregexp.New("^[A-Za-z0-9._-]+@[A-Za-z0-9.-]+:[^/]")
-	fileName   = lazyregexp.New("^[A-Za-z0-9_][A-Za-z0-9._+-]*$")
-)
-
-func (c *Config) checkSource() error {
-	if c.Source == "" {
-		c.Source = Upstream
-		if c.SourceRef == "" {
-			c.SourceRef = UpstreamCommit
-		}
-	}
-	switch {
-	case c.Source == unknown:
-		return nil
-	case isGitURL(c.Source):
-		if redactURL(c.Source) != c.Source {
-			return fmt.Errorf("source %q: a password in a URL ends up in logs; clone the repository first and name the local folder", redactURL(c.Source))
-		}
-		if c.SourceRef == unknown || fullCommit.MatchString(c.SourceRef) {
-			return nil
-		}
-		return fmt.Errorf("source_ref %q: expected a full commit of %s (40 lower-case hexadecimal digits), because a branch or a tag can move; find one with: git ls-remote %s", c.SourceRef, redactURL(c.Source), redactURL(c.Source))
-	}
-	c.parsed.local = true
-	var errs []error
-	if c.SourceRef != "" && c.SourceRef != unknown {
-		errs = append(errs, fmt.Errorf("source_ref %q: source %q is a local folder, which is uploaded as it is; remove source_ref, or name a git URL", c.SourceRef, c.Source))
-	}
-	return errors.Join(append(errs, checkFolder(c.Source))...)
-}
-
-func checkFolder(path string) error {
-	const want = "expected a local folder with a CMakeLists.txt, or a git URL (https://..., ssh://..., git@host:path)"
-	info, err := os.Stat(path)
-	switch {
-	case errors.Is(err, os.ErrNotExist):
-		return fmt.Errorf("source %q: no such folder; %s; a relative path counts from where packer runs, so write ${path.root}/... for one beside the template", path, want)
-	case err != nil:
-		return fmt.Errorf("source %q: %w; %s", path, err, want)
-	case !info.IsDir():
-		return fmt.Errorf("source %q: not a folder; %s", path, want)
-	}
-	if info, err := os.Stat(filepath.Join(path, "CMakeLists.txt")); err != nil || !info.Mode().IsRegular() {
-		return fmt.Errorf("source %q: the folder has no CMakeLists.txt; %s; name the top folder of the miner's source", path, want)
-	}
-	return nil
-}
-
-func isGitURL(source string) bool {
-	return strings.Contains(source, "://") || scpURL.MatchString(source)
-}
+var fileName = lazyregexp.New("^[A-Za-z0-9_][A-Za-z0-9._+-]*$")
 
 func (c *Config) checkOptions() error {
 	var errs []error

@@ -29,8 +29,8 @@ func TestPrepareDefaults(t *testing.T) {
 		t.Fatal(err)
 	}
 	c := p.config
-	if c.Source != Upstream || c.SourceRef != UpstreamCommit || c.parsed.local {
-		t.Errorf("source %q, source_ref %q, local %v", c.Source, c.SourceRef, c.parsed.local)
+	if c.Source != Upstream || c.SourceRef != UpstreamCommit || c.parsed.kind != sourceGit || !c.parsed.upstream {
+		t.Errorf("source %q, source_ref %q, kind %v", c.Source, c.SourceRef, c.parsed.kind)
 	}
 	if c.BinaryName != "ethminer" || c.Device != "auto" || c.BenchmarkBlock != 11_700_000 {
 		t.Errorf("binary_name %q, device %q, benchmark_block %d", c.BinaryName, c.Device, c.BenchmarkBlock)
@@ -55,8 +55,22 @@ func TestPrepareRefuses(t *testing.T) {
 		{"no such folder", map[string]any{"source": "./nowhere"}, []string{`source "./nowhere": no such folder`, "CMakeLists.txt", "${path.root}"}},
 		{"a folder without CMakeLists.txt", map[string]any{"source": empty}, []string{"source \"" + empty + "\": the folder has no CMakeLists.txt", "name the top folder"}},
 		{"a file", map[string]any{"source": filepath.Join(folder, "CMakeLists.txt")}, []string{"not a folder"}},
-		{"a commit of a folder", map[string]any{"source": folder, "source_ref": commit}, []string{"source_ref", "is a local folder", "remove source_ref"}},
-		{"a branch", map[string]any{"source": "https://example.com/m.git", "source_ref": "master"}, []string{`source_ref "master"`, "full commit", "git ls-remote https://example.com/m.git"}},
+		{"a commit of a folder", map[string]any{"source": folder, "source_ref": commit}, []string{"source_ref", "is no git URL", "remove source_ref"}},
+		{"an option as branch", map[string]any{"source": "https://example.com/m.git", "source_ref": "--upload-pack=x"}, []string{`source_ref "--upload-pack=x"`, "full commit", "git ls-remote https://example.com/m.git"}},
+		{"a tarball without its sum", map[string]any{"source": "https://example.com/m.tar.gz"}, []string{`source_checksum ""`, "SHA-256", "sha256sum FILE"}},
+		{"a tarball that is not there", map[string]any{"source": "m.tgz", "source_checksum": strings.Repeat("a", 64)}, []string{`source "m.tgz": no such file`, "${path.root}"}},
+		{"a sum of a folder", map[string]any{"source": folder, "source_checksum": strings.Repeat("a", 64)}, []string{"source_checksum", "is no tarball"}},
+		{"a phase", map[string]any{"phases": []string{"detect", "compile"}}, []string{`phases[1] "compile"`, "detect, driver, toolkit"}},
+		{"a benchmark that nobody judges", map[string]any{"phases": []string{"benchmark"}}, []string{"benchmark and gate go together"}},
+		{"a patch", map[string]any{"patches": []string{"./nowhere.patch"}}, []string{`patches[0] "./nowhere.patch": no such file`}},
+		{"an edit", map[string]any{"skip_edits": []string{"x"}}, []string{`skip_edits[0] "x"`, "strand-context", "etchash-epoch-length"}},
+		{"a package", map[string]any{"build_packages": []string{"a; reboot"}}, []string{`build_packages[0] "a; reboot"`}},
+		{"a GPU type", map[string]any{"gpu_types": []string{"g4dn", "m5.large", "g3"}}, []string{`gpu_types[1]: instance type "m5.large"`, "g4dn", `gpu_types[2]: instance type "g3": its M60`}},
+		{"a driver's branch", map[string]any{"driver_branch": 470}, []string{"driver_branch 470", "580"}},
+		{"a CUDA version", map[string]any{"cuda_version": "12"}, []string{`cuda_version "12"`, `"12.9"`}},
+		{"a CUDA that the driver cannot run", map[string]any{"cuda_version": "13.0", "driver_branch": 570}, []string{`cuda_version "13.0" needs a driver of branch 580`}},
+		{"a coin", map[string]any{"coin": "eth"}, []string{`coin "eth"`, `"etc", "ethw" or "custom"`}},
+		{"a short reboot", map[string]any{"reboot_timeout": "1s"}, []string{`reboot_timeout "1s"`, "from 10s to 1h0m0s"}},
 		{"no commit", map[string]any{"source": "git@example.com:m.git"}, []string{`source_ref ""`}},
 		{"a password", map[string]any{"source": "https://u:secret@example.com/m.git", "source_ref": commit}, []string{"https://u:xxxxx@example.com/m.git", "ends up in logs"}},
 		{"not an option", map[string]any{"cmake_options": []string{"-DA=1", "B=2"}}, []string{`cmake_options[1] "B=2"`, "-DNAME=VALUE"}},
@@ -101,6 +115,9 @@ func TestPrepareTakesPlaceholders(t *testing.T) {
 		"source": unknown, "source_ref": unknown, "cmake_options": []string{unknown}, "binary_name": unknown,
 		"device": unknown, "benchmark_block": 0, "benchmark_start_timeout": unknown, "benchmark_warmup": unknown,
 		"benchmark_duration": unknown, "min_hashrate": unknown, "service": false, "report_file": unknown, "execute_as_root": false,
+		"phases": []string{unknown}, "source_checksum": unknown, "patches": []string{unknown}, "skip_edits": []string{unknown},
+		"build_packages": []string{unknown}, "gpu_types": []string{unknown}, "driver_branch": 0, "cuda_version": unknown,
+		"reboot_timeout": unknown, "shareable": false, "coin": unknown,
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -109,7 +126,7 @@ func TestPrepareTakesPlaceholders(t *testing.T) {
 	if err := p.Prepare(map[string]any{"source": source(t), "min_hashrate": "25 Mh/s"}); err != nil {
 		t.Fatal(err)
 	}
-	if c := p.config; !c.parsed.local || c.parsed.floor != 25e6 || c.SourceRef != "" || c.Service.False() || c.CMakeOptions != nil || c.Device != "auto" {
+	if c := p.config; c.parsed.kind != sourceFolder || c.parsed.floor != 25e6 || c.SourceRef != "" || c.Service.False() || c.CMakeOptions != nil || c.Device != "auto" {
 		t.Errorf("the first Prepare shows through: %+v", c)
 	}
 }

@@ -46,7 +46,7 @@ func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
 	t.Setenv("TMPDIR", in.dir)
 	reportFile := filepath.Join(t.TempDir(), "made", "benchmark.json")
 	said, err := provision(t, t.Context(), in, map[string]any{
-		"source":        sourceFolder(t, cpuMiner),
+		"source":        minerSource(t, cpuMiner),
 		"min_hashrate":  "400 h/s",
 		"report_file":   reportFile,
 		"cmake_options": []string{"-DNAME=it's $(date) \"x\"\nline"},
@@ -113,7 +113,7 @@ func TestProvisionOnCUDA(t *testing.T) {
 	programs["nvidia-smi"] = "printf 'Tesla T4, 7.5\\nTesla T4, 7.5\\n'\n"
 	programs["nvcc"] = "exit 0\n"
 	in := newInstance(t, programs)
-	said, err := provision(t, t.Context(), in, map[string]any{"source": sourceFolder(t, cpuMiner), "service": false})
+	said, err := provision(t, t.Context(), in, map[string]any{"source": minerSource(t, cpuMiner), "service": false})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
@@ -152,7 +152,10 @@ func TestChooseDevice(t *testing.T) {
 		{"but the user may insist", "cpu", detected{pciGPUs: 1}, "", "cpu", ""},
 		{"the user's wish", "cpu", detected{gpus: gpu, nvcc: "/n"}, "", "cpu", ""},
 		{"the wish, over a broken driver", "cpu", detected{}, "mismatch", "cpu", ""},
-		{"what is not there cannot be wished", "cuda", detected{nvcc: "/n"}, "", "", "no NVIDIA driver"},
+		{"what is not there cannot be wished", "cuda", detected{nvcc: "/n"}, "", "", "no NVIDIA GPU: none is on its PCI bus"},
+		{"Ubuntu's driver can be installed", "auto", detected{distribution: "ubuntu 24.04", pciGPUs: 1}, "", "cuda", ""},
+		{"and the toolkit be fetched", "auto", detected{distribution: "ubuntu 22.04", gpus: gpu}, "", "cuda", ""},
+		{"but a broken driver is not for us to mend", "auto", detected{distribution: "ubuntu 22.04", pciGPUs: 1}, "mismatch", "", "mismatch"},
 	} {
 		got, err := chooseDevice(test.wanted, test.found, test.driverError)
 		if got != test.want || (err == nil) != (test.err == "") || err != nil && !strings.Contains(err.Error(), test.err) {

@@ -4,126 +4,128 @@
 package gpu
 
 import (
-	"archive/tar"
-	"compress/gzip"
 	"context"
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
-	"path/filepath"
 	"time"
 )
 
-// source brings the miner's source into the scratch folder.
+// built is what the source and the build were, for the report and the inventory.
+type built struct {
+	Commit     string   `json:"commit,omitempty"`
+	Submodules []string `json:"submodules,omitempty"`
+	Libraries  []string `json:"libraries,omitempty"`
+	Edits      []string `json:"edits,omitempty"`
+}
+
+// source brings the miner's source, and the libraries that it needs and Ubuntu
+// has not, into the scratch folder.
 func (r *run) source(ctx context.Context) (string, error) {
+	if r.config.parsed.kind == sourceGit && !fullCommit.MatchString(r.config.SourceRef) {
+		r.ui.Errorf("warning: source_ref %q can move: the image cannot be made again; pin the commit that the line below names", r.config.SourceRef)
+	}
 	s := script{name: "source", bound: 15 * time.Minute}
-	if r.config.parsed.local {
+	if len(r.config.BuildCommands) > 0 {
+		s.env = map[string]string{"OWN_BUILD": "yes"}
+	}
+	switch r.config.parsed.kind {
+	case sourceGit:
+		s.args = []string{"git", r.config.Source, r.config.SourceRef}
+	case sourceTarball:
+		url := r.config.Source
+		if r.config.parsed.localTarball {
+			url = ""
+			if err := r.uploadFile(ctx, r.config.Source, "source.tar"); err != nil {
+				return "", err
+			}
+		}
+		s.args = []string{"tarball", url, r.config.SourceChecksum}
+	case sourceFolder:
+		s.args = []string{"folder"}
 		if err := r.uploadFolder(ctx); err != nil {
 			return "", err
 		}
-	} else {
-		s.args = []string{r.config.Source, r.config.SourceRef}
 	}
 	a, err := r.machine.run(ctx, s)
 	if err != nil {
 		return "", fmt.Errorf("source %q: %w", redactURL(r.config.Source), err)
 	}
-	return fmt.Sprintf("%s files of %s", a.fact("files"), r.sourceName()), nil
+	commit := a.fact("commit")
+	libraries, err := r.machine.run(ctx, script{name: "dependencies", args: r.dependencies(), bound: 10 * time.Minute})
+	if err != nil {
+		return "", err
+	}
+	r.built = built{Commit: commit, Submodules: a.facts["submodule"], Libraries: libraries.facts["dependency"]}
+	said := a.fact("files") + " files of " + redactURL(r.config.Source)
+	if commit != "" {
+		said += " at " + commit
+	}
+	return said, nil
+}
+
+// dependency is a library that a miner may ask CMake for and no distribution
+// has in the version that it needs.
+type dependency struct{ name, cmake, url, algorithm, hash string }
+
+// libraries are ethminer's. CLI11 2 has lost add_set, and ethash 0.7 the global
+// context in its old place. The hashes are those that packagers have published:
+// Homebrew's, Spack's and Conan's of CLI11; Hunter's of ethash, SHA-1 only.
+var libraries = []dependency{
+	{"cli11", "CLI11", "https://github.com/CLIUtils/CLI11/archive/v1.9.1.tar.gz", "sha256", "c780cf8cf3ba5ec2648a7eeb20a47e274493258f38a9b417628e0576f473a50b"},
+	{"ethash", "ethash", "https://github.com/chfast/ethash/archive/v0.4.3.tar.gz", "sha1", "ec5a7a54c508cc5f2c11d175b68f3ac3db2200ed"},
+}
+
+// dependencies are the libraries in dependencies.sh's form.
+func (r *run) dependencies() []string {
+	if len(r.config.BuildCommands) > 0 {
+		return nil
+	}
+	var args []string
+	for _, l := range r.libraries {
+		args = append(args, l.name, l.cmake, l.url, l.algorithm, l.hash)
+	}
+	return args
 }
 
 // sourceName is the folder, or the URL and the commit.
 func (r *run) sourceName() string {
-	if r.config.parsed.local {
-		return r.config.Source
+	if r.config.parsed.kind == sourceGit {
+		return redactURL(r.config.Source) + " at " + r.config.SourceRef
 	}
-	return redactURL(r.config.Source) + " at " + r.config.SourceRef
+	return redactURL(r.config.Source)
 }
 
-// uploadFolder sends the folder as one archive: one transfer instead of one a
-// file, and links and modes survive.
-func (r *run) uploadFolder(ctx context.Context) error {
-	file, err := os.CreateTemp("", "ethminer-gpu-source-*.tar.gz")
+// hashSource is the SHA-256 of a local source as it would be sent.
+func hashSource(ctx context.Context, path string) (string, error) {
+	sum := sha256.New()
+	info, err := os.Stat(path)
+	switch {
+	case err != nil:
+	case info.IsDir():
+		err = packFolder(ctx, sum, path)
+	default:
+		var file *os.File
+		if file, err = os.Open(path); err == nil {
+			_, err = io.Copy(sum, file)
+			err = errors.Join(err, file.Close())
+		}
+	}
 	if err != nil {
-		return fmt.Errorf("packing source: %w", err)
+		return "", fmt.Errorf("reading source %q: %w", path, err)
 	}
-	defer func() {
-		_ = file.Close()
-		_ = os.Remove(file.Name())
-	}()
-	if err := packFolder(ctx, file, r.config.Source); err != nil {
-		return fmt.Errorf("packing source %q: %w", r.config.Source, err)
-	}
-	if _, err := file.Seek(0, io.SeekStart); err != nil {
-		return fmt.Errorf("packing source: %w", err)
-	}
-	return r.machine.upload(ctx, r.machine.path("source.tar.gz"), file)
+	return hex.EncodeToString(sum.Sum(nil)), nil
 }
 
-// packFolder writes a folder's content as tar.gz, without .git and without
-// folders that CMake has built in.
-func packFolder(ctx context.Context, w io.Writer, folder string) error {
-	packed := gzip.NewWriter(w)
-	archive := tar.NewWriter(packed)
-	err := filepath.WalkDir(folder, func(path string, entry fs.DirEntry, err error) error {
-		if err = errors.Join(err, context.Cause(ctx)); err != nil {
-			return err
-		}
-		rel, err := filepath.Rel(folder, path)
-		if err != nil || rel == "." {
-			return err
-		}
-		if entry.Name() == ".git" || entry.Name() == "CMakeFiles" || isBuildFolder(path, entry) {
-			if entry.IsDir() {
-				return filepath.SkipDir
-			}
-			return nil
-		}
-		if entry.Name() == "CMakeCache.txt" {
-			return nil
-		}
-		return packFile(archive, path, filepath.ToSlash(rel), entry)
-	})
-	return errors.Join(err, archive.Close(), packed.Close())
-}
-
-func isBuildFolder(path string, entry fs.DirEntry) bool {
-	if !entry.IsDir() {
-		return false
-	}
-	_, err := os.Stat(filepath.Join(path, "CMakeCache.txt"))
-	return err == nil
-}
-
-func packFile(archive *tar.Writer, path, name string, entry fs.DirEntry) error {
-	info, err := entry.Info()
-	if err != nil {
-		return err
-	}
-	mode := info.Mode()
-	if !mode.IsRegular() && !mode.IsDir() && mode&fs.ModeSymlink == 0 {
-		return nil // sockets, devices: no source
-	}
-	link := ""
-	if mode&fs.ModeSymlink != 0 {
-		if link, err = os.Readlink(path); err != nil {
-			return err
-		}
-	}
-	header, err := tar.FileInfoHeader(info, link)
-	if err != nil {
-		return err
-	}
-	// Whose the file is here means nothing there.
-	header.Name, header.Uid, header.Gid, header.Uname, header.Gname = name, 0, 0, "", ""
-	if err := archive.WriteHeader(header); err != nil || !mode.IsRegular() {
-		return err
-	}
+// uploadFile sends a local file into the scratch folder.
+func (r *run) uploadFile(ctx context.Context, path, as string) error {
 	file, err := os.Open(path)
 	if err != nil {
-		return err
+		return fmt.Errorf("reading %q: %w", path, err)
 	}
-	_, err = io.Copy(archive, file)
-	return errors.Join(err, file.Close())
+	defer func() { _ = file.Close() }()
+	return r.machine.upload(ctx, r.machine.path(as), file)
 }

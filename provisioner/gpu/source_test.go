@@ -89,7 +89,7 @@ func repository(t *testing.T) (url, first, second string) {
 	if _, err := exec.LookPath("git"); err != nil {
 		t.Skip("SKIPPED: needs git: apt-get install git")
 	}
-	dir := sourceFolder(t, cpuMiner)
+	dir := minerSource(t, cpuMiner)
 	git := func(args ...string) string {
 		t.Helper()
 		c := exec.Command("git", append([]string{"-C", dir, "-c", "user.name=n", "-c", "user.email=e", "-c", "commit.gpgsign=false"}, args...)...)

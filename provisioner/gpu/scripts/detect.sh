@@ -7,19 +7,23 @@
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
 
+root=$ETHMINER_ROOT
+
 [ "$(uname -s)" = Linux ] ||
 	fail "the instance runs $(uname -s), expected Linux" "choose a Debian or Ubuntu image as source_ami"
 
 distribution=unknown
-if [ -r /etc/os-release ]; then
+if [ -r "$root/etc/os-release" ]; then
 	# shellcheck disable=SC1091
-	distribution=$(. /etc/os-release && printf '%s %s' "${ID:-unknown}" "${VERSION_ID:-}")
+	distribution=$(unset ID VERSION_ID && . "$root/etc/os-release" && echo "${ID:-unknown} ${VERSION_ID:-}")
 fi
 fact distribution "$distribution"
+fact kernel "$(uname -r)"
 fact arch "$(uname -m)"
 fact cores "$(nproc)"
 fact free_mb "$(df -Pm "$WORK" | awk 'NR == 2 { print $4 }')"
 fact memory_mb "$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)"
+fact used_kb "$(used)"
 
 # x86 says "model name", arm only part numbers: lscpu knows their names.
 cpu=$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)
@@ -28,16 +32,39 @@ if [ -z "$cpu" ] && have lscpu; then
 fi
 fact cpu "${cpu:-unknown}"
 
-for vendor in /sys/bus/pci/devices/*/vendor; do
+# GPUs on the bus, driver or not: NVIDIA's VGA and 3D controllers.
+for vendor in "$root"/sys/bus/pci/devices/*/vendor; do
 	[ -r "$vendor" ] || continue
 	class=$(cat "${vendor%/*}/class")
 	case "$(cat "$vendor") $class" in
-	"0x10de 0x0300"* | "0x10de 0x0302"*) fact pci_gpu "${vendor%/vendor}" ;;
+	"0x10de 0x0300"* | "0x10de 0x0302"*) fact pci_gpu "$(cat "${vendor%/*}/device" 2>/dev/null || echo unknown)" ;;
 	esac
 done
 
+# Disks of the host that EC2 lends with some types. They are empty at each start.
+for model in "$root"/sys/block/nvme*/device/model; do
+	[ -r "$model" ] || continue
+	case "$(cat "$model")" in
+	"Amazon EC2 NVMe Instance Storage"*)
+		disk=${model%/device/model}
+		fact instance_store "/dev/${disk##*/}"
+		;;
+	esac
+done
+
+# Only EC2 has the metadata service; elsewhere that address is somebody else.
+case "$(cat "$root/sys/class/dmi/id/sys_vendor" 2>/dev/null || true)" in
+"Amazon EC2"*)
+	imds=${IMDS:-http://169.254.169.254}
+	if token=$(curl -fsS -m 2 --noproxy '*' -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' "$imds/latest/api/token" 2>/dev/null) &&
+		type=$(curl -fsS -m 2 --noproxy '*' -H "X-aws-ec2-metadata-token: $token" "$imds/latest/meta-data/instance-type" 2>/dev/null); then
+		fact instance_type "$type"
+	fi
+	;;
+esac
+
 if have nvidia-smi; then
-	if gpus=$(nvidia-smi --query-gpu=name,compute_cap --format=csv,noheader 2>&1); then
+	if gpus=$(nvidia-smi --query-gpu=name,compute_cap,driver_version --format=csv,noheader 2>&1); then
 		printf '%s\n' "$gpus" | while IFS= read -r gpu; do
 			[ -z "$gpu" ] || fact gpu "$gpu"
 		done
@@ -46,10 +73,27 @@ if have nvidia-smi; then
 	fi
 fi
 
-for nvcc in "$(command -v nvcc || true)" /usr/local/cuda/bin/nvcc; do
+for nvcc in "$(command -v nvcc || true)" "$root/usr/local/cuda/bin/nvcc" "$WORK"/scratch/cuda/usr/local/cuda-*/bin/nvcc; do
 	if [ -x "$nvcc" ]; then
 		fact nvcc "$nvcc"
+		fact cuda "$("$nvcc" --version 2>/dev/null | sed -n 's/^.*release \([0-9.]*\).*$/\1/p')"
 		break
 	fi
 done
+
+# What earlier runs have finished: see phase.go.
+for stamp in "$root"/etc/ethminer/phases/* "$WORK"/stamps/*; do
+	[ -f "$stamp" ] || continue
+	fact stamp "${stamp##*/} $(cat "$stamp")"
+done
+if [ -f "$root/usr/local/bin/ethminer" ]; then
+	sum=$(sha256sum "$root/usr/local/bin/ethminer")
+	fact installed "${sum%% *}"
+	# Some builds cannot say their version.
+	version=$("$root/usr/local/bin/ethminer" -V 2>&1 </dev/null | awk 'NF { print; exit }') || version=
+	fact version "$version"
+fi
+if [ -f "$root/etc/ethminer/benchmark.json" ]; then
+	fact report "$(base64 <"$root/etc/ethminer/benchmark.json" | tr -d '\n')"
+fi
 ok

@@ -3,30 +3,44 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # install.sh BINARY
-# Installs BINARY as /usr/local/bin/ethminer with its unit and /etc/ethminer;
-# enables the unit if SERVICE is yes. Every file is replaced at once.
+# Installs the built BINARY as /usr/local/bin/ethminer with its units, helpers
+# and /etc/ethminer; enables them if SERVICE is yes. Every file is replaced at
+# once.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
 
-binary=$1
 root=$ETHMINER_ROOT
+units=$root/etc/systemd/system
+binary=$(find "$scratch/build" "$scratch/source" -type f -name "$1" -perm -u+x 2>/dev/null | head -n 1)
+[ -n "$binary" ] || fail "there is no built $1 to install" "let the phase build run"
 
-# put MODE FROM TO
-put() {
-	mkdir -p "${3%/*}"
-	cp "$2" "$3.new"
-	chmod "$1" "$3.new"
-	mv -f "$3.new" "$3"
-}
+# A library that is not there is found out now, not when the image is started.
+if have ldd && missing=$(ldd "$binary" 2>/dev/null | grep 'not found'); then
+	fail "the miner is linked with libraries that the instance does not have: $missing" "name their packages in build_packages"
+fi
 
+# Debugging symbols would be most of the file.
+cp "$binary" "$scratch/ethminer"
+! have strip || strip "$scratch/ethminer" 2>/dev/null || true
 {
 	mkdir -p "$root/etc/ethminer" &&
-		put 755 "$binary" "$root/usr/local/bin/ethminer" &&
-		put 644 "$WORK/ethminer.service" "$root/etc/systemd/system/ethminer.service"
+		put 755 "$scratch/ethminer" "$root/usr/local/bin/ethminer" &&
+		put 644 "$WORK/ethminer.service" "$units/ethminer.service" &&
+		put 644 "$WORK/ethminer-config.service" "$units/ethminer-config.service" &&
+		put 644 "$WORK/ethminer-metrics.service" "$units/ethminer-metrics.service" &&
+		put 644 "$WORK/ethminer-metrics.timer" "$units/ethminer-metrics.timer" &&
+		put 644 "$WORK/journald.conf" "$root/etc/systemd/journald.conf.d/ethminer.conf" &&
+		put 755 "$WORK/aws.sh" "$root/usr/local/lib/ethminer/aws.sh" &&
+		put 755 "$WORK/config" "$root/usr/local/lib/ethminer/config" &&
+		put 755 "$WORK/metrics" "$root/usr/local/lib/ethminer/metrics" &&
+		put 755 "$WORK/wait-gpu" "$root/usr/local/lib/ethminer/wait-gpu"
 } || fail "cannot write to $root/usr/local/bin and $root/etc" "let the login user run sudo without a password and keep execute_as_root = true"
 
-# The unit's user; a root of its own has no user database to add to.
+# Who mines and where is never part of an image.
+rm -f "$root/etc/ethminer/ethminer.conf"
+
+# The units' user; a root of its own has no user database to add to.
 if [ -z "$root" ] && ! id ethminer >/dev/null 2>&1; then
 	useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ethminer ||
 		fail "cannot add the system user ethminer"
@@ -34,13 +48,22 @@ fi
 
 # Some builds cannot say their version; the report then says unknown.
 version=$("$root/usr/local/bin/ethminer" -V 2>&1 </dev/null | awk 'NF { print; exit }') || version=
-fact version "${version:-unknown}"
+fact version "$version"
+sum=$(sha256sum "$root/usr/local/bin/ethminer")
+fact sum "${sum%% *}"
 
 if [ "$SERVICE" = yes ]; then
 	have systemctl ||
 		fail "the instance has no systemctl to enable ethminer.service with" "set service = false, or start from an image with systemd"
 	systemctl daemon-reload || true # not running, as in a container: the files count
-	systemctl enable ethminer.service ||
-		fail "systemctl cannot enable ethminer.service"
+	for unit in ethminer.service ethminer-config.service; do
+		systemctl enable "$unit" || fail "systemctl cannot enable $unit"
+	done
+	if [ "$DEVICE" = cuda ] && systemctl cat nvidia-persistenced.service >/dev/null 2>&1; then
+		systemctl enable nvidia-persistenced.service || true # wait-gpu does it too
+	fi
+	# What `systemctl enable` would do, where it knows of no timers too.
+	{ mkdir -p "$units/timers.target.wants" && ln -sf ../ethminer-metrics.timer "$units/timers.target.wants/ethminer-metrics.timer"; } ||
+		fail "cannot enable ethminer-metrics.timer"
 fi
 ok
