@@ -88,13 +88,13 @@ func Parse(text []byte) (*Document, error) {
 func (s Statement) check() error {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
-		return fmt.Errorf("Effect is %q; expected \"Allow\" or \"Deny\"", s.Effect)
+		return fmt.Errorf("the Effect is %q; expected \"Allow\" or \"Deny\"", s.Effect)
 	case len(s.Action) > 0 == (len(s.NotAction) > 0):
 		return errors.New("expected either Action or NotAction")
 	case len(s.Condition) > 0:
 		return errors.New("a Condition is not decided by here; leave it out")
 	case len(s.Resource) != 1 || s.Resource[0] != "*":
-		return fmt.Errorf("Resource is %q; only \"*\" is decided by here", []string(s.Resource))
+		return fmt.Errorf("the Resource is %q; only \"*\" is decided by here", []string(s.Resource))
 	}
 	for _, action := range append(append(Strings{}, s.Action...), s.NotAction...) {
 		if _, err := path.Match(action, ""); err != nil || action != "*" && !strings.Contains(action, ":") {

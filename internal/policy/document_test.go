@@ -42,8 +42,8 @@ func TestDecide(t *testing.T) {
 func TestParseRefuses(t *testing.T) {
 	for _, test := range []struct{ statement, want string }{
 		{`{"Sid":"Mine","Effect":"Allow","Action":"ec2:*","Resource":"*","Condition":{"Bool":{"a":"true"}}}`, "statement 1 (Mine): a Condition"},
-		{`{"Effect":"Allow","Action":"ec2:*","Resource":"arn:aws:ec2:*:*:instance/*"}`, `statement 1: Resource is ["arn:`},
-		{`{"Effect":"allow","Action":"ec2:*","Resource":"*"}`, `Effect is "allow"`},
+		{`{"Effect":"Allow","Action":"ec2:*","Resource":"arn:aws:ec2:*:*:instance/*"}`, `statement 1: the Resource is ["arn:`},
+		{`{"Effect":"allow","Action":"ec2:*","Resource":"*"}`, `the Effect is "allow"`},
 		{`{"Effect":"Allow","Resource":"*"}`, "either Action or NotAction"},
 		{`{"Effect":"Allow","Action":"RunInstances","Resource":"*"}`, `"RunInstances" is no action`},
 		{`{"Effect":"Allow","Action":"ec2:*","Resource":"*","Actions":"x"}`, "Actions"},
