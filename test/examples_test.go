@@ -136,10 +136,11 @@ func TestExamplesOfAmazonEBS(t *testing.T) {
 	}
 	tried := 0
 	for _, e := range examples(t) {
+		if peers == "" && (strings.Contains(e.text, `data "amazon-`) || strings.Contains(e.text, "hashicorp/amazon")) {
+			t.Logf("%s is left to `make test-peers`: it uses another component of the amazon plugin, which that builds", e.name)
+			continue
+		}
 		t.Run(e.name, func(t *testing.T) {
-			if peers == "" && (strings.Contains(e.text, `data "amazon-`) || strings.Contains(e.text, "hashicorp/amazon")) {
-				t.Skip("SKIPPED: it uses another component of the amazon plugin: run `make test-peers`, which builds it")
-			}
 			tried++
 			said, ok := e.validate(t, packer, plugins, "ethminer-ami")
 			want, known := notHere[e.name]

@@ -236,11 +236,11 @@ func TestNothingThatIsNotKnownIsAnError(t *testing.T) {
 	}
 	for action := range actions {
 		for _, code := range []string{"UnauthorizedOperation", "AccessDeniedException", "RequestLimitExceeded"} {
+			if code == "RequestLimitExceeded" && (action == "DescribeImages" || action == "DescribeRegions") {
+				continue // the build cannot do without the answer
+			}
 			t.Run(action+" "+code, func(t *testing.T) {
 				t.Parallel()
-				if code == "RequestLimitExceeded" && (action == "DescribeImages" || action == "DescribeRegions") {
-					t.Skip("the build cannot do without the answer")
-				}
 				l := newLab(t)
 				everything(l)
 				l.aws.AddFault(rehearsal.Fault{Action: action, Code: code})

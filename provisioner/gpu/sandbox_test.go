@@ -123,7 +123,7 @@ func provisionOver(t *testing.T, comm packersdk.Communicator, options map[string
 	t.Helper()
 	all := map[string]any{
 		"source": "../../example/miner", "device": "cpu", "benchmark_block": 1,
-		"benchmark_warmup": "0s", "benchmark_duration": "1s",
+		"benchmark_warmup": "0s", "benchmark_duration": "3s",
 	}
 	for k, v := range options {
 		all[k] = v
