@@ -83,7 +83,7 @@ func TestEveryPhaseExplainsItsFailure(t *testing.T) {
 			name:    "benchmark: never prints",
 			miner:   silentMiner,
 			options: map[string]any{"benchmark_start_timeout": "1s"},
-			want:    []string{"benchmark: failed", "no hash rate above zero within 1s", "block 1, epoch 0, a DAG of 1.00 GiB", "printed nothing"},
+			want:    []string{"benchmark: failed", "no hash rate above zero within", "(benchmark_start_timeout 1s)", "block 1, epoch 0, a DAG of 1.00 GiB", "printed nothing"},
 		},
 		{
 			name:  "benchmark: exits at once",
