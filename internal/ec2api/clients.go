@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	awshttp "github.com/aws/aws-sdk-go-v2/aws/transport/http"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
 )
@@ -24,8 +25,19 @@ type Clients struct {
 // endpoint (AWS_ENDPOINT_URL, AWS_ENDPOINT_URL_EC2) unless endpoint, which
 // every region's client then goes to, is given.
 func New(base aws.Config, endpoint string) *Clients {
+	if buildable, ok := base.HTTPClient.(*awshttp.BuildableClient); ok || base.HTTPClient == nil {
+		if buildable == nil {
+			buildable = awshttp.NewBuildableClient()
+		}
+		base.HTTPClient = connections{buildable}
+	}
 	return &Clients{base: base, endpoint: endpoint}
 }
+
+// connections keeps one pool of connections for all clients: the SDK gives each
+// new client of a BuildableClient a pool of its own, and EC2 makes a client a
+// call.
+type connections struct{ aws.HTTPClient }
 
 // Region is the build's region.
 func (c *Clients) Region() string { return c.base.Region }
