@@ -6,7 +6,6 @@ package cfn
 import (
 	"fmt"
 	"reflect"
-
 	"slices"
 	"strings"
 

@@ -5,9 +5,10 @@ package gpu
 
 import (
 	"errors"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"os"
 	"strings"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // compileError puts the first error of a build's log in the place of "exit code

@@ -6,7 +6,6 @@ package gpu
 import (
 	"errors"
 	"fmt"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"os"
 	"path/filepath"
 	"strings"
@@ -15,6 +14,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 

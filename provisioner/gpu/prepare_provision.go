@@ -6,12 +6,12 @@ package gpu
 import (
 	"errors"
 	"fmt"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"os"
 	"slices"
 	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/edits"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/nvidia"
 )
 

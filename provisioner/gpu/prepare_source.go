@@ -6,11 +6,12 @@ package gpu
 import (
 	"errors"
 	"fmt"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"os"
 	"path"
 	"path/filepath"
 	"strings"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
 // sourceKind is what the option source names.
