@@ -4,6 +4,7 @@
 package miner
 
 import (
+	"math"
 	"strings"
 	"testing"
 )
@@ -61,12 +62,18 @@ func TestSummarize(t *testing.T) {
 		want    Stats
 	}{
 		{nil, Stats{}},
-		{[]Rate{5}, Stats{1, 5, 5, 5}},
-		{[]Rate{9, 1, 2}, Stats{3, 2, 1, 9}},
-		{[]Rate{4, 1, 3, 2}, Stats{4, 2.5, 1, 4}},
-		{[]Rate{0, 0, 8}, Stats{3, 0, 0, 8}}, // mostly silent is zero
+		{[]Rate{5}, Stats{Samples: 1, Median: 5, Min: 5, Max: 5, P5: 5, P95: 5}},
+		{[]Rate{9, 1, 2}, Stats{Samples: 3, Median: 2, Min: 1, Max: 9, P5: 1.1, P95: 8.3, Variation: math.Sqrt(38./3) / 4}},
+		{[]Rate{4, 1, 3, 2}, Stats{Samples: 4, Median: 2.5, Min: 1, Max: 4, P5: 1.15, P95: 3.85, Variation: math.Sqrt(1.25) / 2.5}},
+		{[]Rate{0, 0, 8}, Stats{Samples: 3, Median: 0, Min: 0, Max: 8, P5: 0, P95: 7.2, Variation: math.Sqrt2}}, // mostly silent is zero
+		{[]Rate{0, 0}, Stats{Samples: 2}},
 	} {
-		if got := Summarize(test.samples); got != test.want {
+		got := Summarize(test.samples)
+		if near := func(x, y float64) bool { return math.Abs(x-y) < 1e-9 }; near(float64(got.P5), float64(test.want.P5)) &&
+			near(float64(got.P95), float64(test.want.P95)) && near(got.Variation, test.want.Variation) {
+			got.P5, got.P95, got.Variation = test.want.P5, test.want.P95, test.want.Variation
+		}
+		if got != test.want {
 			t.Errorf("Summarize(%v) = %+v, expected %+v", test.samples, got, test.want)
 		}
 	}

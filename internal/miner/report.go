@@ -61,6 +61,17 @@ type Report struct {
 	Hashrate Rate `json:"hashrate_hs"`
 	Min      Rate `json:"hashrate_min_hs"`
 	Max      Rate `json:"hashrate_max_hs"`
+	// P5 and P95 are the samples' 5th and 95th percentiles, Variation their
+	// coefficient of variation (standard deviation over mean).
+	P5        Rate    `json:"hashrate_p5_hs"`
+	P95       Rate    `json:"hashrate_p95_hs"`
+	Variation float64 `json:"variation"`
+	// Limit is the rate that the memory bandwidth of the GPUs allows by their
+	// data sheets, 0 where that is not known; LimitShare is Hashrate over it.
+	Limit      Rate    `json:"limit_hs"`
+	LimitShare float64 `json:"limit_share"`
+	// Devices are the devices that the miner's lines have named, by name.
+	Devices []DeviceReport `json:"devices"`
 	// Accepted, Rejected and Incorrect count solutions over the whole run, the
 	// warm-up too.
 	Accepted  uint64 `json:"accepted"`
@@ -68,6 +79,12 @@ type Report struct {
 	Incorrect uint64 `json:"incorrect"`
 	// Floor is what min_hashrate asked for, 0 without one.
 	Floor Rate `json:"min_hashrate_hs"`
+	// FloorPerGPU, LeastLimitShare and MostVariation are what
+	// min_hashrate_per_gpu, min_limit_share and max_variation asked for, 0
+	// without them.
+	FloorPerGPU     Rate    `json:"min_hashrate_per_gpu_hs"`
+	LeastLimitShare float64 `json:"min_limit_share"`
+	MostVariation   float64 `json:"max_variation"`
 	// Verdict is "passed" or "failed".
 	Verdict string `json:"verdict"`
 	// StartedAt is when the miner was started, in UTC, by the clock of the
@@ -75,10 +92,30 @@ type Report struct {
 	StartedAt time.Time `json:"started_at"`
 }
 
+// DeviceReport is one device's part of a benchmark.
+type DeviceReport struct {
+	// Name is as the miner prints it: cu0, cl1, cp0, gpu0.
+	Name string `json:"name"`
+	// Samples is how many status lines of the window named it.
+	Samples int `json:"samples"`
+	// Hashrate is the median, P5 and P95 are percentiles, Variation is the
+	// coefficient of variation.
+	Hashrate  Rate    `json:"hashrate_hs"`
+	P5        Rate    `json:"hashrate_p5_hs"`
+	P95       Rate    `json:"hashrate_p95_hs"`
+	Variation float64 `json:"variation"`
+	// TempC and PowerW are the last that the miner told, 0 if it did not.
+	TempC  float64 `json:"temperature_c"`
+	PowerW float64 `json:"power_w"`
+}
+
 // Encode writes the report as indented JSON that ends in a newline.
 func (r Report) Encode() ([]byte, error) {
 	if r.GPUs == nil {
 		r.GPUs = []string{}
+	}
+	if r.Devices == nil {
+		r.Devices = []DeviceReport{}
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

@@ -13,6 +13,11 @@ import (
 type Stats struct {
 	Samples          int
 	Median, Min, Max Rate
+	// P5 and P95 are the 5th and 95th percentiles.
+	P5, P95 Rate
+	// Variation is the coefficient of variation: the standard deviation of the
+	// samples (of n, not n-1) as a share of their mean; 0 where that is 0.
+	Variation float64
 }
 
 // Summarize takes the statistics of samples, in any order.
@@ -26,7 +31,27 @@ func Summarize(samples []Rate) Stats {
 		Median:  quantile(sorted, 0.5),
 		Min:     sorted[0],
 		Max:     sorted[len(sorted)-1],
+		P5:      quantile(sorted, 0.05),
+		P95:     quantile(sorted, 0.95),
+
+		Variation: variation(sorted),
 	}
+}
+
+// variation is the coefficient of variation.
+func variation(samples []Rate) float64 {
+	var sum, squares float64
+	for _, s := range samples {
+		sum += float64(s)
+	}
+	mean := sum / float64(len(samples))
+	if mean == 0 {
+		return 0
+	}
+	for _, s := range samples {
+		squares += (float64(s) - mean) * (float64(s) - mean)
+	}
+	return math.Sqrt(squares/float64(len(samples))) / mean
 }
 
 // quantile interpolates linearly between the two nearest of sorted samples;

@@ -7,78 +7,32 @@ package nvidia
 
 import (
 	"fmt"
-	"maps"
-	"slices"
 	"strings"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/gpucatalog"
 )
 
-// generation is what an EC2 family's GPUs need.
-type generation struct {
-	compute string // capability without the point
-	// proprietary: older than Turing, which the open module does not know.
-	proprietary bool
-	// nvswitch: the GPUs hang on switches that the fabric manager sets up;
-	// without it CUDA answers error 802, though nvidia-smi looks fine.
-	nvswitch bool
-	// refused says why a family cannot be provisioned.
-	refused string
-}
-
-// families are EC2's with NVIDIA GPUs. Capabilities are of NVIDIA's table,
-// https://developer.nvidia.com/cuda-gpus.
-var families = map[string]generation{
-	"p2":    {compute: "37", refused: "its K80 needs the driver branch 470, which is past its end"},
-	"g3":    {compute: "52", refused: "its M60 is past supporting: CUDA 13 has dropped Maxwell"},
-	"g3s":   {compute: "52", refused: "its M60 is past supporting: CUDA 13 has dropped Maxwell"},
-	"p3":    {compute: "70", proprietary: true},
-	"p3dn":  {compute: "70", proprietary: true},
-	"g4dn":  {compute: "75"},
-	"g5g":   {compute: "75"},
-	"g5":    {compute: "86"},
-	"g6":    {compute: "89"},
-	"g6e":   {compute: "89"},
-	"gr6":   {compute: "89"},
-	"g6f":   {compute: "89", refused: "a fraction of a GPU needs NVIDIA's GRID driver"},
-	"gr6f":  {compute: "89", refused: "a fraction of a GPU needs NVIDIA's GRID driver"},
-	"p4d":   {compute: "80", nvswitch: true},
-	"p4de":  {compute: "80", nvswitch: true},
-	"p5":    {compute: "90", nvswitch: true},
-	"p5e":   {compute: "90", nvswitch: true},
-	"p5en":  {compute: "90", nvswitch: true},
-	"g7e":   {compute: "120"},
-	"p6-b2": {compute: "100", nvswitch: true},
-}
-
-// family looks up an instance type or a family.
-func family(instanceType string) (generation, error) {
-	name, size, _ := strings.Cut(instanceType, ".")
-	g, ok := families[name]
-	switch {
-	case !ok:
-		return g, fmt.Errorf("instance type %q: no GPU type that is known here; expected one of %s", instanceType, strings.Join(slices.Sorted(maps.Keys(families)), ", "))
-	case g.refused != "":
-		return g, fmt.Errorf("instance type %q: %s; choose another type, such as g4dn.xlarge", instanceType, g.refused)
+// known is what the catalogue has of an instance type or a family, unless that
+// cannot be provisioned.
+func known(instanceType string) (gpucatalog.Entry, error) {
+	e, err := gpucatalog.Lookup(instanceType)
+	if err == nil && e.Refused != "" {
+		err = fmt.Errorf("instance type %q: %s; choose another type, such as g4dn.xlarge", instanceType, e.Refused)
 	}
-	// p5.4xlarge has one GPU and no switch.
-	if name == "p5" && size == "4xlarge" {
-		g.nvswitch = false
-	}
-	return g, nil
+	return e, err
 }
 
 // Compute is the compute capability of an instance type or a family, without
 // the point: "75".
 func Compute(instanceType string) (string, error) {
-	g, err := family(instanceType)
-	return g.compute, err
+	e, err := known(instanceType)
+	return e.Compute, err
 }
 
 // Branches of the driver.
 const (
 	// DefaultBranch is a production branch that every supported GPU takes.
 	DefaultBranch = 580
-	// lastVolta is the last branch that knows Volta (p3).
-	lastVolta = 580
 	// firstForCUDA13 is the first that CUDA 13 runs on.
 	firstForCUDA13 = 580
 )
@@ -96,18 +50,18 @@ type Driver struct {
 // builds for the AWS kernel: nothing is compiled at each kernel's upgrade. A
 // name with "=driver" behind it must have the driver's own version.
 func DriverFor(instanceType string, branch int) (Driver, error) {
-	var g generation
+	var g gpucatalog.Entry
 	if instanceType != "" {
 		var err error
-		if g, err = family(instanceType); err != nil {
+		if g, err = known(instanceType); err != nil {
 			return Driver{}, err
 		}
 	}
-	if g.compute == "70" && branch > lastVolta {
-		return Driver{}, fmt.Errorf("driver_branch %d: %s has a V100, which no branch after %d knows; expected driver_branch %d or less", branch, instanceType, lastVolta, lastVolta)
+	if g.LastBranch > 0 && branch > g.LastBranch {
+		return Driver{}, fmt.Errorf("driver_branch %d: %s has a %s, which no branch after %d knows; expected driver_branch %d or less", branch, instanceType, g.Name, g.LastBranch, g.LastBranch)
 	}
 	flavour := "-open"
-	if g.proprietary {
+	if g.Proprietary {
 		flavour = ""
 	}
 	d := Driver{
@@ -118,9 +72,9 @@ func DriverFor(instanceType string, branch int) (Driver, error) {
 			fmt.Sprintf("nvidia-headless-no-dkms-%d-server%s", branch, flavour),
 			fmt.Sprintf("nvidia-utils-%d-server", branch),
 		},
-		FabricManager: g.nvswitch,
+		FabricManager: g.FabricManager,
 	}
-	if g.nvswitch {
+	if g.FabricManager {
 		d.Packages = append(d.Packages, fmt.Sprintf("nvidia-fabricmanager-%d=driver", branch))
 	}
 	return d, nil

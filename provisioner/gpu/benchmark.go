@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/gpucatalog"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
@@ -40,7 +41,11 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	r.report.Block = block
 	r.report.Epoch = miner.Epoch(block)
 	r.report.DAGBytes = miner.DatasetBytes(r.report.Epoch)
-	r.report.Floor = c.floor
+	r.report.Floor, r.report.FloorPerGPU = c.floor, c.floorPerGPU
+	r.report.LeastLimitShare, r.report.MostVariation = r.config.MinLimitShare, r.config.MaxVariation
+	if err := r.setLimit(); err != nil {
+		return "", err
+	}
 	r.report.StartedAt = r.now().UTC().Truncate(time.Second)
 
 	ended := make(chan error, 1)
@@ -69,6 +74,27 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	}
 	r.watch.fill(&r.report)
 	return fmt.Sprintf("%s, %d samples in %s", r.report.Hashrate, r.report.Samples, c.duration), nil
+}
+
+// setLimit notes what the memory of the GPUs allows, where the catalogue knows
+// them.
+func (r *run) setLimit() error {
+	var unknown string
+	switch entry, err := gpucatalog.Lookup(r.found.instanceType); {
+	case r.found.device != deviceCUDA:
+		unknown = "the benchmark runs on a CPU"
+	case r.found.instanceType == "":
+		unknown = "the instance is not of EC2"
+	case err != nil:
+		unknown = err.Error()
+	default:
+		r.report.Limit = miner.BandwidthLimit(entry.BandwidthGBs*1e9) * miner.Rate(entry.Count)
+		return nil
+	}
+	if r.config.MinLimitShare > 0 {
+		return fmt.Errorf("min_limit_share %v: the limit is not known: %s; leave it out, and set min_hashrate", r.config.MinLimitShare, unknown)
+	}
+	return nil
 }
 
 // benchmarkArgs are the miner's options.
@@ -163,25 +189,10 @@ func (r *run) endedEarly(ctx context.Context, err error) error {
 	return fmt.Errorf("%w before it was measured (%s)", errEnded, failed.reason)
 }
 
-// causes are what a failure line usually means, by a part of it in lower case.
-var causes = []struct{ part, remedy string }{
-	{"invalid device symbol", "the binary was built for another GPU: remove -DCOMPUTE from cmake_options, or set it to this GPU's compute capability"},
-	{"enough memory", "the DAG does not fit the GPU: choose a GPU with more memory or a smaller benchmark_block"},
-	{"out of memory", "the DAG does not fit the GPU: choose a GPU with more memory or a smaller benchmark_block"},
-	{"insufficient cuda driver", "the driver is older than the CUDA toolkit: install a newer driver"},
-	{"no cuda driver", "the NVIDIA driver is not loaded: install it, or set device = \"cpu\""},
-	{"system not yet initialized", "start nvidia-fabricmanager of exactly the driver's version"},
-	{"no usable mining devices", "the miner sees no device of this kind: check device and the options it was built with"},
-}
-
 // likely is the remedy for what the log says.
 func (r *run) likely() string {
-	lines, _ := r.watch.evidence()
-	text := strings.ToLower(strings.Join(lines, "\n"))
-	for _, cause := range causes {
-		if strings.Contains(text, cause.part) {
-			return cause.remedy
-		}
+	if cause := r.cause(); cause != "" {
+		return cause
 	}
 	return "see what the miner printed, and try the same command on a machine like it: ethminer " + strings.Join(r.benchmarkArgs(), " ")
 }

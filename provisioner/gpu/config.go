@@ -16,6 +16,7 @@ import (
 type Config struct {
 	common.PackerConfig `mapstructure:",squash"`
 	ProvisionConfig     `mapstructure:",squash"`
+	GateConfig          `mapstructure:",squash"`
 
 	// Where the miner's source comes from: a local folder that holds a
 	// CMakeLists.txt, which is uploaded without its `.git` and without build
@@ -60,12 +61,6 @@ type Config struct {
 	// `1m`. The benchmark never takes longer than `benchmark_start_timeout`,
 	// `benchmark_warmup`, `benchmark_duration` and a minute together.
 	BenchmarkDuration string `mapstructure:"benchmark_duration" required:"false"`
-	// The least hash rate that makes an image, as a number with a unit a
-	// second: `h`, `Kh`, `Mh`, `Gh` or `Th`, in steps of 1000, such as
-	// `"25 Mh/s"`. It is compared with the median of the window over all GPUs
-	// together. By default every rate above zero passes; a rate of zero never
-	// does.
-	MinHashrate string `mapstructure:"min_hashrate" required:"false"`
 	// Whether the systemd unit `ethminer.service` is enabled. It is always
 	// installed, and starts only where `/etc/ethminer/ethminer.conf` exists,
 	// which an instance writes at boot (`ETHMINER_ARGS="-U -P ..."`): wallet

@@ -30,6 +30,10 @@ type FlatConfig struct {
 	RebootTimeout         *string           `mapstructure:"reboot_timeout" required:"false" cty:"reboot_timeout" hcl:"reboot_timeout"`
 	Shareable             *bool             `mapstructure:"shareable" required:"false" cty:"shareable" hcl:"shareable"`
 	Coin                  *string           `mapstructure:"coin" required:"false" cty:"coin" hcl:"coin"`
+	MinHashrate           *string           `mapstructure:"min_hashrate" required:"false" cty:"min_hashrate" hcl:"min_hashrate"`
+	MinHashratePerGPU     *string           `mapstructure:"min_hashrate_per_gpu" required:"false" cty:"min_hashrate_per_gpu" hcl:"min_hashrate_per_gpu"`
+	MinLimitShare         *float64          `mapstructure:"min_limit_share" required:"false" cty:"min_limit_share" hcl:"min_limit_share"`
+	MaxVariation          *float64          `mapstructure:"max_variation" required:"false" cty:"max_variation" hcl:"max_variation"`
 	Source                *string           `mapstructure:"source" required:"false" cty:"source" hcl:"source"`
 	SourceRef             *string           `mapstructure:"source_ref" required:"false" cty:"source_ref" hcl:"source_ref"`
 	CMakeOptions          []string          `mapstructure:"cmake_options" required:"false" cty:"cmake_options" hcl:"cmake_options"`
@@ -39,7 +43,6 @@ type FlatConfig struct {
 	BenchmarkStartTimeout *string           `mapstructure:"benchmark_start_timeout" required:"false" cty:"benchmark_start_timeout" hcl:"benchmark_start_timeout"`
 	BenchmarkWarmup       *string           `mapstructure:"benchmark_warmup" required:"false" cty:"benchmark_warmup" hcl:"benchmark_warmup"`
 	BenchmarkDuration     *string           `mapstructure:"benchmark_duration" required:"false" cty:"benchmark_duration" hcl:"benchmark_duration"`
-	MinHashrate           *string           `mapstructure:"min_hashrate" required:"false" cty:"min_hashrate" hcl:"min_hashrate"`
 	Service               *bool             `mapstructure:"service" required:"false" cty:"service" hcl:"service"`
 	ReportFile            *string           `mapstructure:"report_file" required:"false" cty:"report_file" hcl:"report_file"`
 	ExecuteAsRoot         *bool             `mapstructure:"execute_as_root" required:"false" cty:"execute_as_root" hcl:"execute_as_root"`
@@ -77,6 +80,10 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"reboot_timeout":             &hcldec.AttrSpec{Name: "reboot_timeout", Type: cty.String, Required: false},
 		"shareable":                  &hcldec.AttrSpec{Name: "shareable", Type: cty.Bool, Required: false},
 		"coin":                       &hcldec.AttrSpec{Name: "coin", Type: cty.String, Required: false},
+		"min_hashrate":               &hcldec.AttrSpec{Name: "min_hashrate", Type: cty.String, Required: false},
+		"min_hashrate_per_gpu":       &hcldec.AttrSpec{Name: "min_hashrate_per_gpu", Type: cty.String, Required: false},
+		"min_limit_share":            &hcldec.AttrSpec{Name: "min_limit_share", Type: cty.Number, Required: false},
+		"max_variation":              &hcldec.AttrSpec{Name: "max_variation", Type: cty.Number, Required: false},
 		"source":                     &hcldec.AttrSpec{Name: "source", Type: cty.String, Required: false},
 		"source_ref":                 &hcldec.AttrSpec{Name: "source_ref", Type: cty.String, Required: false},
 		"cmake_options":              &hcldec.AttrSpec{Name: "cmake_options", Type: cty.List(cty.String), Required: false},
@@ -86,7 +93,6 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"benchmark_start_timeout":    &hcldec.AttrSpec{Name: "benchmark_start_timeout", Type: cty.String, Required: false},
 		"benchmark_warmup":           &hcldec.AttrSpec{Name: "benchmark_warmup", Type: cty.String, Required: false},
 		"benchmark_duration":         &hcldec.AttrSpec{Name: "benchmark_duration", Type: cty.String, Required: false},
-		"min_hashrate":               &hcldec.AttrSpec{Name: "min_hashrate", Type: cty.String, Required: false},
 		"service":                    &hcldec.AttrSpec{Name: "service", Type: cty.Bool, Required: false},
 		"report_file":                &hcldec.AttrSpec{Name: "report_file", Type: cty.String, Required: false},
 		"execute_as_root":            &hcldec.AttrSpec{Name: "execute_as_root", Type: cty.Bool, Required: false},

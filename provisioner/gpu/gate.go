@@ -25,34 +25,22 @@ func (r *run) gate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if verdict != nil {
-		return "", fmt.Errorf("%w%s", verdict, r.shown())
+		return "", fmt.Errorf("%w%s%s", verdict, r.hint(), r.shown())
 	}
 	if r.watch.log != "" {
 		_ = os.Remove(r.watch.log)
 	}
+	for _, line := range r.oddities() {
+		r.ui.Sayf("gate: %s", line)
+	}
+	result := r.report.Hashrate.String()
+	if r.report.LimitShare > 0 {
+		result += fmt.Sprintf(", %.0f %% of what the memory allows", 100*r.report.LimitShare)
+	}
 	if r.report.Floor == 0 {
-		return fmt.Sprintf("%s, no floor set", r.report.Hashrate), nil
+		return result + ", no floor set", nil
 	}
-	return fmt.Sprintf("%s, the floor is %s", r.report.Hashrate, r.report.Floor), nil
-}
-
-// judge says why a benchmark makes no image, or nil.
-func judge(r miner.Report) error {
-	at := "over " + r.Window() + " at " + r.DAG()
-	switch {
-	case r.Samples == 0:
-		return fmt.Errorf("the miner printed no status line %s; expected one a second; check that it knows --display-interval, or make benchmark_duration longer", at)
-	case r.Hashrate <= 0:
-		return fmt.Errorf("measured %s, the median of %d samples (greatest %s) %s; expected a rate above zero; the miner stopped mining: see its lines", r.Hashrate, r.Samples, r.Max, at)
-	case r.Incorrect > 0:
-		return fmt.Errorf("measured %s, but %d of its solutions were incorrect %s; expected none; the GPU computes wrongly: lower its clocks or replace the instance", r.Hashrate, r.Incorrect, at)
-	case r.Rejected > 0:
-		return fmt.Errorf("measured %s, but %d of its solutions were rejected %s; expected none; the miner mines on a wrong DAG or algorithm", r.Hashrate, r.Rejected, at)
-	case r.Hashrate < r.Floor:
-		return fmt.Errorf("measured %s (%.0f %% of the floor), the median of %d samples from %s to %s, %s; expected min_hashrate %s or more on %s; choose another instance type, look for a driver or a thermal problem, or lower min_hashrate",
-			r.Hashrate, 100*float64(r.Hashrate/r.Floor), r.Samples, r.Min, r.Max, at, r.Floor, r.Measured())
-	}
-	return nil
+	return fmt.Sprintf("%s, the floor is %s", result, r.report.Floor), nil
 }
 
 // writeReport leaves benchmark.json on the instance and, if wanted, here.

@@ -54,7 +54,7 @@ type settings struct {
 	upstream                       bool // ethminer, or a fork by its name
 	rebootTimeout                  time.Duration
 	startTimeout, warmup, duration time.Duration
-	floor                          miner.Rate
+	floor, floorPerGPU             miner.Rate
 }
 
 // prepare decodes raws and checks them. It makes no call, writes nothing, may
@@ -79,7 +79,7 @@ func (c *Config) prepare(raws ...any) error {
 		checkDuration("benchmark_start_timeout", c.BenchmarkStartTimeout, defaultStartTimeout, time.Second, &c.parsed.startTimeout),
 		checkDuration("benchmark_warmup", c.BenchmarkWarmup, defaultWarmup, 0, &c.parsed.warmup),
 		checkDuration("benchmark_duration", c.BenchmarkDuration, defaultDuration, time.Second, &c.parsed.duration),
-		c.checkFloor(),
+		c.GateConfig.check(&c.parsed),
 		c.checkReportFile(),
 	} {
 		if err != nil {
@@ -128,18 +128,6 @@ func (c *Config) checkBlock() error {
 	if c.BenchmarkBlock < 1 || c.BenchmarkBlock > maxBlock {
 		return fmt.Errorf("benchmark_block %d: expected a block number from 1 to %d, such as %d (epoch %d)", c.BenchmarkBlock, maxBlock, defaultBlock, miner.Epoch(defaultBlock))
 	}
-	return nil
-}
-
-func (c *Config) checkFloor() error {
-	if c.MinHashrate == "" || c.MinHashrate == unknown {
-		return nil
-	}
-	floor, err := miner.ParseRate(c.MinHashrate)
-	if err != nil {
-		return fmt.Errorf("min_hashrate: %w", err)
-	}
-	c.parsed.floor = floor
 	return nil
 }
 

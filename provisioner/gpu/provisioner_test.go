@@ -113,7 +113,8 @@ func TestProvisionOnCUDA(t *testing.T) {
 	programs["nvidia-smi"] = "printf 'Tesla T4, 7.5\\nTesla T4, 7.5\\n'\n"
 	programs["nvcc"] = "exit 0\n"
 	in := newInstance(t, programs)
-	said, err := provision(t, t.Context(), in, map[string]any{"source": minerSource(t, cpuMiner), "service": false})
+	twoGPUs := strings.Replace(cpuMiner, "cp0 412.30", "cu0 206.15, cu1 206.15", 1)
+	said, err := provision(t, t.Context(), in, map[string]any{"source": minerSource(t, twoGPUs), "service": false})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}

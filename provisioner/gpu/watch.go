@@ -4,6 +4,7 @@
 package gpu
 
 import (
+	"cmp"
 	"slices"
 	"sync"
 
@@ -23,6 +24,7 @@ type watch struct {
 	mu        sync.Mutex
 	open      bool
 	samples   []miner.Rate
+	devices   map[string]*deviceSamples
 	last      miner.Status
 	statuses  int
 	accepted  uint64
@@ -36,8 +38,14 @@ type watch struct {
 	log string
 }
 
+// deviceSamples are one device's rates within the window, and what it told last.
+type deviceSamples struct {
+	rates []miner.Rate
+	last  miner.Device
+}
+
 func newWatch() *watch {
-	return &watch{mining: make(chan struct{}), failed: make(chan struct{})}
+	return &watch{mining: make(chan struct{}), failed: make(chan struct{}), devices: map[string]*deviceSamples{}}
 }
 
 // line reads one line of the miner.
@@ -84,8 +92,16 @@ func (w *watch) status(s miner.Status) {
 			close(w.mining)
 		}
 	}
-	if w.open {
-		w.samples = append(w.samples, s.Rate)
+	if !w.open {
+		return
+	}
+	w.samples = append(w.samples, s.Rate)
+	for _, d := range s.Devices {
+		if w.devices[d.Name] == nil {
+			w.devices[d.Name] = &deviceSamples{}
+		}
+		w.devices[d.Name].rates = append(w.devices[d.Name].rates, d.Rate)
+		w.devices[d.Name].last = d
 	}
 }
 
@@ -110,6 +126,21 @@ func (w *watch) fill(r *miner.Report) {
 	defer w.mu.Unlock()
 	stats := miner.Summarize(w.samples)
 	r.Samples, r.Hashrate, r.Min, r.Max = stats.Samples, stats.Median, stats.Min, stats.Max
+	r.P5, r.P95, r.Variation = stats.P5, stats.P95, stats.Variation
+	if r.Limit > 0 {
+		r.LimitShare = float64(r.Hashrate / r.Limit)
+	}
+	r.Devices = nil
+	for name, d := range w.devices {
+		own := miner.Summarize(d.rates)
+		r.Devices = append(r.Devices, miner.DeviceReport{
+			Name: name, Samples: own.Samples, Hashrate: own.Median, P5: own.P5, P95: own.P95, Variation: own.Variation,
+			TempC: d.last.TempC, PowerW: d.last.PowerW,
+		})
+	}
+	slices.SortFunc(r.Devices, func(x, y miner.DeviceReport) int {
+		return cmp.Or(cmp.Compare(len(x.Name), len(y.Name)), cmp.Compare(x.Name, y.Name)) // cu2 before cu10
+	})
 	r.Accepted = max(w.accepted, w.last.Accepted)
 	r.Rejected = max(w.rejected, w.last.Rejected)
 	r.Incorrect = max(w.incorrect, w.last.Failed)

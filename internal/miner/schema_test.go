@@ -1,0 +1,29 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package miner
+
+import (
+	"os"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+// The schema of benchmark.json is what docs/provisioners/gpu.mdx says.
+func TestTheReportIsDocumented(t *testing.T) {
+	page, err := os.ReadFile("../../docs/provisioners/gpu.mdx")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, section, _ := strings.Cut(string(page), "\n## The report\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, of := range []reflect.Type{reflect.TypeFor[Report](), reflect.TypeFor[DeviceReport]()} {
+		for i := range of.NumField() {
+			key, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
+			if !strings.Contains(section, "`"+key+"`") {
+				t.Errorf("%s: the page does not tell of %q", of, key)
+			}
+		}
+	}
+}
