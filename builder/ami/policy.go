@@ -20,12 +20,16 @@ func (c *Config) needs(home string) policy.Needs {
 	givenGroup := len(c.SecurityGroupIds) > 0 || !c.SecurityGroupFilter.Empty()
 	shares := len(c.AMIUsers)+len(c.AMIGroups)+len(c.AMIOrgArns)+len(c.AMIOuArns) > 0
 	sharesSnapshots := len(c.SnapshotUsers)+len(c.SnapshotGroups) > 0
+	givenSubnet := c.VpcId != "" || c.SubnetId != "" || len(c.SubnetIds) > 0 || !c.VpcFilter.Empty() || !c.SubnetFilter.Empty()
+	if c.SubnetId != "" && c.VpcId != "" && c.AvailabilityZone != "" {
+		givenSubnet = false // nothing is left to look up
+	}
 	return policy.Needs{
 		Instance:      instance,
 		KeyPair:       instance && c.Comm.SSHTemporaryKeyPairName != "" && c.Comm.SSHPrivateKeyFile == "" && !c.Comm.SSHAgentAuth,
 		SecurityGroup: instance && !givenGroup,
 		GivenGroup:    instance && givenGroup,
-		GivenSubnet:   instance && (c.VpcId != "" || c.SubnetId != "" || len(c.SubnetIds) > 0 || !c.VpcFilter.Empty() || !c.SubnetFilter.Empty()),
+		GivenSubnet:   instance && givenSubnet,
 		GivenVPC:      instance && c.VpcId == "" && !c.VpcFilter.Empty(),
 		Stop:          stoppable && !c.DisableStopInstance && c.Capture != captureReboot,
 		Shutdown:      stoppable,
