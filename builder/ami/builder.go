@@ -105,7 +105,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	state.Put(keyBuild, job)
 	state.Put(keyUI, ui)
 	state.Put("hook", hook)
-	state.Put(keyClient, clients.EC2(clients.Region()))
+	state.Put(keyClient, &temporaries{Ec2Client: clients.EC2(clients.Region()), ledger: job.ledger, region: clients.Region(), ui: ui, keys: map[string]string{}})
 	state.Put("iam", iam.NewFromConfig(*clients.Config()))
 	state.Put("aws_config", clients.Config())
 	state.Put("region", clients.Region())
@@ -128,10 +128,11 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 		return nil, errors.New("the build was cancelled")
 	}
 	if len(job.images) == 0 {
+		job.reportLeft(ui)
 		return nil, nil
 	}
 	artifact, err := job.artifact(state)
-	job.reportLeft(ui) // an intermediary image that could not be removed
+	job.reportLeft(ui) // such as an intermediary image that could not be removed
 	if !c.DeregisterOnDestroy {
 		ui.Sayf("%d images are made, and stay also if a post-processor fails", len(job.images))
 	}
@@ -209,10 +210,10 @@ func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clien
 	steps := []multistep.Step{
 		stepOlderBuilds{},
 		stepNetwork{},
-		&awscommon.StepKeyPair{
+		&stepKeyPair{awscommon.StepKeyPair{
 			Debug: c.PackerDebug, DebugKeyPath: fmt.Sprintf("ec2_%s.pem", c.PackerBuildName),
 			Comm: &c.Comm, Tags: c.RunTags, Ctx: c.ctx,
-		},
+		}},
 		&awscommon.StepSecurityGroup{
 			PollingConfig:    c.PollingConfig,
 			CommConfig:       &c.Comm,

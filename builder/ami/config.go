@@ -59,6 +59,11 @@ type Config struct {
 	// How long a rehearsal's AWS takes: `fast` (default, a few seconds),
 	// `instant`, or durations such as `running=9s,stopped=13s,image=31s,copy=47s`.
 	RehearsalLatency string `mapstructure:"rehearsal_latency" required:"false"`
+	// The file of an IAM policy, in JSON: in a rehearsal the build may do what it
+	// allows, and is refused the rest as AWS would. Its statements must speak of
+	// all resources (`"*"`), and have no condition. By default everything is
+	// allowed.
+	RehearsalPolicy string `mapstructure:"rehearsal_policy" required:"false"`
 	// Packer destroys an artifact when a post-processor fails. By default the
 	// images stay, and the commands that remove them are in Packer's log (and
 	// printed by `ethminer-cfn`, if it is what failed); `true` deregisters them
@@ -260,6 +265,11 @@ func (c *Config) checkRehearsal() []error {
 	if err := (rehearsal.Options{Latency: c.RehearsalLatency}).Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("rehearsal_latency: %w", err))
 	}
+	if c.RehearsalPolicy != unknownValue {
+		if err := (rehearsal.Options{Policy: c.RehearsalPolicy}).Validate(); err != nil {
+			errs = append(errs, fmt.Errorf("rehearsal_policy: %w", err))
+		}
+	}
 	return errs
 }
 
@@ -268,6 +278,7 @@ func (c *Config) rehearsalOptions() rehearsal.Options {
 		StateDir: c.RehearsalState,
 		Instance: c.RehearsalInstance,
 		Latency:  c.RehearsalLatency,
+		Policy:   c.RehearsalPolicy,
 	}
 }
 

@@ -188,6 +188,7 @@ type FlatConfig struct {
 	RehearsalState                            *string                                     `mapstructure:"rehearsal_state" required:"false" cty:"rehearsal_state" hcl:"rehearsal_state"`
 	RehearsalInstance                         *string                                     `mapstructure:"rehearsal_instance" required:"false" cty:"rehearsal_instance" hcl:"rehearsal_instance"`
 	RehearsalLatency                          *string                                     `mapstructure:"rehearsal_latency" required:"false" cty:"rehearsal_latency" hcl:"rehearsal_latency"`
+	RehearsalPolicy                           *string                                     `mapstructure:"rehearsal_policy" required:"false" cty:"rehearsal_policy" hcl:"rehearsal_policy"`
 	DeregisterOnDestroy                       *bool                                       `mapstructure:"deregister_on_destroy" required:"false" cty:"deregister_on_destroy" hcl:"deregister_on_destroy"`
 	SkipCreateAMI                             *bool                                       `mapstructure:"skip_create_ami" required:"false" cty:"skip_create_ami" hcl:"skip_create_ami"`
 	SkipAMIRunTags                            *bool                                       `mapstructure:"skip_ami_run_tags" required:"false" cty:"skip_ami_run_tags" hcl:"skip_ami_run_tags"`
@@ -384,6 +385,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"rehearsal_state":              &hcldec.AttrSpec{Name: "rehearsal_state", Type: cty.String, Required: false},
 		"rehearsal_instance":           &hcldec.AttrSpec{Name: "rehearsal_instance", Type: cty.String, Required: false},
 		"rehearsal_latency":            &hcldec.AttrSpec{Name: "rehearsal_latency", Type: cty.String, Required: false},
+		"rehearsal_policy":             &hcldec.AttrSpec{Name: "rehearsal_policy", Type: cty.String, Required: false},
 		"deregister_on_destroy":        &hcldec.AttrSpec{Name: "deregister_on_destroy", Type: cty.Bool, Required: false},
 		"skip_create_ami":              &hcldec.AttrSpec{Name: "skip_create_ami", Type: cty.Bool, Required: false},
 		"skip_ami_run_tags":            &hcldec.AttrSpec{Name: "skip_ami_run_tags", Type: cty.Bool, Required: false},

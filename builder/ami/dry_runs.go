@@ -58,7 +58,8 @@ func (b *build) dryPreparations() (calls []preflight.DryRun) {
 		}
 		return list.TagSpecifications(kind)
 	}
-	if c.Comm.SSHTemporaryKeyPairName != "" && c.Comm.SSHPrivateKeyFile == "" && !c.Comm.SSHAgentAuth {
+	needs := c.needs(home)
+	if needs.KeyPair {
 		calls = append(calls, preflight.DryRun{
 			Action: "ec2:CreateKeyPair", Region: home, Instead: "name one of yours in ssh_keypair_name, with ssh_private_key_file",
 			Call: func(ctx context.Context, known preflight.Known) error {
@@ -70,7 +71,7 @@ func (b *build) dryPreparations() (calls []preflight.DryRun) {
 			},
 		})
 	}
-	if len(c.SecurityGroupIds) == 0 && c.SecurityGroupFilter.Empty() {
+	if needs.SecurityGroup {
 		calls = append(calls, preflight.DryRun{
 			Action: "ec2:CreateSecurityGroup", Region: home, Instead: "name one of yours in security_group_id",
 			Call: func(ctx context.Context, known preflight.Known) error {

@@ -262,7 +262,7 @@ func TestDebug(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, w.ui.String())
 	}
-	for _, want := range []string{"Private IP: ", "Public IP: ", "ec2_x.pem", "Pausing after run of step 'StepKeyPair'", "Pausing after run of step 'stepLaunch'", "Pausing before cleanup of step 'stepLaunch'"} {
+	for _, want := range []string{"Private IP: ", "Public IP: ", "ec2_x.pem", "Pausing after run of step 'stepKeyPair'", "Pausing after run of step 'stepLaunch'", "Pausing before cleanup of step 'stepLaunch'"} {
 		if !strings.Contains(w.ui.String(), want) {
 			t.Errorf("-debug does not say %q:\n%s", want, w.ui.String())
 		}

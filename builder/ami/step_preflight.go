@@ -17,6 +17,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
@@ -50,6 +51,7 @@ func (stepPreflight) Run(ctx context.Context, state multistep.StateBag) multiste
 		len(report.Checks), time.Since(begun).Seconds(), strings.Join(report.Checks, ", "))
 	if b.config.Preflight == preflightOnly {
 		b.checked = true
+		ui.Say("The least policy for this build, of which it does without the statements called Optional:\n" + policy.Least(b.config.needs(b.clients.Region())).JSON())
 		ui.Say("Nothing was made, as preflight is \"only\"")
 	}
 	return multistep.ActionContinue

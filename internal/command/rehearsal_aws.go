@@ -44,6 +44,7 @@ func rehearsalAWS(ctx context.Context, args []string, std streams) int {
 	set.StringVar(&f.StateDir, "state", rehearsal.DefaultStateDir, "the `folder` that the server belongs to")
 	set.StringVar(&f.Instance, "instance", "", "what an instance is: sandbox (needs root), or none (serve; default sandbox)")
 	set.StringVar(&f.Latency, "latency", "fast", "how long things take: instant, fast, or a list such as running=9s,image=31s,copy=47s (serve)")
+	set.StringVar(&f.Policy, "policy", "", "the `file` of the IAM policy that the caller has (serve; default: everything is allowed)")
 	set.IntVar(&f.Owner, "owner", 0, "end with the process of this `number` (serve; default: live until stopped)")
 	set.BoolVar(&f.leaks, "leaks", false, "print only what is neither an available image nor its snapshot, and fail if there is any (inventory)")
 	usage := func(w io.Writer) {

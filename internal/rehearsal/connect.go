@@ -16,6 +16,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 )
 
@@ -40,6 +41,9 @@ type Options struct {
 	// Latency is "instant", "fast" or a list, see pace.Parse; empty is "fast".
 	// A server that runs keeps its own.
 	Latency string
+	// Policy is the file of the IAM policy that the caller has; empty takes what
+	// runs, and starts a server whose caller may do everything.
+	Policy string
 	// Owner is the process that the server ends with; 0 is our parent, which
 	// is Packer where we are its plugin.
 	Owner int
@@ -60,13 +64,55 @@ func (o Options) withDefaults() (Options, error) {
 	return o, err
 }
 
-// Validate says what is wrong with the options. It looks at nothing else.
+// policy reads the policy's file; it is nil where none is named.
+func (o Options) policy() (*policy.Document, error) {
+	if o.Policy == "" {
+		return nil, nil
+	}
+	text, err := os.ReadFile(o.Policy)
+	if err != nil {
+		return nil, fmt.Errorf("reading the policy: %w", err)
+	}
+	d, err := policy.Parse(text)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", o.Policy, err)
+	}
+	return d, nil
+}
+
+// Validate says what is wrong with the options. Of what is outside it looks at
+// the policy's file only.
 func (o Options) Validate() error {
 	if o.Instance != "" && o.Instance != Sandbox && o.Instance != NoInstance {
 		return fmt.Errorf("the rehearsal's instance is %q, expected %q or %q", o.Instance, Sandbox, NoInstance)
 	}
-	_, err := pace.Parse(o.Latency)
+	if _, err := pace.Parse(o.Latency); err != nil {
+		return err
+	}
+	_, err := o.policy()
 	return err
+}
+
+// serves says why a server that runs is not the one that is meant.
+func (o Options) serves(s *Session) error {
+	wrong := ""
+	if o.Instance != "" && s.Instance != o.Instance {
+		wrong = fmt.Sprintf("has instance %q, expected %q", s.Instance, o.Instance)
+	}
+	wanted, err := o.policy()
+	if err != nil {
+		return err
+	}
+	if wanted != nil && (s.Policy == nil || s.Policy.JSON() != wanted.JSON()) {
+		wrong = "has another policy than " + o.Policy
+		if s.Policy == nil {
+			wrong = "has no policy, expected that of " + o.Policy
+		}
+	}
+	if wrong == "" {
+		return nil
+	}
+	return fmt.Errorf("the rehearsal that runs for %s %s: end it with `packer-plugin-ethminer rehearsal-aws stop --state %s`", o.StateDir, wrong, o.StateDir)
 }
 
 // The files of a state folder.
@@ -130,8 +176,8 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 	for {
 		s, err := Find(ctx, o.StateDir)
 		switch {
-		case err == nil && o.Instance != "" && s.Instance != o.Instance:
-			return nil, fmt.Errorf("the rehearsal that runs for %s has instance %q, expected %q: end it with `packer-plugin-ethminer rehearsal-aws stop --state %s`", o.StateDir, s.Instance, o.Instance, o.StateDir)
+		case err == nil && o.serves(s) != nil:
+			return nil, o.serves(s)
 		case err == nil && s.ask(ctx, "POST", "owner", map[string]int{"pid": o.Owner}, nil) == nil:
 			return s, nil
 		case err != nil && !errors.Is(err, ErrNone):
@@ -199,6 +245,9 @@ func start(o Options) (*child, error) {
 	}
 	if o.Latency != "" {
 		c.cmd.Args = append(c.cmd.Args, "--latency", o.Latency)
+	}
+	if o.Policy != "" {
+		c.cmd.Args = append(c.cmd.Args, "--policy", o.Policy)
 	}
 	c.cmd.Stdout, c.cmd.Stderr = out, out
 	c.cmd.Env = append(os.Environ(), inServer+"=1")

@@ -38,6 +38,10 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 	if err != nil {
 		return err
 	}
+	caller, err := o.policy()
+	if err != nil {
+		return err
+	}
 	if o.Instance == "" {
 		o.Instance = Sandbox
 	}
@@ -55,12 +59,12 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 	giveToSudoUser(filepath.Join(o.StateDir, lockFile))
 
 	var mu sync.Mutex
-	cfg := Config{Pace: latency, Log: func(format string, args ...any) {
+	cfg := Config{Pace: latency, Policy: caller, Log: func(format string, args ...any) {
 		mu.Lock()
 		defer mu.Unlock()
 		_, _ = fmt.Fprintf(log, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...)) // a log has no other place to complain
 	}}
-	session := Session{AccountID: AccountID, CallerIP: CallerIP, Instance: o.Instance, Latency: o.Latency, PID: os.Getpid()}
+	session := Session{AccountID: AccountID, CallerIP: CallerIP, Instance: o.Instance, Latency: o.Latency, Policy: caller, PID: os.Getpid()}
 	if o.Instance == Sandbox {
 		if cfg.Host, err = instance.NewHost(filepath.Join(o.StateDir, "host")); err != nil {
 			return fmt.Errorf("%w; a rehearsal without machines does everything but the provisioning: instance %q", err, NoInstance)

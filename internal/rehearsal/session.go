@@ -18,6 +18,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 )
 
@@ -33,6 +34,8 @@ type Session struct {
 	Instance  string `json:"instance"` // Sandbox or NoInstance
 	Latency   string `json:"latency"`
 	PID       int    `json:"pid"` // of the server
+
+	Policy *policy.Document `json:"policy,omitempty"` // what the caller may do; nil is everything
 }
 
 // AWSConfig returns the configuration of clients for a region. It has nothing
