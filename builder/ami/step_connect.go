@@ -30,11 +30,9 @@ func (s *stepConnect) Run(ctx context.Context, state multistep.StateBag) multist
 	}
 	instance, _ := state.Get(keyInstance).(ec2types.Instance)
 	causes := buildOf(state).whyNoLogin(instance, s.host, err)
-	// The communicator has said its error; the causes are new.
-	err = fmt.Errorf("logging in to %s: %w\nWhat may be the cause:\n- %s",
-		cmp.Or(aws.ToString(instance.InstanceId), "the instance"), err, strings.Join(causes, "\n- "))
-	state.Put(keyError, err)
-	uiOf(state).Error(err.Error())
+	why := "What may be the cause:\n- " + strings.Join(causes, "\n- ")
+	uiOf(state).Error(why) // the communicator has said its error
+	state.Put(keyError, fmt.Errorf("logging in to %s: %w\n%s", cmp.Or(aws.ToString(instance.InstanceId), "the instance"), err, why))
 	return action
 }
 
