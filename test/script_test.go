@@ -17,9 +17,6 @@ import (
 	"github.com/rogpeppe/go-internal/testscript"
 )
 
-// acceptance says that scripts may use the AWS account of the environment.
-func acceptance() bool { return os.Getenv("PACKER_ACC") == "1" }
-
 func TestScripts(t *testing.T) {
 	build, packer := os.Getenv("ETHMINER_BUILD"), os.Getenv("PACKER")
 	if build == "" || packer == "" {
@@ -33,23 +30,9 @@ func TestScripts(t *testing.T) {
 		Dir:                 "testdata",
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
-			for key, value := range map[string]string{
-				"PATH":               filepath.Dir(packer) + ":" + build + ":" + os.Getenv("PATH"),
-				"PACKER_PLUGIN_PATH": filepath.Join(build, "plugins"),
-				"PACKER_CONFIG_DIR":  filepath.Join(env.WorkDir, "packer-config"),
-				"CHECKPOINT_DISABLE": "1",
-				"PACKER_NO_COLOR":    "1",
-				"ROOT":               root,
-				"TMPDIR":             env.WorkDir,
-			} {
+			env.Setenv("ROOT", root)
+			for key, value := range toolEnv(build, packer, env.WorkDir) {
 				env.Setenv(key, value)
-			}
-			if acceptance() {
-				for _, variable := range os.Environ() {
-					if key, value, _ := strings.Cut(variable, "="); key == "HOME" || strings.HasPrefix(key, "AWS_") {
-						env.Setenv(key, value)
-					}
-				}
 			}
 			return nil
 		},
@@ -57,8 +40,6 @@ func TestScripts(t *testing.T) {
 			switch condition {
 			case "root":
 				return os.Getuid() == 0, nil
-			case "acc":
-				return acceptance(), nil
 			}
 			return false, fmt.Errorf("unknown condition %q", condition)
 		},
@@ -71,6 +52,19 @@ func TestScripts(t *testing.T) {
 			"count":     count,
 		},
 	})
+}
+
+// toolEnv is the environment of a Packer that finds the plugin, and keeps to a
+// folder.
+func toolEnv(build, packer, work string) map[string]string {
+	return map[string]string{
+		"PATH":               filepath.Dir(packer) + ":" + build + ":" + os.Getenv("PATH"),
+		"PACKER_PLUGIN_PATH": filepath.Join(build, "plugins"),
+		"PACKER_CONFIG_DIR":  filepath.Join(work, "packer-config"),
+		"CHECKPOINT_DISABLE": "1",
+		"PACKER_NO_COLOR":    "1",
+		"TMPDIR":             work,
+	}
 }
 
 // onlyAMIs A B fails unless B is A with other image ids, in every row.

@@ -6,6 +6,7 @@ package ami
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log"
 	"sort"
 	"strings"
@@ -175,4 +176,12 @@ func (a *Artifact) removal() string {
 		commands[i] = a.command(entry)
 	}
 	return strings.Join(commands, "\n")
+}
+
+// saySaved says that images outlast the build.
+func saySaved(images int) string {
+	if images == 1 {
+		return "1 image is made, and stays also if a post-processor fails"
+	}
+	return fmt.Sprintf("%d images are made, and stay also if a post-processor fails", images)
 }

@@ -13,6 +13,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 	"time"
@@ -48,6 +49,8 @@ type Builder struct {
 	launching launch.Patience
 	// watching is how often a spot instance is looked after; 0 is watchInterval.
 	watching time.Duration
+	// callerAddress asks for this machine's public address; nil asks AWS's service.
+	callerAddress func(context.Context) (netip.Addr, error)
 }
 
 var _ packersdk.Builder = (*Builder)(nil)
@@ -134,7 +137,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	artifact, err := job.artifact(state)
 	job.reportLeft(ui) // such as an intermediary image that could not be removed
 	if !c.DeregisterOnDestroy {
-		ui.Sayf("%d images are made, and stay also if a post-processor fails", len(job.images))
+		ui.Say(saySaved(len(job.images)))
 	}
 	return artifact, err
 }
@@ -207,22 +210,29 @@ func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *
 // makeImage is the part of the plan that a resumed build or a copy needs not.
 func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
 	c := &b.config
+	group := &awscommon.StepSecurityGroup{
+		PollingConfig:    c.PollingConfig,
+		CommConfig:       &c.Comm,
+		SecurityGroupIds: c.SecurityGroupIds, SecurityGroupFilter: c.SecurityGroupFilter,
+		TemporarySGSourceCidrs:    c.TemporarySGSourceCidrs,
+		TemporarySGSourcePublicIp: c.TemporarySGSourcePublicIp,
+		// Else it opens port 0 where nothing connects.
+		SkipSSHRuleCreation: c.SSMAgentEnabled() || c.Comm.Type == "none",
+		Tags:                c.RunTags, Ctx: c.ctx,
+	}
+	ask := b.callerAddress
+	if ask == nil {
+		ask = askCallerAddress
+	}
 	steps := []multistep.Step{
 		stepOlderBuilds{},
 		stepNetwork{},
+		stepCallerAddress{group: group, ask: ask},
 		&stepKeyPair{awscommon.StepKeyPair{
 			Debug: c.PackerDebug, DebugKeyPath: fmt.Sprintf("ec2_%s.pem", c.PackerBuildName),
 			Comm: &c.Comm, Tags: c.RunTags, Ctx: c.ctx,
 		}},
-		&awscommon.StepSecurityGroup{
-			PollingConfig:    c.PollingConfig,
-			CommConfig:       &c.Comm,
-			SecurityGroupIds: c.SecurityGroupIds, SecurityGroupFilter: c.SecurityGroupFilter,
-			TemporarySGSourceCidrs:    c.TemporarySGSourceCidrs,
-			TemporarySGSourcePublicIp: c.TemporarySGSourcePublicIp,
-			SkipSSHRuleCreation:       c.SSMAgentEnabled(),
-			Tags:                      c.RunTags, Ctx: c.ctx,
-		},
+		group,
 		&awscommon.StepIamInstanceProfile{
 			PollingConfig:                             c.PollingConfig,
 			IamInstanceProfile:                        c.IamInstanceProfile,
@@ -255,6 +265,7 @@ func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clien
 func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
 	c := &b.config
 	generated := &packerbuilderdata.GeneratedData{State: state}
+	configured := c.Comm.Host() // the communicator writes over it
 	if c.Rehearsal && c.RehearsalInstance == rehearsal.NoInstance {
 		return []multistep.Step{
 			stepSkipProvision{},
@@ -268,16 +279,16 @@ func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clien
 			RemotePortNumber: c.Comm.Port(), SSMAgentEnabled: c.SSMAgentEnabled(),
 			SSHConfig: &c.Comm.SSH,
 		},
-		&communicator.StepConnect{
+		&stepConnect{host: configured, StepConnect: communicator.StepConnect{
 			Config: &c.Comm,
 			Host: func(state multistep.StateBag) (string, error) {
 				// Made anew each time: it remembers its answer, and the instance
 				// may be another one by now (spot_restarts).
-				return awscommon.SSHHost(ctx, clients.EC2(clients.Region()), c.SSHInterface, c.Comm.Host())(state)
+				return awscommon.SSHHost(ctx, clients.EC2(clients.Region()), c.SSHInterface, configured)(state)
 			},
 			SSHPort:   awscommon.Port(c.SSHInterface, c.Comm.Port()),
 			SSHConfig: c.Comm.SSHConfigFunc(),
-		},
+		}},
 		&awscommon.StepSetGeneratedData{GeneratedData: generated},
 		&commonsteps.StepProvision{},
 		stepReadBenchmark{},

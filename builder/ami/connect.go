@@ -96,9 +96,15 @@ func (c *Config) connectRehearsal(ctx context.Context, ui packersdk.Ui) (*ec2api
 		c.Comm.SSHPort = session.SSHPort
 	}
 	c.Comm.SSHDisableAgentForwarding = true
-	c.TemporarySGSourcePublicIp = false
-	c.TemporarySGSourceCidrs = []string{session.CallerIP + "/32"}
+	c.admitRehearsal(session.CallerIP)
 	return ec2api.New(session.AWSConfig(c.RawRegion), ""), nil
+}
+
+// admitRehearsal lets the rehearsal's caller in, so that nobody outside is asked
+// who that is.
+func (c *Config) admitRehearsal(caller string) {
+	c.TemporarySGSourcePublicIp = false
+	c.TemporarySGSourceCidrs = []string{caller + "/32"}
 }
 
 // Waiting, unless aws_polling says otherwise.

@@ -10,7 +10,6 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
-	"github.com/hashicorp/packer-plugin-sdk/communicator"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
@@ -47,13 +46,14 @@ func TestSSHInterface(t *testing.T) {
 	for ssh, want := range map[string]string{
 		"": "198.51.100.", "public_ip": "198.51.100.", "private_ip": "10.0.0.", "public_dns": "public", "private_dns": "private", "ipv6": "2001:db8::",
 	} {
-		step := planned[*communicator.StepConnect](t, map[string]any{"ssh_interface": ssh})
+		step := planned[*stepConnect](t, map[string]any{"ssh_interface": ssh})
 		for _, address := range []string{"1", "2"} {
 			state := new(multistep.BasicStateBag)
 			state.Put(keyInstance, anInstance(address))
 			if got, err := step.Host(state); err != nil || got != want+address {
 				t.Errorf("ssh_interface = %q: it connects to %q, %v; want %q", ssh, got, err, want+address)
 			}
+			step.Config.SSHHost = want + address // as the communicator does
 		}
 	}
 }
@@ -69,7 +69,7 @@ func TestSessionManager(t *testing.T) {
 	if group := planned[*awscommon.StepSecurityGroup](t, config()); !group.SkipSSHRuleCreation {
 		t.Error("a port is opened, and none is needed")
 	}
-	host, err := planned[*communicator.StepConnect](t, config()).Host(new(multistep.BasicStateBag))
+	host, err := planned[*stepConnect](t, config()).Host(new(multistep.BasicStateBag))
 	if err != nil || host != "localhost" {
 		t.Errorf("it connects to %q, %v; want this end of the tunnel", host, err)
 	}

@@ -52,6 +52,7 @@ type build struct {
 	launching launch.Patience
 	watching  time.Duration // how often a spot instance is looked after
 	lost      error         // EC2 has taken the instance back
+	admitted  []string      // the address blocks that the temporary security group lets in
 
 	image  distribute.Image   // the image of the build's region, or the intermediary
 	images []distribute.Image // what the artifact will name

@@ -1,0 +1,217 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+//go:build unix
+
+package test
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+)
+
+// What the acceptance tests may cost an account, in US dollars. The builder
+// keeps to the first two; it reads its prices from AWS.
+const (
+	mostPerHour = 1.0 // for an instance
+	mostHours   = 1
+	// From a region to another one, a GB: the dearest of those below is
+	// us-west-1's (https://aws.amazon.com/ec2/pricing/on-demand/, data transfer).
+	mostPerCopiedGB = 0.02
+	imageGB         = 8 // of Canonical's images; EC2 copies, and bills, only what is written
+)
+
+var (
+	oneRegion    = []string{"us-east-1"}
+	eightRegions = []string{"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "eu-central-1", "eu-west-1", "ap-northeast-1"}
+)
+
+// acceptanceJob makes images of the least expensive type with a GPU. Its
+// post-processor lists what there is, and fails, so that Packer takes back the
+// images, which deregister_on_destroy allows.
+const acceptanceJob = `
+variable "rehearsal" { type = bool }
+variable "regions" { type = list(string) }
+variable "market" { type = string }
+variable "build_id" { type = string }
+variable "list" { type = string }
+
+source "ethminer-ami" "acceptance" {
+  rehearsal             = var.rehearsal
+  rehearsal_state       = "state"
+  rehearsal_instance    = "none"
+  region                = var.regions[0]
+  ami_regions           = length(var.regions) > 1 ? var.regions : null
+  ami_name              = "ethminer-${var.build_id}"
+  build_id              = var.build_id
+  instance_type         = "g4dn.xlarge"
+  markets               = [var.market]
+  capacity_timeout      = "15m"
+  max_build_time        = "1h"
+  max_price_per_hour    = 1
+  deregister_on_destroy = true
+}
+build {
+  sources = ["source.ethminer-ami.acceptance"]
+  provisioner "shell" { inline = ["uname -a"] }
+  post-processor "shell-local" { inline = ["${var.list} >made", "exit 1"] }
+}
+`
+
+var (
+	available = regexp.MustCompile(`(?m)^.*: ([a-z0-9-]+): ami-[0-9a-f]+ is available`)
+	costs     = regexp.MustCompile(`Terminated i-[0-9a-f]+ \(.*\), .*, at \$[0-9.]+ an hour about \$([0-9.]+)`)
+)
+
+// acceptance says that tests may use the AWS account of the environment.
+func acceptance() bool { return os.Getenv("PACKER_ACC") == "1" }
+
+// With PACKER_ACC=1 (make testacc) it builds in the AWS account of the
+// environment; else the same builds run against the rehearsal.
+func TestAcceptance(t *testing.T) {
+	build, packer := os.Getenv("ETHMINER_BUILD"), os.Getenv("PACKER")
+	if build == "" || packer == "" {
+		t.Skip("SKIPPED: needs the plugin and Packer: run `make test`, which builds them")
+	}
+	if out, err := exec.Command("python3", "-c", "import boto3").CombinedOutput(); err != nil {
+		t.Skipf("SKIPPED: needs python3 with boto3, which lists what is left: %s", out)
+	}
+	tests := []struct {
+		market  string
+		regions []string
+	}{
+		{"on-demand", oneRegion}, {"spot", oneRegion}, {"on-demand", eightRegions}, {"spot", eightRegions},
+	}
+	most := 0.0
+	for _, test := range tests {
+		most += mostHours*mostPerHour + float64(len(test.regions)-1)*imageGB*mostPerCopiedGB
+	}
+	work := t.TempDir()
+	run := acceptanceTools(t, build, packer, work)
+	if acceptance() {
+		out, err := run("aws", "sts", "get-caller-identity", "--query", "Account", "--output", "text")
+		if err != nil {
+			t.Skipf("SKIPPED: PACKER_ACC=1, and there are no credentials of an AWS account: %s", out)
+		}
+		t.Logf("%d builds in the account %s cost about $1 in all, and $%.2f at the very most", len(tests), strings.TrimSpace(out), most)
+	}
+	if err := os.WriteFile(filepath.Join(work, "job.pkr.hcl"), []byte(acceptanceJob), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	total := 0.0
+	for _, test := range tests {
+		t.Run(fmt.Sprintf("%s in %d", test.market, len(test.regions)), func(t *testing.T) {
+			id := fmt.Sprintf("acceptance-%d-%d-%s", time.Now().Unix(), len(test.regions), test.market)
+			list := append([]string{"python3", "resources.py", id}, test.regions...)
+			out, err := run(packer, "build", "-var", fmt.Sprintf("rehearsal=%t", !acceptance()), "-var", "market="+test.market, "-var", "build_id="+id,
+				"-var", `regions=["`+strings.Join(test.regions, `","`)+`"]`, "-var", "list="+strings.Join(list, " "), "job.pkr.hcl")
+			t.Cleanup(func() { // whatever has failed, the account pays for nothing more
+				if swept, err := run("packer-plugin-ethminer", "sweep", "--region", strings.Join(test.regions, ","), "--build-id", id, "--yes"); err != nil {
+					t.Errorf("sweeping %s: %v\n%s", id, err, swept)
+				}
+			})
+			if err == nil {
+				t.Error("the build succeeded, although its post-processor fails")
+			}
+			if n := len(available.FindAllString(out, -1)); n != len(test.regions)-1 { // the copies
+				t.Errorf("%d copies became available, want %d\n%s", n, len(test.regions)-1, out)
+			}
+			cost := costs.FindStringSubmatch(out)
+			if cost == nil {
+				t.Fatalf("the build does not say what its instance has cost:\n%s", out)
+			}
+			usd, _ := strconv.ParseFloat(cost[1], 64)
+			total += usd
+			t.Logf("its instance has cost $%.2f", usd)
+
+			// Whoever lists finds the images, so that to find nothing means something.
+			made, err := os.ReadFile(filepath.Join(work, "made"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, region := range test.regions {
+				if strings.Count(string(made), region+" image ami-") != 1 || strings.Count(string(made), region+" snapshot snap-") != 1 {
+					t.Errorf("%s has not one image and one snapshot when the build ends:\n%s", region, made)
+				}
+			}
+			if lines := strings.Count(string(made), "\n"); lines != 2*len(test.regions) {
+				t.Errorf("the build ends with more than its images:\n%s", made)
+			}
+			left, err := run(list[0], list[1:]...)
+			for end := time.Now().Add(2 * time.Minute); acceptance() && left != "" && time.Now().Before(end); time.Sleep(5 * time.Second) {
+				left, err = run(list[0], list[1:]...) // what is deleted may show for a while
+			}
+			if err != nil || left != "" {
+				t.Errorf("left behind (%v):\n%s\n%s", err, left, out)
+			}
+		})
+	}
+	t.Logf("the instances of these builds have cost $%.2f", total)
+}
+
+// acceptanceTools starts a rehearsal, if it is to be one, and returns what runs
+// a command in a folder with the plugin, Packer and the AWS of the test.
+func acceptanceTools(t *testing.T, build, packer, work string) func(name string, args ...string) (string, error) {
+	t.Helper()
+	lister, err := os.ReadFile("testdata/resources.py")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(work, "resources.py"), lister, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	env := os.Environ()
+	for key, value := range toolEnv(build, packer, work) {
+		env = append(env, key+"="+value)
+	}
+	run := func(name string, args ...string) (string, error) {
+		path := name
+		if name == "packer-plugin-ethminer" {
+			path = filepath.Join(build, name)
+		}
+		command := exec.Command(path, args...)
+		command.Dir, command.Env = work, env
+		out, err := command.CombinedOutput()
+		return string(out), err
+	}
+	if acceptance() {
+		return run
+	}
+	ctx, cancel := context.WithCancel(context.Background())
+	server := exec.CommandContext(ctx, filepath.Join(build, "packer-plugin-ethminer"), "rehearsal-aws", "serve", "--state", "state", "--instance", "none", "--latency", "instant")
+	server.Dir, server.Env = work, env
+	server.Cancel = func() error { return server.Process.Signal(os.Interrupt) }
+	if err := server.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		cancel()
+		_ = server.Wait()
+	})
+	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+		if _, err := os.Stat(filepath.Join(work, "state/server.json")); err == nil {
+			break
+		}
+		if time.Now().After(end) {
+			t.Fatal("the rehearsal does not start")
+		}
+	}
+	lines, err := run("sh", "-c", `eval "$("$0"/packer-plugin-ethminer rehearsal-aws env --state state)"; env`, build)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, lines)
+	}
+	for line := range strings.Lines(lines) {
+		if strings.HasPrefix(line, "AWS_") {
+			env = append(env, strings.TrimSpace(line))
+		}
+	}
+	return run
+}
