@@ -37,15 +37,15 @@ type GateConfig struct {
 	MaxVariation float64 `mapstructure:"max_variation" required:"false"`
 }
 
-// check fills in the floors.
-func (g *GateConfig) check(into *settings) error {
+// checkGate fills in the floors.
+func (c *Config) checkGate() error {
 	var errs []error
 	for _, f := range []struct {
 		name, text string
 		rate       *miner.Rate
 	}{
-		{"min_hashrate", g.MinHashrate, &into.floor},
-		{"min_hashrate_per_gpu", g.MinHashratePerGPU, &into.floorPerGPU},
+		{"min_hashrate", c.MinHashrate, &c.parsed.floor},
+		{"min_hashrate_per_gpu", c.MinHashratePerGPU, &c.parsed.floorPerGPU},
 	} {
 		if f.text == "" || f.text == unknown {
 			continue
@@ -59,7 +59,7 @@ func (g *GateConfig) check(into *settings) error {
 	for _, share := range []struct {
 		name  string
 		value float64
-	}{{"min_limit_share", g.MinLimitShare}, {"max_variation", g.MaxVariation}} {
+	}{{"min_limit_share", c.MinLimitShare}, {"max_variation", c.MaxVariation}} {
 		if share.value < 0 || share.value > 1 {
 			errs = append(errs, fmt.Errorf("%s %v: expected a share from 0 to 1, such as 0.6 for 60 %%", share.name, share.value))
 		}

@@ -79,7 +79,7 @@ func (c *Config) prepare(raws ...any) error {
 		checkDuration("benchmark_start_timeout", c.BenchmarkStartTimeout, defaultStartTimeout, time.Second, &c.parsed.startTimeout),
 		checkDuration("benchmark_warmup", c.BenchmarkWarmup, defaultWarmup, 0, &c.parsed.warmup),
 		checkDuration("benchmark_duration", c.BenchmarkDuration, defaultDuration, time.Second, &c.parsed.duration),
-		c.GateConfig.check(&c.parsed),
+		c.checkGate(),
 		c.checkReportFile(),
 	} {
 		if err != nil {
