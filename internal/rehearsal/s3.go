@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/http"
 	"strconv"
+	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/s3"
@@ -30,17 +31,26 @@ func (s *Server) serveS3(w http.ResponseWriter, r *http.Request, at scope) {
 		answer.Header.Set("Content-Type", "application/xml")
 		answer.Header.Del("Content-Length")
 	}
+	bodiless := r.Method == http.MethodHead || status == http.StatusNoContent || status == http.StatusNotModified
+	if bodiless {
+		body = nil
+	}
 	if s.cfg.Record != nil {
 		s.cfg.Record(at.service, q.Action, status, body)
 	}
 	for name, values := range answer.Header {
-		w.Header()[http.CanonicalHeaderKey(name)] = values
+		name = http.CanonicalHeaderKey(name)
+		if strings.HasPrefix(name, "X-Amz-Meta-") {
+			name = strings.ToLower(name) // which some clients show as it comes
+		}
+		w.Header()[name] = values
 	}
 	w.Header().Set("x-amz-request-id", requestID)
 	w.Header().Set("x-amz-id-2", "rehearsal")
-	if r.Method != http.MethodHead && status != http.StatusNoContent && status != http.StatusNotModified {
+	switch {
+	case !bodiless:
 		w.Header().Set("Content-Length", strconv.Itoa(len(body)))
-	} else if body = nil; err != nil {
+	case err != nil:
 		w.Header().Del("Content-Type")
 	}
 	w.WriteHeader(status)
