@@ -157,7 +157,7 @@ func template(n int, regions ...string) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "AWSTemplateFormatVersion: '2010-09-09'\nDescription: number %d\nMappings:\n  AWSRegion2AMI:\n", n)
 	for _, r := range regions {
-		fmt.Fprintf(&b, "    %s:\n      AMI: %s\n", r, imageOf(n))
+		fmt.Fprintf(&b, "    %s:\n      AMI: %s\n", r, imageIn(r, n))
 	}
 	b.WriteString("Resources:\n  Handle:\n    Type: AWS::CloudFormation::WaitConditionHandle\nOutputs:\n  Image:\n    Value: !FindInMap [AWSRegion2AMI, !Ref AWS::Region, AMI]\n")
 	return []byte(b.String())
@@ -165,6 +165,16 @@ func template(n int, regions ...string) []byte {
 
 // images are those that the worlds know, by the number of a template.
 var images = map[int]string{}
+
+// imagesIn are those of a world in which each region has its own.
+var imagesIn map[string]map[int]string
+
+func imageIn(region string, n int) string {
+	if id, ok := imagesIn[region][n]; ok {
+		return id
+	}
+	return imageOf(n)
+}
 
 func imageOf(n int) string {
 	if id, ok := images[n]; ok {
