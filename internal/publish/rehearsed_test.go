@@ -41,13 +41,8 @@ func rehearsed(t *testing.T, server *rehearsal.Server, regions ...string) *world
 		imagesIn = map[string]map[int]string{}
 		t.Cleanup(func() { imagesIn = nil })
 	}
+	w.makeBuckets(regions...)
 	for _, region := range regions {
-		in := &s3.CreateBucketInput{Bucket: aws.String(bucketOf(region))}
-		if region != "us-east-1" { // which S3 wants to be left out
-			in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
-		}
-		_, err := w.Clients().S3(region, *in.Bucket).CreateBucket(t.Context(), in)
-		w.must(err)
 		if imagesIn[region] != nil {
 			continue // public images have the same ids in every rehearsal
 		}

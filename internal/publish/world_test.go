@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
@@ -151,6 +152,18 @@ func (w *world) hasSaid(text string) bool {
 
 // bucketOf is the name of a region's bucket in these tests.
 func bucketOf(region string) string { return "templates-" + region }
+
+func (w *world) makeBuckets(regions ...string) {
+	w.Helper()
+	for _, region := range regions {
+		in := &s3.CreateBucketInput{Bucket: aws.String(bucketOf(region))}
+		if region != "us-east-1" { // which S3 wants to be left out
+			in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
+		}
+		_, err := w.Clients().S3(region, *in.Bucket).CreateBucket(w.Context(), in)
+		w.must(err)
+	}
+}
 
 // template is one with an image in each region; n makes it another one.
 func template(n int, regions ...string) []byte {
