@@ -46,7 +46,7 @@ func rehearsalAWS(ctx context.Context, args []string, std streams) int {
 	set.StringVar(&f.Latency, "latency", "fast", "how long things take: instant, fast, or a list such as running=9s,image=31s,copy=47s (serve)")
 	set.StringVar(&f.Policy, "policy", "", "the `file` of the IAM policy that the caller has (serve; default: everything is allowed)")
 	set.IntVar(&f.Owner, "owner", 0, "end with the process of this `number` (serve; default: live until stopped)")
-	set.BoolVar(&f.leaks, "leaks", false, "print only what is neither an available image nor its snapshot, and fail if there is any (inventory)")
+	set.BoolVar(&f.leaks, "leaks", false, "print only what is no available image, snapshot of one, bucket or parameter, and fail if there is any (inventory)")
 	usage := func(w io.Writer) {
 		_, _ = fmt.Fprint(w, rehearsalUsage)
 		set.SetOutput(w)
@@ -134,7 +134,7 @@ func rehearsalInventory(ctx context.Context, f rehearsalFlags, std streams) erro
 		return err
 	}
 	if left > 0 {
-		return fmt.Errorf("%d resources are left that are neither an available image nor its snapshot", left)
+		return fmt.Errorf("%d resources are left that are no available image, snapshot of one, bucket or parameter", left)
 	}
 	return nil
 }

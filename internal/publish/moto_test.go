@@ -30,7 +30,7 @@ func newMoto(t *testing.T, regions ...string) *world {
 			}),
 		}
 	}
-	w.must(w.publisher().MakeBuckets(t.Context(), w.plan(spec(regions...), template(1, regions...))))
+	w.makeBuckets(regions...)
 	return w
 }
 

@@ -42,13 +42,25 @@ func (w *world) latest(s publish.Spec) map[string]int {
 // killed; and so does a rollback. The call is carried out or not when the
 // process is killed: both are tried.
 func TestKilledAtEveryCall(t *testing.T) {
-	s := spec(three...)
+	t.Run("fake", func(t *testing.T) { killedAtEveryCall(t, worlds["fake"], three) })
+	t.Run("rehearsal", func(t *testing.T) { killedAtEveryCall(t, worlds["rehearsal"], three[:2]) })
+}
+
+// worlds are the look-alikes that are quick enough for hundreds of publications.
+var worlds = map[string]func(t *testing.T, regions ...string) *world{
+	"fake":      func(t *testing.T, regions ...string) *world { w, _ := newFake(t, regions...); return w },
+	"rehearsal": func(t *testing.T, regions ...string) *world { w, _ := newRehearsed(t, regions...); return w },
+}
+
+func killedAtEveryCall(t *testing.T, newWorld func(*testing.T, ...string) *world, regions []string) {
+	newWorld(t, regions...) // whose images the templates have
+	s := spec(regions...)
 	s.S3.KeepVersions = 2
 	for name, do := range map[string]func(w *world) error{
-		"publish": func(w *world) error { return w.publish(s, template(3, three...)) },
+		"publish": func(w *world) error { return w.publish(s, template(3, regions...)) },
 		"rollback": func(w *world) error {
 			p := w.publisher()
-			state, err := p.State(w.context(), w.plan(s, template(1, three...)).Source())
+			state, err := p.State(w.context(), w.plan(s, template(1, regions...)).Source())
 			if err != nil {
 				return err
 			}
@@ -68,9 +80,9 @@ func TestKilledAtEveryCall(t *testing.T) {
 				version = w0(t, s, 1)
 			}
 			begin := func() *world {
-				w, _ := newFake(t, three...)
-				w.must(w.publish(s, template(1, three...)))
-				w.must(w.publish(s, template(2, three...)))
+				w := newWorld(t, regions...)
+				w.must(w.publish(s, template(1, regions...)))
+				w.must(w.publish(s, template(2, regions...)))
 				w.wire.reset(nil)
 				return w
 			}
@@ -113,7 +125,12 @@ func w0(t *testing.T, s publish.Spec, n int) string {
 // no parameter. A region that fails after it: the others are rolled forward, it
 // is named, nothing is announced, and the next run goes on.
 func TestOneRegionFails(t *testing.T) {
-	regions := thirty()
+	t.Run("fake", func(t *testing.T) { oneRegionFails(t, worlds["fake"], thirty()) })
+	t.Run("rehearsal", func(t *testing.T) { oneRegionFails(t, worlds["rehearsal"], regionsOfAWS(t)) })
+}
+
+func oneRegionFails(t *testing.T, newWorld func(*testing.T, ...string) *world, regions []string) {
+	newWorld(t, regions...) // whose images the templates have
 	s := spec(regions...)
 	bad := regions[17]
 	for name, test := range map[string]struct {
@@ -128,7 +145,7 @@ func TestOneRegionFails(t *testing.T) {
 		"flip, each time": {"PUT eth/templates/latest/mining.template", 0, true},
 	} {
 		t.Run(name, func(t *testing.T) {
-			w, _ := newFake(t, regions...)
+			w := newWorld(t, regions...)
 			w.must(w.publish(s, template(1, regions...)))
 			before := w.seen(s, "none")
 			left := test.times
@@ -151,7 +168,7 @@ func TestOneRegionFails(t *testing.T) {
 				if err == nil || !strings.Contains(err.Error(), bad) || latest[two+" number 2"] != 29 || latest[one+" number 1"] != 1 {
 					t.Errorf("%v: %v", err, latest)
 				}
-				if strings.Contains(w.seen(s, two), "/ethminer/ami "+imageOf(2)) {
+				if strings.Contains(w.seen(s, two), "/ethminer/ami "+imageIn(regions[0], 2)) {
 					t.Error("announced, although a region has the old template")
 				}
 			default:

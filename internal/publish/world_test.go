@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
@@ -152,12 +153,24 @@ func (w *world) hasSaid(text string) bool {
 // bucketOf is the name of a region's bucket in these tests.
 func bucketOf(region string) string { return "templates-" + region }
 
+func (w *world) makeBuckets(regions ...string) {
+	w.Helper()
+	for _, region := range regions {
+		in := &s3.CreateBucketInput{Bucket: aws.String(bucketOf(region))}
+		if region != "us-east-1" { // which S3 wants to be left out
+			in.CreateBucketConfiguration = &types.CreateBucketConfiguration{LocationConstraint: types.BucketLocationConstraint(region)}
+		}
+		_, err := w.Clients().S3(region, *in.Bucket).CreateBucket(w.Context(), in)
+		w.must(err)
+	}
+}
+
 // template is one with an image in each region; n makes it another one.
 func template(n int, regions ...string) []byte {
 	var b strings.Builder
 	fmt.Fprintf(&b, "AWSTemplateFormatVersion: '2010-09-09'\nDescription: number %d\nMappings:\n  AWSRegion2AMI:\n", n)
 	for _, r := range regions {
-		fmt.Fprintf(&b, "    %s:\n      AMI: %s\n", r, imageOf(n))
+		fmt.Fprintf(&b, "    %s:\n      AMI: %s\n", r, imageIn(r, n))
 	}
 	b.WriteString("Resources:\n  Handle:\n    Type: AWS::CloudFormation::WaitConditionHandle\nOutputs:\n  Image:\n    Value: !FindInMap [AWSRegion2AMI, !Ref AWS::Region, AMI]\n")
 	return []byte(b.String())
@@ -165,6 +178,16 @@ func template(n int, regions ...string) []byte {
 
 // images are those that the worlds know, by the number of a template.
 var images = map[int]string{}
+
+// imagesIn are those of a world in which each region has its own.
+var imagesIn map[string]map[int]string
+
+func imageIn(region string, n int) string {
+	if id, ok := imagesIn[region][n]; ok {
+		return id
+	}
+	return imageOf(n)
+}
 
 func imageOf(n int) string {
 	if id, ok := images[n]; ok {

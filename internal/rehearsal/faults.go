@@ -4,6 +4,7 @@
 package rehearsal
 
 import (
+	"slices"
 	"sync"
 	"time"
 
@@ -25,7 +26,7 @@ type Fault struct {
 	Nth int `json:"nth,omitempty"`
 	// Code, Message and Status are the error. InternalError and 500 where
 	// empty; the status is 400 where only the code is given, and 500 for
-	// InsufficientInstanceCapacity, 503 for RequestLimitExceeded, as in EC2.
+	// InsufficientInstanceCapacity, 503 for RequestLimitExceeded and SlowDown, as in AWS.
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 	Status  int    `json:"status,omitempty"`
@@ -125,7 +126,7 @@ func (f *Fault) asError() *query.Error {
 	case e.Status != 0:
 	case e.Code == "" || e.Code == "InternalError" || e.Code == "InsufficientInstanceCapacity":
 		e.Status = 500
-	case e.Code == "RequestLimitExceeded" || e.Code == "Unavailable":
+	case slices.Contains([]string{"RequestLimitExceeded", "Unavailable", "ServiceUnavailable", "SlowDown"}, e.Code):
 		e.Status = 503
 	case e.Code == "UnauthorizedOperation":
 		e.Status = 403

@@ -29,7 +29,9 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pricing"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/s3"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/servicequotas"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ssm"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/sts"
 )
 
@@ -66,6 +68,8 @@ type Server struct {
 	sts    sts.Service
 	caller iam.Caller
 	kms    *kms.Service
+	s3     *s3.Service
+	ssm    *ssm.Service
 	quotas servicequotas.Service
 	faults faults
 	calls  calls
@@ -97,6 +101,8 @@ func New(cfg Config) *Server {
 	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now}
 	s.caller = iam.Caller{ARN: "arn:aws:iam::" + AccountID + ":user/rehearsal", Policy: cfg.Policy}
 	s.kms = &kms.Service{AccountID: AccountID, Seed: cfg.Seed}
+	s.s3 = &s3.Service{Clock: cfg.Clock, AccountID: AccountID, Open: s.ec2.Open}
+	s.ssm = &ssm.Service{Clock: cfg.Clock, Looks: cfg.Pace.Parameter, AccountID: AccountID, Open: s.ec2.Open, HasImage: s.ec2.HasImage}
 	for _, f := range cfg.Faults {
 		s.AddFault(f)
 	}
@@ -130,18 +136,19 @@ func (s *Server) Close() error { return s.ec2.Close() }
 // Usage returns what each instance has used.
 func (s *Server) Usage() []ec2.Usage { return s.ec2.Usage() }
 
-// Inventory returns what has been made and not removed, by region.
-func (s *Server) Inventory() map[string][]ec2.Resource { return s.ec2.Inventory() }
-
 // ServeHTTP answers a request of a service, or of the rehearsal's own paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, controlPath) {
 		s.control(w, r)
 		return
 	}
+	scope, ok := scopeOf(r)
+	if scope.service == "s3" {
+		s.serveS3(w, r, scope)
+		return
+	}
 	r.Body = http.MaxBytesReader(w, r.Body, 8<<20)
 	requestID := uuid()
-	scope, ok := scopeOf(r)
 	speaks := protocolOf(r, scope)
 	action := ""
 	body, err := func() (any, error) {
@@ -181,17 +188,26 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	_, _ = w.Write(out) // the client went away: nobody to tell
 }
 
-// serve counts a call, lets it fail if it is to or its caller may not make it,
-// else answers it.
-func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
+// admit counts a call, and lets it fail if it is to or its caller may not make
+// it.
+func (s *Server) admit(at scope, action string, p query.Params) error {
 	s.calls.count(at.region, action, p)
 	if err := s.faults.next(at.region, action, p); err != nil {
-		return nil, err
+		return err
 	}
+<<<<<<< HEAD
 	s.mu.Lock()
 	caller := s.caller
 	s.mu.Unlock()
 	if err := caller.Check(at.service, action, p); err != nil {
+=======
+	return s.caller.Check(at.service, action, p)
+}
+
+// serve answers a call that is admitted.
+func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
+	if err := s.admit(at, action, p); err != nil {
+>>>>>>> w/s3
 		return nil, err
 	}
 	switch at.service {
@@ -201,6 +217,8 @@ func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 		return s.sts.Call(action, p)
 	case "kms":
 		return s.kms.Call(at.region, action, p)
+	case "ssm":
+		return s.ssm.Call(at.region, action, p)
 	case "servicequotas":
 		return s.quotas.Call(at.region, action, p)
 	case "pricing":

@@ -82,7 +82,7 @@ func (p *PostProcessor) publisher(ctx context.Context, ui packersdk.Ui, source p
 	}
 	publisher.Interval = 100 * time.Millisecond // its time is not AWS's
 	publisher.Clients = ec2api.New(session.AWSConfig(plan.Places[0].Region), "")
-	return publisher, publisher.MakeBuckets(ctx, plan)
+	return publisher, nil
 }
 
 // byHand leaves the plan beside the template, and says how to publish it

@@ -9,7 +9,7 @@ import (
 
 // Resource is one thing that a user of the rehearsal has made.
 type Resource struct {
-	Kind  string            `json:"kind"` // instance, volume, snapshot, image, key-pair, security-group, launch-template
+	Kind  string            `json:"kind"` // instance, volume, snapshot, image, key-pair, security-group, launch-template, capacity-reservation; of other services bucket, parameter
 	ID    string            `json:"id"`
 	Name  string            `json:"name,omitempty"`
 	State string            `json:"state,omitempty"`
@@ -80,13 +80,15 @@ func (s *Service) Inventory() map[string][]Resource {
 }
 
 // Leaked says whether a resource is anything but an available image or a
-// snapshot of one.
+// snapshot of one, and what those are published in.
 func (r Resource) Leaked() bool {
 	switch r.Kind {
 	case "image":
 		return r.State != "available"
 	case "snapshot":
 		return r.State != "completed" || r.Image == ""
+	case "bucket", "parameter":
+		return false
 	}
 	return true
 }

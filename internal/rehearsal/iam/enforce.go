@@ -59,6 +59,9 @@ func Actions(service, action string, p query.Params) []string {
 	if service == "sts" && action == "GetCallerIdentity" {
 		return nil // needs no permission
 	}
+	if service == "s3" {
+		return actionsOfS3(action, p)
+	}
 	prefix := service
 	if service == "monitoring" {
 		prefix = "cloudwatch"

@@ -11,7 +11,7 @@ import botocore.session
 
 session = botocore.session.get_session()
 models = {name: session.get_service_model(model) for name, model in {
-    "ec2": "ec2", "sts": "sts", "kms": "kms", "servicequotas": "service-quotas"}.items()}
+    "ec2": "ec2", "sts": "sts", "kms": "kms", "servicequotas": "service-quotas", "s3": "s3", "ssm": "ssm"}.items()}
 problems, judged = set(), set()
 
 
@@ -32,12 +32,17 @@ def check(shape, element, where, wrapped):
             if name not in known:
                 problems.add(f"{where}.{name}: not in the shape {shape.name}")
                 continue
+            if known[name].serialization.get("flattened"):
+                check(known[name].member, child, f"{where}.{name}[]", wrapped)
+                seen.add(name)
+                continue
             if name in seen:
                 problems.add(f"{where}.{name}: twice")
             seen.add(name)
             check(known[name], child, f"{where}.{name}", wrapped)
         for name in shape.required_members:
-            if shape.members[name].serialization.get("name", name) not in seen:
+            how = shape.members[name].serialization
+            if how.get("name", name) not in seen and not how.get("xmlAttribute"):
                 problems.add(f"{where}.{name}: required, and not there")
     elif kind == "list":
         item = shape.member.serialization.get("name", "member" if wrapped else "item")
@@ -100,6 +105,21 @@ for line in open(sys.argv[1]):
             elif body:
                 problems.add(f"{where}: expected no answer")
             judged.add(where)
+        continue
+    if not answer["body"]:
+        continue
+    if answer["service"] == "s3" and answer["status"] < 300:
+        where = "s3:" + answer["action"]
+        shape = models["s3"].operation_model(answer["action"]).output_shape
+        payload = shape.serialization.get("payload")
+        if payload and shape.members[payload].type_name == "blob":
+            continue
+        root = ET.fromstring(answer["body"])
+        if payload:
+            shape = shape.members[payload]
+        if shape.name != "GetBucketLocationOutput":  # which is the text of the root itself
+            check(shape, root, where, False)
+        judged.add(where)
         continue
     root = ET.fromstring(answer["body"])
     where = answer["service"] + ":" + answer["action"]

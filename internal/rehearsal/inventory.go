@@ -1,0 +1,18 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package rehearsal
+
+import "github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
+
+// Inventory returns what has been made and not removed, by region.
+func (s *Server) Inventory() map[string][]ec2.Resource {
+	all := s.ec2.Inventory()
+	for _, b := range s.s3.Buckets() {
+		all[b.Region] = append(all[b.Region], ec2.Resource{Kind: "bucket", ID: b.Name, Name: b.Name, Tags: b.Tags})
+	}
+	for _, p := range s.ssm.Parameters() {
+		all[p.Region] = append(all[p.Region], ec2.Resource{Kind: "parameter", ID: p.Name, Name: p.Name, Tags: p.Tags, Image: p.Image})
+	}
+	return all
+}
