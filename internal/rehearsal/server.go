@@ -195,19 +195,15 @@ func (s *Server) admit(at scope, action string, p query.Params) error {
 	if err := s.faults.next(at.region, action, p); err != nil {
 		return err
 	}
-<<<<<<< HEAD
 	s.mu.Lock()
 	caller := s.caller
 	s.mu.Unlock()
-	if err := caller.Check(at.service, action, p); err != nil {
-=======
-	return s.caller.Check(at.service, action, p)
+	return caller.Check(at.service, action, p)
 }
 
 // serve answers a call that is admitted.
 func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 	if err := s.admit(at, action, p); err != nil {
->>>>>>> w/s3
 		return nil, err
 	}
 	switch at.service {
