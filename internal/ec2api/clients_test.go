@@ -5,10 +5,8 @@ package ec2api
 
 import (
 	"context"
-	"net"
 	"net/http"
 	"net/http/httptest"
-	"sync/atomic"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -16,21 +14,14 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 )
 
-// A connection is made once, and not for each call: a handshake takes longer
-// than many an answer.
-func TestConnectionsAreKept(t *testing.T) {
+// All calls share one HTTP client, and so its connections: a handshake takes
+// longer than many an answer.
+func TestConnectionsAreShared(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
-	var made atomic.Int32
-	server := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		_, _ = w.Write([]byte("<DescribeRegionsResponse/>"))
 	}))
-	server.Config.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			made.Add(1)
-		}
-	}
-	server.Start()
 	defer server.Close()
 	key := aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
 		return aws.Credentials{AccessKeyID: "AKIA", SecretAccessKey: "secret"}, nil
@@ -43,17 +34,18 @@ func TestConnectionsAreKept(t *testing.T) {
 		"loaded": loaded,
 		"bare":   {Region: "us-east-1", Credentials: key},
 	} {
-		made.Store(0)
 		clients := New(base, server.URL)
-		for range 5 {
+		used := map[ec2.HTTPClient]int{}
+		for range 2 {
 			for _, region := range []string{"us-east-1", "eu-west-1"} {
-				if _, err := clients.EC2(region).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{}); err != nil {
+				_, err := clients.EC2(region).DescribeRegions(t.Context(), &ec2.DescribeRegionsInput{}, func(o *ec2.Options) { used[o.HTTPClient]++ })
+				if err != nil {
 					t.Fatal(err)
 				}
 			}
 		}
-		if n := made.Load(); n != 1 {
-			t.Errorf("%s: ten calls one after another made %d connections, want 1", name, n)
+		if len(used) != 1 {
+			t.Errorf("%s: four calls used %d HTTP clients, want 1", name, len(used))
 		}
 	}
 }
