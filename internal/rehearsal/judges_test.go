@@ -58,6 +58,16 @@ func needs(t *testing.T, name string, args ...string) {
 }
 
 func TestBoto3AndItsModels(t *testing.T) {
+	server := judgedByModels(t, "testdata/judge.py", Config{Pace: pace.Instant})
+	if left := server.Inventory(); len(left) != 0 {
+		t.Errorf("left behind: %v", left)
+	}
+}
+
+// judgedByModels lets a script drive a server, and botocore's models judge every
+// answer.
+func judgedByModels(t *testing.T, script string, cfg Config) *Server {
+	t.Helper()
 	needs(t, "python3", "-c", "import boto3, botocore")
 	file := filepath.Join(t.TempDir(), "answers")
 	out, err := os.Create(file)
@@ -66,20 +76,19 @@ func TestBoto3AndItsModels(t *testing.T) {
 	}
 	defer func() { _ = out.Close() }()
 	var mu sync.Mutex
-	server, _, env := judged(t, Config{Pace: pace.Instant, Record: func(service, action string, status int, body []byte) {
+	cfg.Record = func(service, action string, status int, body []byte) {
 		mu.Lock()
 		defer mu.Unlock()
 		if err := json.NewEncoder(out).Encode(map[string]any{"service": service, "action": action, "status": status, "body": string(body)}); err != nil {
 			t.Error(err)
 		}
-	}})
-	if said := judge(t, env, "python3", "testdata/judge.py"); !strings.Contains(said, "judged") {
+	}
+	server, _, env := judged(t, cfg)
+	if said := judge(t, env, "python3", script); !strings.Contains(said, "judged") {
 		t.Errorf("the judge ended early:\n%s", said)
 	}
-	if left := server.Inventory(); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
-	}
 	t.Log(judge(t, env, "python3", "testdata/shapes.py", file))
+	return server
 }
 
 func TestAWSCLI(t *testing.T) {
