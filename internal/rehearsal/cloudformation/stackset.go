@@ -74,6 +74,16 @@ func (set *stackSet) notEnabled(account string) string {
 		orText(set.administration[strings.LastIndexByte(set.administration, '/')+1:], administration) + "'."
 }
 
+// administration is the customized administrator role that a request names; that
+// which DescribeStackSet shows of a set without one is none.
+func (c *call) administration() string {
+	role := c.p.Get("AdministrationRoleARN")
+	if role == "arn:aws:iam::"+c.s.cfg.AccountID+":role/"+administration {
+		return ""
+	}
+	return role
+}
+
 func orText(text, other string) string {
 	if text == "" {
 		return other
@@ -97,7 +107,7 @@ func createStackSet(c *call) (any, error) {
 	}
 	set := &stackSet{
 		id: name + ":" + c.s.uuid(), name: name, status: "ACTIVE", token: token, model: c.p.Or("PermissionModel", selfManaged), delegated: c.delegated(),
-		administration: c.p.Get("AdministrationRoleARN"),
+		administration: c.administration(),
 	}
 	set.arn = "arn:aws:cloudformation:" + c.regionName + ":" + c.s.cfg.AccountID + ":stackset/" + set.id
 	auto := c.p.Sub("AutoDeployment")

@@ -18,7 +18,7 @@ func updateStackSet(c *call) (any, error) {
 	if model := c.p.Or("PermissionModel", set.model); model != set.model {
 		return nil, invalid("You cannot update the permission model of the stack set from %s to %s", set.model, model)
 	}
-	role := c.p.Get("AdministrationRoleARN")
+	role := c.administration()
 	if set.administration != "" && role == "" {
 		return nil, invalid("The stack set was made with the customized administrator role %s: AdministrationRoleARN must be specified", set.administration)
 	}
