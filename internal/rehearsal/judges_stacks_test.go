@@ -5,6 +5,13 @@ package rehearsal
 
 import (
 	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,7 +43,8 @@ func TestBoto3OfStacks(t *testing.T) {
 	}
 }
 
-// The AWS CLI, and the query protocol by hand as the images' scripts speak it.
+// The AWS CLI, the helper that images send metrics with, and the query protocol
+// by hand.
 func TestAWSCLIOfStacks(t *testing.T) {
 	needs(t, "aws", "--version")
 	needs(t, "curl", "--version")
@@ -49,10 +57,7 @@ func TestAWSCLIOfStacks(t *testing.T) {
 	if said := aws("cloudformation", "list-stack-instances", "--stack-set-name", "mining", "--query", "Summaries[].Status"); said != "CURRENT\tCURRENT\n" {
 		t.Errorf("the CLI says %q", said)
 	}
-	judge(t, env, "curl", "-fsS", "--aws-sigv4", "aws:amz:eu-central-1:monitoring", "-u", s.AccessKey+":"+s.SecretKey, s.Endpoint,
-		"--data-urlencode", "Action=PutMetricData", "--data-urlencode", "Version=2010-08-01", "--data-urlencode", "Namespace=Mining",
-		"--data-urlencode", "MetricData.member.1.MetricName=HashRate", "--data-urlencode", "MetricData.member.1.Value=42", "--data-urlencode", "MetricData.member.1.Unit=Count/Second",
-		"--data-urlencode", "MetricData.member.1.Dimensions.member.1.Name=InstanceId", "--data-urlencode", "MetricData.member.1.Dimensions.member.1.Value=i-1")
+	metricsHelper(t, s, env)
 	if said := aws("cloudwatch", "list-metrics", "--query", "Metrics[].[Namespace,MetricName,Dimensions[0].Value]"); said != "Mining\tHashRate\ti-1\n" {
 		t.Errorf("the CLI says %q", said)
 	}
@@ -64,4 +69,33 @@ func TestAWSCLIOfStacks(t *testing.T) {
 			t.Errorf("%s: %s", action, said)
 		}
 	}
+}
+
+// metricsHelper runs the helper of an image, on a machine that has the metadata
+// service of an instance i-1 and a log of ethminer.
+func metricsHelper(t *testing.T, s *Session, env []string) {
+	t.Helper()
+	imds := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		_, _ = io.WriteString(w, map[string]string{
+			"/latest/api/token": "token", "/latest/meta-data/placement/region": "eu-central-1", "/latest/meta-data/iam/security-credentials/": "role",
+			"/latest/meta-data/instance-id": "i-1", "/latest/meta-data/services/domain": "amazonaws.com",
+			"/latest/meta-data/iam/security-credentials/role": fmt.Sprintf("{\n \"AccessKeyId\" : %q,\n \"SecretAccessKey\" : %q,\n \"Token\" : \"t\"\n}", s.AccessKey, s.SecretKey),
+		}[r.URL.Path])
+	}))
+	defer imds.Close()
+	machine := t.TempDir()
+	for name, text := range map[string]string{
+		"class/dmi/id/sys_vendor": "Amazon EC2\n",
+		"bin/journalctl":          "#!/bin/sh\necho ' m 20:15:33 miner 0:01 A0 42.00 h - cl0 42.00'\n",
+	} {
+		file := filepath.Join(machine, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(text), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	env = append(slices.Clone(env), "PATH="+filepath.Join(machine, "bin")+":"+os.Getenv("PATH"), "SYSFS="+machine, "IMDS="+imds.URL, "AWS_ENDPOINT_URL="+s.Endpoint, "ETHMINER_METRICS=Mining")
+	judge(t, env, "sh", "../../provisioner/gpu/scripts/image/metrics")
 }

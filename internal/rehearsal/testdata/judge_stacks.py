@@ -203,6 +203,9 @@ assert [m["MetricName"] for m in cw.list_metrics(Namespace="Mining", Dimensions=
 points = cw.get_metric_statistics(Namespace="Mining", MetricName="HashRate", Dimensions=of, StartTime=at - datetime.timedelta(minutes=5),
                                   EndTime=at + datetime.timedelta(minutes=5), Period=60, Statistics=["Average", "Maximum", "SampleCount"])["Datapoints"]
 assert [(p["Average"], p["Maximum"], p["SampleCount"], p["Timestamp"]) for p in points] == [(17.5e6, 30e6, 4, at.replace(second=0))], points
+many = [{"MetricName": "Many", "Value": n, "Dimensions": [{"Name": "GPU", "Value": str(n)}]} for n in range(600)]
+cw.put_metric_data(Namespace="Many", MetricData=many)  # long enough to be sent as gzip
+assert sum(len(p["Metrics"]) for p in cw.get_paginator("list_metrics").paginate(Namespace="Many")) == 600
 fails("InvalidParameterValue", cw.put_metric_data, Namespace="AWS/EC2", MetricData=[{"MetricName": "x", "Value": 1}])
 fails("InvalidParameterCombination", cw.put_metric_data, Namespace="x", MetricData=[{"MetricName": "y", "Value": 1}, {"MetricName": "x"}])
 assert cw.list_metrics(Namespace="x")["Metrics"] == []
