@@ -24,7 +24,6 @@ type fakeSet struct {
 	onlyNew    bool   // and only with the newest template
 	marksAll   bool   // every update makes all instances OUTDATED
 	takes      int    // looks
-	updated    map[string]int
 }
 
 type fakeInstance struct{ account, region, status, unit string }
@@ -50,7 +49,7 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 		return answer(r, 200, nil, []byte(fmt.Sprintf("<%sResponse><%sResult>%s</%sResult></%sResponse>", action, action, text, action, action)))
 	}
 	refused := func(code string) *http.Response {
-		return answer(r, 400, nil, []byte("<ErrorResponse><Error><Type>Sender</Type><Code>"+code+"</Code><Message>the fake says so</Message></Error></ErrorResponse>"))
+		return refuse(r, 400, code, "the fake says so")
 	}
 	s := f.set
 	template := func() string {
@@ -69,7 +68,8 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 		return result(out)
 	}
 	if action == "CreateStackSet" {
-		f.set = &fakeSet{template: template(), parameters: map[string]string{}, takes: f.operationTakes, updated: map[string]int{}}
+		f.set = &fakeSet{template: template(), parameters: map[string]string{}, takes: f.operationTakes}
+		f.set.take(form)
 		return result("<StackSetId>x</StackSetId>")
 	}
 	if s == nil {
@@ -127,7 +127,7 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 	if busy {
 		return refused("OperationInProgressException")
 	}
-	o := &fakeOperation{id: form.Get("OperationId"), action: action, status: "RUNNING", left: s.takes}
+	o := &fakeOperation{id: form.Get("OperationId"), action: "UPDATE", status: "RUNNING", left: s.takes}
 	accounts, regions := list(form, "Accounts"), list(form, "Regions")
 	units := list(form, "DeploymentTargets.OrganizationalUnitIds")
 	member := map[string]string{} // account: its unit, each of which has one
@@ -136,6 +136,7 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 		accounts = append(accounts, "account-of-"+u)
 	}
 	if action == "CreateStackInstances" {
+		o.action = "CREATE"
 		for _, region := range regions {
 			for _, account := range accounts {
 				n := &fakeInstance{account, region, "OUTDATED", member[account]}
@@ -151,11 +152,7 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 				i.status = "OUTDATED"
 			}
 		}
-		for n := 1; form.Has(fmt.Sprintf("Parameters.member.%d.ParameterKey", n)); n++ {
-			if at := fmt.Sprintf("Parameters.member.%d.", n); form.Get(at+"UsePreviousValue") != "true" {
-				s.parameters[form.Get(at+"ParameterKey")] = form.Get(at + "ParameterValue")
-			}
-		}
+		s.take(form)
 		for _, i := range s.instances {
 			if len(regions) == 0 || slices.Contains(regions, i.region) && slices.Contains(accounts, i.account) {
 				i.status = "OUTDATED"
@@ -167,6 +164,15 @@ func (f *fake) cloudformation(r *http.Request, body []byte) *http.Response {
 	return result("<OperationId>" + o.id + "</OperationId>")
 }
 
+// take takes the parameters of a request.
+func (s *fakeSet) take(form url.Values) {
+	for n := 1; form.Has(fmt.Sprintf("Parameters.member.%d.ParameterKey", n)); n++ {
+		if at := fmt.Sprintf("Parameters.member.%d.", n); form.Get(at+"UsePreviousValue") != "true" {
+			s.parameters[form.Get(at+"ParameterKey")] = form.Get(at + "ParameterValue")
+		}
+	}
+}
+
 // finish ends an operation as it is to end.
 func (s *fakeSet) finish(o *fakeOperation) {
 	o.status = "SUCCEEDED"
@@ -176,7 +182,6 @@ func (s *fakeSet) finish(o *fakeOperation) {
 			continue
 		}
 		t.status = "CURRENT"
-		s.updated[t.region]++
 	}
 }
 

@@ -76,10 +76,13 @@ func answer(r *http.Request, status int, header http.Header, body []byte) *http.
 	}
 }
 
-// refuse is an error as S3, or a service that speaks JSON, answers.
+// refuse is an error as S3, CloudFormation, or a service that speaks JSON answers.
 func refuse(r *http.Request, status int, code, message string) *http.Response {
 	if r.Header.Get("X-Amz-Target") != "" {
 		return answer(r, status, nil, []byte(fmt.Sprintf(`{"__type":%q,"message":%q}`, code, message)))
+	}
+	if r.Header.Get("Content-Type") == "application/x-www-form-urlencoded" {
+		return answer(r, status, nil, []byte("<ErrorResponse><Error><Type>Sender</Type><Code>"+code+"</Code><Message>"+message+"</Message></Error></ErrorResponse>"))
 	}
 	return answer(r, status, nil, []byte("<Error><Code>"+code+"</Code><Message>"+message+"</Message></Error>"))
 }

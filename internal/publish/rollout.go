@@ -5,8 +5,6 @@ package publish
 
 import (
 	"context"
-	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"strings"
@@ -55,18 +53,23 @@ func (r *run) settle(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	var regions, accounts []string
+	var all []types.StackInstanceSummary
 	current := true
 	for _, i := range there {
 		if r.set.wants(i) && slices.Contains(r.set.Regions, aws.ToString(i.Region)) && i.Status != types.StackInstanceStatusInoperable {
-			regions, accounts = append(regions, aws.ToString(i.Region)), append(accounts, aws.ToString(i.Account))
+			all = append(all, i)
 			current = current && i.Status == types.StackInstanceStatusCurrent
 		}
 	}
 	if current {
 		return nil
 	}
-	return r.update(ctx, "", unique(regions), unique(accounts))
+	for _, b := range r.set.blocks(all) {
+		if err := r.update(ctx, "", b); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // stage makes the instances that some regions lack, and updates those that are
@@ -89,17 +92,14 @@ func (r *run) stage(ctx context.Context, regions []string, there []types.StackIn
 			stale = append(stale, i)
 		}
 	}
-	if len(stale) > 0 {
-		var in, accounts []string
-		for _, i := range stale {
-			in, accounts = append(in, aws.ToString(i.Region)), append(accounts, aws.ToString(i.Account))
-		}
-		if err := r.change(ctx, why, unique(in), unique(accounts)); err != nil {
+	for _, b := range s.blocks(stale) {
+		if err := r.change(ctx, why, b); err != nil {
 			return err
 		}
-	} else if *why != "" && len(there) == 0 {
+	}
+	if *why != "" && len(there) == 0 {
 		// A set without instances is changed for itself.
-		if err := r.change(ctx, why, nil, nil); err != nil {
+		if err := r.change(ctx, why, block{}); err != nil {
 			return err
 		}
 	}
@@ -127,15 +127,15 @@ func (r *run) stage(ctx context.Context, regions []string, there []types.StackIn
 	}
 	// The set cannot be changed without an update of instances, and only those of
 	// other stages were there: the new ones were made from the old template.
-	return r.change(ctx, why, regions, s.Accounts)
+	return r.change(ctx, why, block{regions, slices.Concat(s.Accounts, s.OrganizationalUnits)})
 }
 
 // change updates for the reason why, which it takes away: whatever becomes of
 // the operation, the set has changed.
-func (r *run) change(ctx context.Context, why *string, regions, accounts []string) error {
+func (r *run) change(ctx context.Context, why *string, b block) error {
 	reason := *why
 	*why = ""
-	return r.update(ctx, reason, regions, accounts)
+	return r.update(ctx, reason, b)
 }
 
 // wants says whether an instance is one of those that are configured.
@@ -185,12 +185,12 @@ func (r *run) instances(ctx context.Context) ([]types.StackInstanceSummary, erro
 // update updates the set for a reason, and its instances in some regions.
 // Without a reason it is the set's own template and parameters again, which
 // leaves all other instances as they are.
-func (r *run) update(ctx context.Context, why string, regions, accounts []string) error {
+func (r *run) update(ctx context.Context, why string, b block) error {
 	s := r.set
 	in := &cloudformation.UpdateStackSetInput{
 		StackSetName: &s.Name, Capabilities: s.capabilities(), CallAs: types.CallAs(s.CallAs), ManagedExecution: s.managed(),
 		AdministrationRoleARN: orNil(s.AdministrationRoleARN), ExecutionRoleName: orNil(s.ExecutionRoleName),
-		OperationPreferences: s.preferences(regions), Regions: regions,
+		OperationPreferences: s.preferences(b.regions), Regions: b.regions,
 	}
 	if why == "" {
 		in.UsePreviousTemplate, in.Parameters = aws.Bool(true), s.again()
@@ -198,10 +198,16 @@ func (r *run) update(ctx context.Context, why string, regions, accounts []string
 	} else {
 		in.TemplateURL, in.Parameters = &s.url, s.parameters(s.Parameters)
 	}
-	s.aim(in, accounts)
-	r.sayf("stack set %s: updating in %s: %s", s.Name, listOr(regions, "no region, since it has no instance there yet"), why)
-	id, err := r.begin(ctx, "cloudformation:UpdateStackSet", func() (*string, error) {
-		out, err := s.api.UpdateStackSet(ctx, in)
+	s.aim(in, b.targets)
+	r.sayf("stack set %s: updating in %s: %s", s.Name, listOr(b.regions, "no region, since it has no instance there yet"), why)
+	return r.updateSet(ctx, in)
+}
+
+// updateSet carries an update out.
+func (r *run) updateSet(ctx context.Context, in *cloudformation.UpdateStackSetInput) error {
+	id, err := r.begin(ctx, "cloudformation:UpdateStackSet", func(id *string) (*string, error) {
+		in.OperationId = id
+		out, err := r.set.api.UpdateStackSet(ctx, in)
 		if err != nil {
 			return nil, err
 		}
@@ -215,13 +221,13 @@ func (r *run) update(ctx context.Context, why string, regions, accounts []string
 
 // aim sets whose instances an update is for. Without regions an update is for
 // every instance, which is none where this is asked for.
-func (s *stackSetState) aim(in *cloudformation.UpdateStackSetInput, accounts []string) {
+func (s *stackSetState) aim(in *cloudformation.UpdateStackSetInput, targets []string) {
 	switch {
 	case len(in.Regions) == 0:
 	case len(s.OrganizationalUnits) > 0:
-		in.DeploymentTargets = s.targets()
+		in.DeploymentTargets = &types.DeploymentTargets{OrganizationalUnitIds: targets}
 	default:
-		in.Accounts = accounts
+		in.Accounts = targets
 	}
 }
 
@@ -255,7 +261,8 @@ func (r *run) create(ctx context.Context, targets, regions []string) error {
 		in.Accounts = targets
 	}
 	r.sayf("stack set %s: making instances of %s in %s", s.Name, strings.Join(targets, ", "), strings.Join(regions, ", "))
-	id, err := r.begin(ctx, "cloudformation:CreateStackInstances", func() (*string, error) {
+	id, err := r.begin(ctx, "cloudformation:CreateStackInstances", func(id *string) (*string, error) {
+		in.OperationId = id
 		out, err := s.api.CreateStackInstances(ctx, in)
 		if err != nil {
 			return nil, err
@@ -266,64 +273,4 @@ func (r *run) create(ctx context.Context, targets, regions []string) error {
 		return err
 	}
 	return r.await(ctx, id)
-}
-
-// restore gives the set the template back that it had, if that is wanted and the
-// set has changed, and returns the error that led to it.
-func (r *run) restore(ctx context.Context, changed bool, cause error) error {
-	s := r.set
-	if ctx.Err() != nil || s.OnFailure != Restore || !changed || s.before == nil {
-		return cause
-	}
-	previous, err := r.previousTemplate(ctx)
-	if err != nil {
-		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
-	}
-	if previous == "" {
-		return cause
-	}
-	there, err := r.instances(ctx)
-	if err != nil {
-		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
-	}
-	var regions, accounts []string
-	for _, i := range there {
-		if s.wants(i) {
-			regions, accounts = append(regions, aws.ToString(i.Region)), append(accounts, aws.ToString(i.Account))
-		}
-	}
-	regions = unique(regions)
-	r.sayf("stack set %s: giving it its previous template back in %s", s.Name, strings.Join(regions, ", "))
-	in := &cloudformation.UpdateStackSetInput{
-		StackSetName: &s.Name, TemplateURL: &previous, CallAs: types.CallAs(s.CallAs), Regions: regions, Capabilities: s.before.Capabilities,
-		AdministrationRoleARN: s.before.AdministrationRoleARN, ExecutionRoleName: s.before.ExecutionRoleName,
-		ManagedExecution: s.before.ManagedExecution, OperationPreferences: s.preferences(regions), Parameters: s.oldParameters(),
-	}
-	s.aim(in, unique(accounts))
-	id, err := r.begin(ctx, "cloudformation:UpdateStackSet", func() (*string, error) {
-		out, err := s.api.UpdateStackSet(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		return out.OperationId, nil
-	})
-	if err == nil {
-		err = r.await(ctx, id)
-	}
-	if err != nil {
-		return errors.Join(cause, fmt.Errorf("going back to the previous template: %w", err))
-	}
-	return fmt.Errorf("%w; the stack set has its previous template again, while latest and the parameters are of %s", cause, r.plan.Version)
-}
-
-// oldParameters are the values that the set had before.
-func (s *stackSetState) oldParameters() []types.Parameter {
-	var list []types.Parameter
-	for _, p := range s.before.Parameters {
-		if aws.ToString(p.ParameterValue) == hidden {
-			p = types.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)}
-		}
-		list = append(list, types.Parameter{ParameterKey: p.ParameterKey, ParameterValue: p.ParameterValue, UsePreviousValue: p.UsePreviousValue})
-	}
-	return list
 }

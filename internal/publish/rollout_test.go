@@ -11,6 +11,10 @@ import (
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
@@ -28,253 +32,278 @@ func setSpec(regions ...string) publish.Spec {
 // A set is made, the canary region's stacks first; updated; and left alone where
 // nothing has changed.
 func TestRollOut(t *testing.T) {
-	w, f := newFake(t, three...)
-	f.operationTakes = 3
-	s := setSpec(three...)
-	w.must(w.publish(s, template(1, three...)))
-	if got := operations(f); got != "CreateStackInstances eu-central-1; CreateStackInstances ap-south-1,us-east-1" {
-		t.Errorf("made by %s", got)
-	}
-	f.set.operations = nil
-	w.must(w.publish(s, template(2, three...)))
-	if got := operations(f); got != "UpdateStackSet eu-central-1; UpdateStackSet ap-south-1,us-east-1" {
-		t.Errorf("updated by %s", got)
-	}
-	f.set.operations = nil
-	w.must(w.publish(s, template(2, three...)))
-	if got := operations(f); got != "" {
-		t.Errorf("nothing has changed, and there was %s", got)
-	}
-	for _, i := range f.set.instances {
-		if i.status != "CURRENT" {
-			t.Errorf("%+v", i)
+	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
+		w := begin(t, three...)
+		s := setSpec(three...)
+		w.must(w.publish(s, template(1, three...)))
+		if got := w.operations(); got != "CREATE eu-central-1; CREATE ap-south-1,us-east-1" {
+			t.Errorf("made by %s", got)
 		}
-	}
-	// A new region and a new account: only what is missing is made.
-	f.buckets[bucketOf("sa-east-1")] = "sa-east-1"
-	more := setSpec(append(slices.Clone(three), "sa-east-1")...)
-	more.StackSet.Accounts = append(slices.Clone(accounts), "333333333333")
-	w.must(w.publish(more, template(2, three...)))
-	if got := operations(f); got != "CreateStackInstances eu-central-1; CreateStackInstances sa-east-1; CreateStackInstances ap-south-1,us-east-1" {
-		t.Errorf("made by %s", got)
-	}
-	if len(f.set.instances) != 12 {
-		t.Errorf("%d instances", len(f.set.instances))
-	}
+		w.must(w.publish(s, template(2, three...)))
+		if got := w.operations(); got != "UPDATE eu-central-1; UPDATE ap-south-1,us-east-1" {
+			t.Errorf("updated by %s", got)
+		}
+		w.must(w.publish(s, template(2, three...)))
+		if got := w.operations(); got != "" {
+			t.Errorf("nothing has changed, and there was %s", got)
+		}
+		w.wantCurrent(6)
+		// A new region and a new account: only what is missing is made.
+		w.f.buckets[bucketOf("sa-east-1")] = "sa-east-1"
+		more := setSpec(append(slices.Clone(three), "sa-east-1")...)
+		more.StackSet.Accounts = append(slices.Clone(accounts), "333333333333")
+		w.must(w.publish(more, template(2, three...)))
+		if got := w.operations(); got != "CREATE eu-central-1; CREATE sa-east-1; CREATE ap-south-1,us-east-1" {
+			t.Errorf("made by %s", got)
+		}
+		w.wantCurrent(12)
+	})
 }
 
 // CloudFormation answers in XML, where a line ends in LF alone: a template with
 // CRLF is not another one for that.
 func TestLineEnds(t *testing.T) {
-	w, f := newFake(t, three...)
-	s := setSpec(three...)
-	body := bytes.ReplaceAll(template(1, three...), []byte("\n"), []byte("\r\n"))
-	w.must(w.publish(s, body))
-	f.set.operations = nil
-	w.must(w.publish(s, body))
-	if got := operations(f); got != "" {
-		t.Errorf("nothing has changed, and there was %s", got)
-	}
+	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
+		w := begin(t, three...)
+		s := setSpec(three...)
+		body := bytes.ReplaceAll(template(1, three...), []byte("\n"), []byte("\r\n"))
+		w.must(w.publish(s, body))
+		w.operations()
+		w.must(w.publish(s, body))
+		if got := w.operations(); got != "" {
+			t.Errorf("nothing has changed, and there was %s", got)
+		}
+	})
 }
 
 // Organizational units are named, and no account.
 func TestOrganizationalUnits(t *testing.T) {
-	w, f := newFake(t, three...)
+	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
+		w := begin(t, three...)
+		s := setSpec(three...)
+		s.StackSet.Accounts, s.StackSet.PermissionModel = nil, "SERVICE_MANAGED"
+		s.StackSet.OrganizationalUnits = []string{"ou-ab12-11111111"}
+		w.must(w.publish(s, template(1, three...)))
+		w.must(w.publish(s, template(2, three...)))
+		w.wantCurrent(len(w.instances()))
+		unit := len(w.instances())
+		s.StackSet.OrganizationalUnits = append(s.StackSet.OrganizationalUnits, "ou-ab12-22222222")
+		w.must(w.publish(s, template(2, three...)))
+		want := "CREATE eu-central-1; CREATE ap-south-1,us-east-1; UPDATE eu-central-1; UPDATE ap-south-1,us-east-1; " +
+			"CREATE eu-central-1; CREATE ap-south-1,us-east-1"
+		if got := w.operations(); got != want {
+			t.Errorf("made by %s", got)
+		}
+		w.wantCurrent(2 * unit)
+	})
+}
+
+// Accounts that differ from region to region are updated by as many operations
+// as that takes: CloudFormation refuses one for an instance that is not there.
+func TestRaggedSet(t *testing.T) {
+	w := newRehearsedSet(t, three...)
 	s := setSpec(three...)
-	s.StackSet.Accounts, s.StackSet.PermissionModel = nil, "SERVICE_MANAGED"
-	s.StackSet.OrganizationalUnits = []string{"ou-ab12-11111111"}
+	w.must(w.publish(s, template(1, three...)))
+	fewer := func() {
+		w.aside(func(api *cloudformation.Client) {
+			_, err := api.DeleteStackInstances(t.Context(), &cloudformation.DeleteStackInstancesInput{
+				StackSetName: mining, Accounts: accounts[1:], Regions: []string{"ap-south-1"}, RetainStacks: aws.Bool(false),
+			})
+			w.must(err)
+		})
+		w.idle()
+		w.operations()
+	}
+	fewer()
+	w.must(w.publish(s, template(2, three...)))
+	if got := w.operations(); got != "UPDATE eu-central-1; UPDATE ap-south-1; UPDATE us-east-1; CREATE ap-south-1" {
+		t.Errorf("updated by %s", got)
+	}
+	w.wantCurrent(6)
+	// Going back, too.
+	fewer()
+	w.fail("eu-central-1", accounts[1], 1)
+	if err := w.publish(s, template(3, three...)); err == nil || w.template() != string(template(2, three...)) {
+		t.Errorf("error %v, and the set has %s", err, w.template())
+	}
+	if got := w.operations(); got != "UPDATE eu-central-1; UPDATE ap-south-1; UPDATE eu-central-1,us-east-1" {
+		t.Errorf("gone back by %s", got)
+	}
+	w.wantCurrent(5)
+	for _, stack := range w.server.Stacks("us-east-1", "mining") {
+		if stack.Body != string(template(2, three...)) {
+			t.Errorf("%s %s has %s", stack.Region, stack.Account, stack.Body)
+		}
+	}
+}
+
+// An operation that has begun, and whose answer was lost, is not begun twice: the
+// SDK's next try is told that its id is taken.
+func TestLostAnswer(t *testing.T) {
+	w := newRehearsedSet(t, three...)
+	plain := w.config
+	w.config = func(region string) aws.Config {
+		c := plain(region)
+		c.RetryMaxAttempts = 0
+		c.Retryer = func() aws.Retryer {
+			return retry.NewStandard(func(o *retry.StandardOptions) { o.MaxBackoff = time.Millisecond })
+		}
+		return c
+	}
+	s := setSpec(three...)
+	lost := map[string]bool{}
+	w.wire.lose = func(c call) bool {
+		first := !lost[c.action]
+		lost[c.action] = true
+		return first && (c.action == "CreateStackInstances" || c.action == "UpdateStackSet")
+	}
 	w.must(w.publish(s, template(1, three...)))
 	w.must(w.publish(s, template(2, three...)))
-	s.StackSet.OrganizationalUnits = append(s.StackSet.OrganizationalUnits, "ou-ab12-22222222")
-	w.must(w.publish(s, template(2, three...)))
-	want := "CreateStackInstances eu-central-1; CreateStackInstances ap-south-1,us-east-1; UpdateStackSet eu-central-1; UpdateStackSet ap-south-1,us-east-1; " +
-		"CreateStackInstances eu-central-1; CreateStackInstances ap-south-1,us-east-1"
-	if got := operations(f); got != want || len(f.set.instances) != 6 {
-		t.Errorf("%d instances, by %s", len(f.set.instances), got)
+	if got := w.operations(); got != "CREATE eu-central-1; CREATE ap-south-1,us-east-1; UPDATE eu-central-1; UPDATE ap-south-1,us-east-1" {
+		t.Errorf("made by %s", got)
 	}
+	w.wantCurrent(6)
 }
 
 // Should a later stage make the stacks of an earlier one OUTDATED, all are
 // updated once more, together.
 func TestSettle(t *testing.T) {
-	w, f := newFake(t, three...)
+	w := newFakeSet(t, three...)
 	s := setSpec(three...)
 	w.must(w.publish(s, template(1, three...)))
-	f.set.operations, f.set.marksAll = nil, true
+	w.operations()
+	w.f.set.marksAll = true
 	w.must(w.publish(s, template(2, three...)))
-	if got := operations(f); got != "UpdateStackSet eu-central-1; UpdateStackSet ap-south-1,us-east-1; UpdateStackSet ap-south-1,eu-central-1,us-east-1" {
+	if got := w.operations(); got != "UPDATE eu-central-1; UPDATE ap-south-1,us-east-1; UPDATE ap-south-1,eu-central-1,us-east-1" {
 		t.Errorf("updated by %s", got)
 	}
-	for _, i := range f.set.instances {
-		if i.status != "CURRENT" {
-			t.Errorf("%+v", i)
-		}
-	}
+	w.wantCurrent(6)
 }
 
-// A run that was killed after the set had got the new template still gives it
-// the old one back, if it fails when it is run again; and does not once all is
-// done.
-func TestRestoreAfterKill(t *testing.T) {
-	w, f := newFake(t, three...)
-	s := setSpec(three...)
-	w.must(w.publish(s, template(1, three...)))
-	w.wire.reset(nil)
-	w.wire.failWith(func(c call) *failure {
-		if c.action == "UpdateStackSet" {
-			w.wire.kill = kill{len(w.wire.calls) + 1, false} // after this one, which is carried out
-		}
-		return nil
-	})
-	if err := w.publish(s, template(2, three...)); err == nil || !strings.Contains(f.set.template, "number 2") {
-		t.Fatalf("error %v, and the set has %s", err, f.set.template)
-	}
-	w.wire.failWith(nil)
-	w.wire.killAt(0, false)
-	f.set.bad, f.set.onlyNew = "eu-central-1", true
-	err := w.publish(s, template(2, three...))
-	if err == nil || f.set.template != string(template(1, three...)) {
-		t.Errorf("error %v, and the set has %s", err, f.set.template)
-	}
-
-	f.set.bad = ""
-	w.must(w.publish(s, template(2, three...)))
-	f.set.bad, f.set.instances[0].status = "eu-central-1", "OUTDATED"
-	if err := w.publish(s, template(2, three...)); err == nil || !strings.Contains(f.set.template, "number 2") {
-		t.Errorf("all was done: error %v, and the set has %s", err, f.set.template)
-	}
-}
-
-// operations are those of the set, with their regions.
-func operations(f *fake) string {
-	var all []string
-	for _, o := range f.set.operations {
-		var regions []string
-		for _, t := range o.targets {
-			regions = append(regions, t.region)
-		}
-		slices.Sort(regions)
-		all = append(all, o.action+" "+strings.Join(slices.Compact(regions), ","))
-	}
-	return strings.Join(all, "; ")
-}
-
-// A failing canary keeps every other stack from the new template, and the set
-// gets the old one back where that is asked for. The account is named.
-func TestCanaryFails(t *testing.T) {
-	for _, onFailure := range []string{publish.Restore, publish.Keep} {
-		w, f := newFake(t, three...)
-		s := setSpec(three...)
-		s.StackSet.OnFailure = onFailure
-		w.must(w.publish(s, template(1, three...)))
-		f.set.bad, f.set.onlyNew, f.set.updated = "eu-central-1", true, map[string]int{}
-		f.set.reason = "Account 222222222222 should have 'AWSCloudFormationStackSetExecutionRole' role with trust relationship to Role 'AWSCloudFormationStackSetAdministrationRole'."
-		f.set.operations = nil
-		err := w.publish(s, template(2, three...))
-		if err == nil || !strings.Contains(err.Error(), "the account 222222222222 is not enabled for stack sets") {
-			t.Errorf("%s: %v", onFailure, err)
-		}
-		switch got := operations(f); {
-		case onFailure == publish.Keep:
-			if got != "UpdateStackSet eu-central-1" || !strings.Contains(f.set.template, "number 2") {
-				t.Errorf("keep: %s, and the set has %s", got, f.set.template)
-			}
-		case got != "UpdateStackSet eu-central-1; UpdateStackSet ap-south-1,eu-central-1,us-east-1" || f.set.template != string(template(1, three...)):
-			t.Errorf("rollback: %s, and the set has %s", got, f.set.template)
-		default:
-			for _, i := range f.set.instances {
-				if i.status != "CURRENT" {
-					t.Errorf("rollback: %+v", i)
-				}
-			}
+// changed is when each stack has changed, where the world knows.
+func (w *setWorld) changed() map[string]time.Time {
+	all := map[string]time.Time{}
+	if w.server != nil {
+		for _, stack := range w.server.Stacks("us-east-1", "mining") {
+			all[stack.Region+" "+stack.Account] = stack.Changed
 		}
 	}
+	return all
 }
 
 // Another operation under way is waited for, with a line, and not for ever;
 // when it does not end nothing has changed.
 func TestOperationInProgress(t *testing.T) {
-	w, f := newFake(t, three...)
-	s := setSpec(three...)
-	w.must(w.publish(s, template(1, three...)))
-	other := &fakeOperation{id: "other", action: "DELETE", status: "RUNNING", left: 5}
-	f.set.operations = append(f.set.operations, other)
-	w.must(w.publish(s, template(2, three...)))
-	if !w.hasSaid("waiting for operation other (DELETE), which is RUNNING") {
-		t.Errorf("said %q", w.said)
-	}
-	s.StackSet.Timeout = 20 * time.Millisecond
-	other.status, other.left = "RUNNING", 1000000
-	f.set.operations = []*fakeOperation{other}
-	err := w.publish(s, template(3, three...))
-	if err == nil || !strings.Contains(err.Error(), "operation other is still under way") {
-		t.Errorf("%v", err)
-	}
-	if latest := w.latest(s); latest[w0(t, s, 2)+" number 2"] != 3 {
-		t.Errorf("latest has changed: %v", latest)
-	}
+	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
+		w := begin(t, three...)
+		s := setSpec(three...)
+		w.must(w.publish(s, template(1, three...)))
+		w.other("other", three...)
+		w.must(w.publish(s, template(2, three...)))
+		if !w.hasSaid("waiting for operation other (UPDATE), which is RUNNING") {
+			t.Errorf("said %q", w.said)
+		}
+		s.StackSet.Timeout = 20 * time.Millisecond
+		w.other("another", three...)
+		w.stand(true)
+		err := w.publish(s, template(3, three...))
+		if err == nil || !strings.Contains(err.Error(), "operation another is still under way") {
+			t.Errorf("%v", err)
+		}
+		if latest := w.latest(s); latest[w0(t, s, 2)+" number 2"] != 3 {
+			t.Errorf("latest has changed: %v", latest)
+		}
+	})
 }
 
 // One that begins after that is waited for too, with bounded patience.
 func TestOperationInProgressException(t *testing.T) {
-	w, f := newFake(t, three...)
+	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
+		w := begin(t, three...)
+		s := setSpec(three...)
+		w.must(w.publish(s, template(1, three...)))
+		s.StackSet.ManagedExecution = true // so that nothing is asked before
+		w.other("other", three...)
+		w.must(w.publish(s, template(2, three...)))
+		if !w.hasSaid("another operation is in progress; trying again for up to 2s") {
+			t.Errorf("said %q", w.said)
+		}
+		s.StackSet.ManagedExecution = false // which cannot change while one is under way
+		s.StackSet.Timeout = 20 * time.Millisecond
+		w.wire.failWith(func(c call) *failure {
+			if c.action == "UpdateStackSet" {
+				return &failure{400, "OperationInProgressException", "busy"}
+			}
+			return nil
+		})
+		if err := w.publish(s, template(3, three...)); err == nil || !strings.Contains(err.Error(), "another operation is still in progress after 20ms: run this again") {
+			t.Errorf("%v", err)
+		}
+	})
+}
+
+// With managed execution a roll-out waits in CloudFormation's own queue.
+func TestManagedExecution(t *testing.T) {
+	w := newRehearsedSet(t, three...)
 	s := setSpec(three...)
+	s.StackSet.ManagedExecution = true
 	w.must(w.publish(s, template(1, three...)))
-	s.StackSet.ManagedExecution = true // so that nothing is asked before
-	other := &fakeOperation{id: "other", action: "UPDATE", status: "RUNNING", left: 5}
-	f.set.operations = append(f.set.operations, other)
+	w.operations()
+	w.other("other", three...)
 	w.must(w.publish(s, template(2, three...)))
-	if !w.hasSaid("another operation is in progress; trying again for up to 2s") {
+	if got := w.operations(); got != "UPDATE ap-south-1,eu-central-1,us-east-1; UPDATE eu-central-1; UPDATE ap-south-1,us-east-1" {
+		t.Errorf("updated by %s", got)
+	}
+	if w.hasSaid("in progress") || w.hasSaid("waiting for") {
 		t.Errorf("said %q", w.said)
 	}
-	s.StackSet.Timeout = 20 * time.Millisecond
-	other.status, other.left = "RUNNING", 1000000
-	f.set.operations = []*fakeOperation{other}
-	if err := w.publish(s, template(3, three...)); err == nil || !strings.Contains(err.Error(), "another operation is still in progress after 20ms: run this again") {
-		t.Errorf("%v", err)
-	}
+	w.wantCurrent(6)
 }
 
 // A parameter that the template takes, and nobody gives, is told before
 // anything is latest; one that is given stays, and is not in the bucket.
 func TestStackSetParameters(t *testing.T) {
-	w, f := newFake(t, three...)
-	s := setSpec(three...)
-	body := append([]byte("Parameters:\n  Wallet: {Type: String}\n"), template(1, three...)...)
-	if err := w.publish(s, body); err == nil || !strings.Contains(err.Error(), "parameter Wallet has no default") || len(w.latest(s)) != 1 || w.latest(s)["NoSuchKey"] != 3 {
-		t.Errorf("%v; latest %v", err, w.latest(s))
-	}
-	s.StackSet.Parameters = map[string]string{"Wallet": "0xsecret"}
-	w.must(w.publish(s, body))
-	f.set.parameters["Wallet"] = "0xsecret"
-	s.StackSet.Parameters = nil
-	w.must(w.publish(s, append(body, "# another\n"...)))
-	if f.set.parameters["Wallet"] != "0xsecret" {
-		t.Errorf("the set's parameters are %v", f.set.parameters)
-	}
-	for key, o := range f.objects {
-		if strings.Contains(string(o.body), "0xsecret") {
-			t.Errorf("%s has the parameter", key)
+	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
+		w := begin(t, three...)
+		s := setSpec(three...)
+		body := append([]byte("Parameters:\n  Wallet: {Type: String}\n"), template(1, three...)...)
+		if err := w.publish(s, body); err == nil || !strings.Contains(err.Error(), "parameter Wallet has no default") || len(w.latest(s)) != 1 || w.latest(s)["NoSuchKey"] != 3 {
+			t.Errorf("%v; latest %v", err, w.latest(s))
 		}
-	}
+		s.StackSet.Parameters = map[string]string{"Wallet": "0xsecret"}
+		w.must(w.publish(s, body))
+		s.StackSet.Parameters = nil
+		w.must(w.publish(s, append(body, "# another\n"...)))
+		if all := w.set().Parameters; len(all) != 1 || *all[0].ParameterValue != "0xsecret" {
+			t.Errorf("the set's parameters are %v", all)
+		}
+		for key, o := range w.f.objects {
+			if strings.Contains(string(o.body), "0xsecret") {
+				t.Errorf("%s has the parameter", key)
+			}
+		}
+	})
 }
 
 // A roll-out that is killed at any call is gone on with.
 func TestRollOutKilledAtEveryCall(t *testing.T) {
 	s := setSpec("us-east-1", "eu-central-1")
+	inEachWorld(t, func(t *testing.T, make func(*testing.T, ...string) *setWorld) { killRollOut(t, s, make) })
+}
+
+func killRollOut(t *testing.T, s publish.Spec, make func(*testing.T, ...string) *setWorld) {
 	regions := s.S3.Regions
 	for name, first := range map[string]bool{"make": true, "update": false} {
 		t.Run(name, func(t *testing.T) {
-			begin := func() *world {
-				w, f := newFake(t, regions...)
-				f.operationTakes = 1
+			begin := func() *setWorld {
+				w := make(t, regions...)
 				if !first {
 					w.must(w.publish(s, template(1, regions...)))
 				}
 				w.wire.reset(nil)
 				return w
 			}
-			do := func(w *world) error { return w.publish(s, template(2, regions...)) }
+			do := func(w *setWorld) error { return w.publish(s, template(2, regions...)) }
 			w := begin()
 			w.must(do(w))
 			calls := w.wire.reset(nil)

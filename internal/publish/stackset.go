@@ -5,6 +5,8 @@ package publish
 
 import (
 	"context"
+	"crypto/rand"
+	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -200,13 +202,6 @@ func (s *stackSetState) capabilities() (list []types.Capability) {
 	return list
 }
 
-func (s *stackSetState) targets() *types.DeploymentTargets {
-	if len(s.OrganizationalUnits) == 0 {
-		return nil
-	}
-	return &types.DeploymentTargets{OrganizationalUnitIds: s.OrganizationalUnits}
-}
-
 func (s *stackSetState) limit() time.Duration {
 	if s.Timeout == 0 {
 		return stackSetTimeout
@@ -248,11 +243,17 @@ func (r *run) awaitOthers(ctx context.Context) error {
 	return err
 }
 
-// begin starts an operation, and waits while another is under way.
-func (r *run) begin(ctx context.Context, need string, start func() (*string, error)) (string, error) {
-	s, id, told := r.set, "", false
+// begin starts an operation, and waits while another is under way. The id is
+// the same in every try: should one have begun without an answer, the next says
+// so.
+func (r *run) begin(ctx context.Context, need string, start func(id *string) (*string, error)) (string, error) {
+	s, id, told := r.set, operationID(), false
 	err := r.until(ctx, s.limit(), "the stack set "+s.Name, func(context.Context) (bool, error) {
-		out, err := start()
+		out, err := start(&id)
+		var begun *types.OperationIdAlreadyExistsException
+		if errors.As(err, &begun) {
+			return true, nil
+		}
 		var busy *types.OperationInProgressException
 		if errors.As(err, &busy) {
 			if !told {
@@ -261,7 +262,9 @@ func (r *run) begin(ctx context.Context, need string, start func() (*string, err
 			}
 			return false, nil
 		}
-		id = aws.ToString(out)
+		if err == nil && out != nil {
+			id = *out
+		}
 		return err == nil, err
 	})
 	var timeout *poll.TimeoutError
@@ -272,6 +275,13 @@ func (r *run) begin(ctx context.Context, need string, start func() (*string, err
 		return "", s.explain(err, need)
 	}
 	return id, nil
+}
+
+// operationID makes the id of an operation.
+func operationID() string {
+	b := make([]byte, 16)
+	_, _ = rand.Read(b) // never fails
+	return "ethminer-" + hex.EncodeToString(b)
 }
 
 // explain puts what CloudFormation answers into words.

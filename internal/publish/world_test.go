@@ -9,10 +9,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -44,7 +46,8 @@ type wire struct {
 	calls  []call
 	before func(n int, c call) error // n counts from 1
 	fail   func(call) *failure
-	kill   kill // none where at is 0
+	lose   func(call) bool // the call is carried out, and its answer lost
+	kill   kill            // none where at is 0
 }
 
 // failure is an error that a service answers with.
@@ -93,6 +96,10 @@ func (w *wire) RoundTrip(r *http.Request) (*http.Response, error) {
 		if err := before(n, c); err != nil {
 			return nil, err
 		}
+	}
+	if w.lose != nil && w.lose(c) {
+		_, _ = w.to.RoundTrip(r)
+		return nil, &net.OpError{Op: "read", Net: "tcp", Err: syscall.ECONNRESET}
 	}
 	return w.to.RoundTrip(r)
 }

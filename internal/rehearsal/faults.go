@@ -8,6 +8,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
@@ -39,6 +40,12 @@ type Fault struct {
 	// CopyTakes is how long the copies into CopyRegion take instead, such as
 	// "10m"; with no State they end well.
 	CopyTakes string `json:"copy_takes,omitempty"`
+	// StackRegion, StackAccount or both make the stacks there whose change
+	// begins from now on end in State, "failed": the first Times of them, or all
+	// where that is 0. An empty State undoes it. Without a Message, an account
+	// is said not to be enabled for stack sets.
+	StackRegion  string `json:"stack_region,omitempty"`
+	StackAccount string `json:"stack_account,omitempty"`
 	// Reclaim takes the spot instance of this id in Region back, once and at
 	// once; "*" is every one there.
 	Reclaim string `json:"reclaim,omitempty"`
@@ -64,6 +71,10 @@ func (s *Server) AddFault(f Fault) {
 	if f.CopyRegion != "" {
 		takes, _ := time.ParseDuration(f.CopyTakes)
 		s.ec2.EndCopies(f.CopyRegion, ec2.CopyEnd{State: f.State, Reason: f.Message, Takes: takes, Times: f.Times})
+		return
+	}
+	if f.StackRegion != "" || f.StackAccount != "" {
+		s.stacks.EndStacks(cloudformation.StackEnd{Region: f.StackRegion, Account: f.StackAccount, Failed: f.State != "", Reason: f.Message, Times: f.Times})
 		return
 	}
 	if f.Reclaim != "" {

@@ -14,5 +14,10 @@ func (s *Server) Inventory() map[string][]ec2.Resource {
 	for _, p := range s.ssm.Parameters() {
 		all[p.Region] = append(all[p.Region], ec2.Resource{Kind: "parameter", ID: p.Name, Name: p.Name, Tags: p.Tags, Image: p.Image})
 	}
+	for region, sets := range s.stacks.Sets() {
+		for _, v := range sets {
+			all[region] = append(all[region], ec2.Resource{Kind: "stack-set", ID: v.ID, Name: v.Name, State: v.State, Tags: v.Tags})
+		}
+	}
 	return all
 }

@@ -58,32 +58,41 @@ func needs(t *testing.T, name string, args ...string) {
 }
 
 func TestBoto3AndItsModels(t *testing.T) {
-	needs(t, "python3", "-c", "import boto3, botocore")
 	for _, script := range []string{"judge.py", "judge_s3.py", "judge_ssm.py"} {
 		t.Run(script, func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "answers")
-			out, err := os.Create(file)
-			if err != nil {
-				t.Fatal(err)
-			}
-			defer func() { _ = out.Close() }()
-			var mu sync.Mutex
-			server, _, env := judged(t, Config{Pace: pace.Instant, Record: func(service, action string, status int, body []byte) {
-				mu.Lock()
-				defer mu.Unlock()
-				if err := json.NewEncoder(out).Encode(map[string]any{"service": service, "action": action, "status": status, "body": string(body)}); err != nil {
-					t.Error(err)
-				}
-			}})
-			if said := judge(t, env, "python3", filepath.Join("testdata", script)); !strings.Contains(said, "judged") {
-				t.Errorf("the judge ended early:\n%s", said)
-			}
+			server := judgedByModels(t, filepath.Join("testdata", script), Config{Pace: pace.Instant})
 			if left := server.Inventory(); len(left) != 0 {
 				t.Errorf("left behind: %v", left)
 			}
-			t.Log(judge(t, env, "python3", "testdata/shapes.py", file))
 		})
 	}
+}
+
+// judgedByModels lets a script drive a server, and botocore's models judge every
+// answer.
+func judgedByModels(t *testing.T, script string, cfg Config) *Server {
+	t.Helper()
+	needs(t, "python3", "-c", "import boto3, botocore")
+	file := filepath.Join(t.TempDir(), "answers")
+	out, err := os.Create(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = out.Close() }()
+	var mu sync.Mutex
+	cfg.Record = func(service, action string, status int, body []byte) {
+		mu.Lock()
+		defer mu.Unlock()
+		if err := json.NewEncoder(out).Encode(map[string]any{"service": service, "action": action, "status": status, "body": string(body)}); err != nil {
+			t.Error(err)
+		}
+	}
+	server, _, env := judged(t, cfg)
+	if said := judge(t, env, "python3", script); !strings.Contains(said, "judged") {
+		t.Errorf("the judge ended early:\n%s", said)
+	}
+	t.Log(judge(t, env, "python3", "testdata/shapes.py", file))
+	return server
 }
 
 func TestAWSCLI(t *testing.T) {

@@ -22,6 +22,8 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/awsjson"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudwatch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/iam"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
@@ -45,16 +47,17 @@ const CallerIP = "127.0.0.1"
 // Config says what a Server is made of. The zero value is a server without
 // machines, on the system's clock, where everything happens at once.
 type Config struct {
-	Clock     pace.Clock       // nil is the system's
-	Pace      pace.Profile     // how long things take
-	Host      instance.Host    // starts machines; nil means that instances are only names
-	AccessKey string           // what requests must be signed with; made up where empty
-	SecretKey string           // also opens the control paths; made up where empty
-	Seed      string           // of all ids; random where empty
-	OptIn     bool             // the account has opted in to all regions
-	Addresses uint16           // see ec2.Config
-	Faults    []Fault          // calls that are to fail
-	Policy    *policy.Document // what the caller may do; nil is everything
+	Clock     pace.Clock             // nil is the system's
+	Pace      pace.Profile           // how long things take
+	Host      instance.Host          // starts machines; nil means that instances are only names
+	AccessKey string                 // what requests must be signed with; made up where empty
+	SecretKey string                 // also opens the control paths; made up where empty
+	Seed      string                 // of all ids; random where empty
+	OptIn     bool                   // the account has opted in to all regions
+	Addresses uint16                 // see ec2.Config
+	Faults    []Fault                // calls that are to fail
+	Policy    *policy.Document       // what the caller may do; nil is everything
+	Templates cloudformation.Fetcher // of TemplateURLs; nil: none can be read
 	Log       func(format string, args ...any)
 	// Record, if set, is called with every answer of a service, for tests.
 	Record func(service, action string, status int, body []byte)
@@ -71,6 +74,8 @@ type Server struct {
 	s3     *s3.Service
 	ssm    *ssm.Service
 	quotas servicequotas.Service
+	stacks *cloudformation.Service
+	watch  cloudwatch.Service
 	faults faults
 	calls  calls
 
@@ -103,6 +108,13 @@ func New(cfg Config) *Server {
 	s.kms = &kms.Service{AccountID: AccountID, Seed: cfg.Seed}
 	s.s3 = &s3.Service{Clock: cfg.Clock, AccountID: AccountID, Open: s.ec2.Open}
 	s.ssm = &ssm.Service{Clock: cfg.Clock, Looks: cfg.Pace.Parameter, AccountID: AccountID, Open: s.ec2.Open, HasImage: s.ec2.HasImage}
+	if cfg.Templates == nil {
+		cfg.Templates = s.s3
+	}
+	s.stacks = cloudformation.New(cloudformation.Config{
+		Clock: cfg.Clock, Pace: cfg.Pace, AccountID: AccountID, Seed: cfg.Seed, Regions: s.ec2.Regions(), Templates: cfg.Templates,
+	})
+	s.watch.Clock = cfg.Clock
 	for _, f := range cfg.Faults {
 		s.AddFault(f)
 	}
@@ -135,6 +147,11 @@ func (s *Server) Close() error { return s.ec2.Close() }
 
 // Usage returns what each instance has used.
 func (s *Server) Usage() []ec2.Usage { return s.ec2.Usage() }
+
+// Stacks returns those of a stack set, which is of a region.
+func (s *Server) Stacks(region, set string) []cloudformation.Stack {
+	return s.stacks.Stacks(region, set)
+}
 
 // ServeHTTP answers a request of a service, or of the rehearsal's own paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -217,6 +234,10 @@ func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 		return s.ssm.Call(at.region, action, p)
 	case "servicequotas":
 		return s.quotas.Call(at.region, action, p)
+	case "cloudformation":
+		return s.stacks.Call(at.region, action, p)
+	case "monitoring":
+		return s.watch.Call(at.region, action, p)
 	case "pricing":
 		return pricing.Service{Offers: s.ec2.Offers}.Call(at.region, action, p)
 	}
@@ -234,13 +255,10 @@ type protocol interface {
 // protocolOf tells the protocols apart as AWS does: those of JSON name their
 // action in a header.
 func protocolOf(r *http.Request, at scope) protocol {
-	switch {
-	case r.Header.Get(awsjson.TargetHeader) != "":
+	if r.Header.Get(awsjson.TargetHeader) != "" {
 		return awsjson.Protocol{}
-	case at.service == "sts":
-		return query.STS
 	}
-	return query.EC2
+	return query.DialectOf(at.service)
 }
 
 // scope is what a signature says of a request.

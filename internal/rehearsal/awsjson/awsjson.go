@@ -9,8 +9,10 @@
 package awsjson
 
 import (
+	"compress/gzip"
 	"encoding/json"
 	"fmt"
+	"io"
 	"net/http"
 	"strconv"
 	"strings"
@@ -22,6 +24,9 @@ import (
 // AWSPriceListService.GetProducts.
 const TargetHeader = "X-Amz-Target"
 
+// maxBody is what a request may unpack to, in bytes.
+const maxBody = 8 << 20
+
 // Protocol is the protocol of every such service.
 type Protocol struct{}
 
@@ -32,7 +37,15 @@ func (Protocol) ContentType() string { return "application/x-amz-json-1.1" }
 func (Protocol) Request(r *http.Request) (action string, p query.Params, err error) {
 	target := r.Header.Get(TargetHeader)
 	action = target[strings.LastIndexByte(target, '.')+1:]
-	d := json.NewDecoder(r.Body)
+	in := io.Reader(r.Body)
+	if r.Header.Get("Content-Encoding") == "gzip" { // as SDKs send long PutMetricData
+		unpacked, err := gzip.NewReader(r.Body)
+		if err != nil {
+			return action, nil, query.Errorf("SerializationException", "The body is no gzip: %v", err)
+		}
+		in = io.LimitReader(unpacked, maxBody)
+	}
+	d := json.NewDecoder(in)
 	d.UseNumber()
 	var body map[string]any
 	if err := d.Decode(&body); err != nil {

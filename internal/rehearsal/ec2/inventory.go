@@ -9,7 +9,7 @@ import (
 
 // Resource is one thing that a user of the rehearsal has made.
 type Resource struct {
-	Kind  string            `json:"kind"` // instance, volume, snapshot, image, key-pair, security-group, launch-template, capacity-reservation; of other services bucket, parameter
+	Kind  string            `json:"kind"` // instance, volume, snapshot, image, key-pair, security-group, launch-template, capacity-reservation; of other services bucket, parameter, stack-set
 	ID    string            `json:"id"`
 	Name  string            `json:"name,omitempty"`
 	State string            `json:"state,omitempty"`
@@ -79,12 +79,15 @@ func (s *Service) Inventory() map[string][]Resource {
 	return out
 }
 
-// Leaked says whether a resource is anything but an available image or a
-// snapshot of one, and what those are published in.
+// Leaked says whether a resource is anything but an available image, a snapshot
+// of one, and what those are published in: a stack set is left alone once no
+// operation of it is under way.
 func (r Resource) Leaked() bool {
 	switch r.Kind {
 	case "image":
 		return r.State != "available"
+	case "stack-set":
+		return r.State != "ACTIVE"
 	case "snapshot":
 		return r.State != "completed" || r.Image == ""
 	case "bucket", "parameter":

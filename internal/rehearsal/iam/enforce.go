@@ -67,6 +67,9 @@ func Actions(service, action string, p query.Params) []string {
 		prefix = "cloudwatch"
 	}
 	needed := []string{prefix + ":" + action}
+	if service == "cloudformation" && p.Get("AdministrationRoleARN") != "" {
+		needed = append(needed, "iam:PassRole")
+	}
 	if service != "ec2" {
 		return needed
 	}

@@ -62,6 +62,7 @@ type Profile struct {
 	Terminated time.Duration // from TerminateInstances to terminated
 	Image      time.Duration // from the beginning of the snapshots to available
 	Copy       time.Duration // from CopyImage or CopySnapshot to available
+	Stack      time.Duration // of each stack that an operation of a stack set changes
 	NotFound   time.Duration // for how long a new id is not found
 	Parameter  time.Duration // from PutParameter of an image until SSM has looked at it
 	Progress   string        // Linear, Steps, None or Stuck
@@ -73,7 +74,7 @@ var Instant = Profile{Progress: Linear}
 // Fast feels real and is over in seconds.
 var Fast = Profile{
 	Running: time.Second, Stopped: 1500 * time.Millisecond, Reboot: 500 * time.Millisecond, Terminated: time.Second,
-	Image: 3 * time.Second, Copy: 5 * time.Second, Parameter: 500 * time.Millisecond, Progress: Linear,
+	Image: 3 * time.Second, Copy: 5 * time.Second, Stack: time.Second, Parameter: 500 * time.Millisecond, Progress: Linear,
 }
 
 // Parse reads a profile: "instant", "fast" (or empty), or a list such as
@@ -83,7 +84,7 @@ func Parse(text string) (Profile, error) {
 	p := Fast
 	fields := map[string]*time.Duration{
 		"running": &p.Running, "stopped": &p.Stopped, "reboot": &p.Reboot, "terminated": &p.Terminated,
-		"image": &p.Image, "copy": &p.Copy, "notfound": &p.NotFound, "parameter": &p.Parameter,
+		"image": &p.Image, "copy": &p.Copy, "stack": &p.Stack, "notfound": &p.NotFound, "parameter": &p.Parameter,
 	}
 	for i, part := range strings.Split(text, ",") {
 		key, value, assigned := strings.Cut(strings.TrimSpace(part), "=")

@@ -5,6 +5,7 @@ package query
 
 import (
 	"bytes"
+	"encoding/json"
 	"encoding/xml"
 	"fmt"
 	"net/http"
@@ -42,6 +43,20 @@ type Set[T any] struct {
 // SetOf makes a list of its arguments.
 func SetOf[T any](items ...T) Set[T] { return Set[T]{Items: items} }
 
+// Members is such a list in the dialect of services other than EC2, whose
+// children are called member. In JSON it is an array.
+type Members[T any] struct {
+	Items []T `xml:"member"`
+}
+
+// MarshalJSON renders the array.
+func (m Members[T]) MarshalJSON() ([]byte, error) {
+	if m.Items == nil {
+		return []byte("[]"), nil
+	}
+	return json.Marshal(m.Items)
+}
+
 // Dialect is what differs between the services of the query protocol.
 type Dialect struct {
 	// Namespace is the XML name space of answers.
@@ -51,24 +66,39 @@ type Dialect struct {
 	Wrapped bool
 }
 
-// EC2 and STS are the dialects of these services.
-var (
-	EC2 = Dialect{Namespace: "http://ec2.amazonaws.com/doc/2016-11-15/"}
-	STS = Dialect{Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Wrapped: true}
-)
+// dialects are those of the services by their names in signatures.
+var dialects = map[string]Dialect{
+	"ec2":            {Namespace: "http://ec2.amazonaws.com/doc/2016-11-15/"},
+	"sts":            {Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Wrapped: true},
+	"cloudformation": {Namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/", Wrapped: true},
+	"monitoring":     {Namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/", Wrapped: true},
+}
+
+// DialectOf returns that of a service, and EC2's for one that is not known.
+func DialectOf(service string) Dialect {
+	if d, ok := dialects[service]; ok {
+		return d
+	}
+	return dialects["ec2"]
+}
 
 // ContentType is that of answers.
 func (Dialect) ContentType() string { return "text/xml;charset=UTF-8" }
 
 // Request reads the form of a request. It leaves out what is not part of the
 // parameters: the protocol's own fields, and a presigned request's signature.
-func (Dialect) Request(r *http.Request) (action string, p Params, err error) {
+// A list is named as in EC2 and JSON: Regions.1, not Regions.member.1.
+func (d Dialect) Request(r *http.Request) (action string, p Params, err error) {
 	if err := r.ParseForm(); err != nil {
 		return "", nil, Errorf("MalformedQueryString", "The query string contains a syntax error: %v", err)
 	}
 	p = FromForm(r.Form)
 	for name := range p {
 		if name == "Action" || name == "Version" || strings.HasPrefix(name, "X-Amz-") {
+			delete(p, name)
+		}
+		if plain := strings.ReplaceAll(name, ".member.", "."); d.Wrapped && plain != name {
+			p[plain] = p[name]
 			delete(p, name)
 		}
 	}

@@ -1,0 +1,78 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+// restore gives the set the template back that it had, if that is wanted and the
+// set has changed, and returns the error that led to it.
+func (r *run) restore(ctx context.Context, changed bool, cause error) error {
+	s := r.set
+	if ctx.Err() != nil || s.OnFailure != Restore || !changed || s.before == nil {
+		return cause
+	}
+	previous, err := r.previousTemplate(ctx)
+	if err != nil {
+		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
+	}
+	if previous == "" {
+		return cause
+	}
+	there, err := r.instances(ctx)
+	if err != nil {
+		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
+	}
+	blocks := s.blocks(slices.DeleteFunc(there, func(i types.StackInstanceSummary) bool {
+		return !s.wants(i) || i.Status == types.StackInstanceStatusInoperable
+	}))
+	if len(blocks) == 0 {
+		blocks = []block{{}} // the set itself
+	}
+	for n, b := range blocks {
+		r.sayf("stack set %s: giving it its previous template back in %s", s.Name, listOr(b.regions, "no region, since it has no instance"))
+		if err := r.updateSet(ctx, s.backTo(previous, n == 0, b)); err != nil {
+			return errors.Join(cause, fmt.Errorf("going back to the previous template: %w", err))
+		}
+	}
+	return fmt.Errorf("%w; the stack set has its previous template again, while latest and the parameters are of %s", cause, r.plan.Version)
+}
+
+// backTo is the update to the previous template, of which the first one changes
+// the set.
+func (s *stackSetState) backTo(previous string, first bool, b block) *cloudformation.UpdateStackSetInput {
+	in := &cloudformation.UpdateStackSetInput{
+		StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs), Regions: b.regions, Capabilities: s.before.Capabilities,
+		AdministrationRoleARN: s.before.AdministrationRoleARN, ExecutionRoleName: s.before.ExecutionRoleName,
+		ManagedExecution: s.before.ManagedExecution, OperationPreferences: s.preferences(b.regions), Parameters: s.oldParameters(first),
+	}
+	if first {
+		in.TemplateURL = &previous
+	} else {
+		in.UsePreviousTemplate = aws.Bool(true)
+	}
+	s.aim(in, b.targets)
+	return in
+}
+
+// oldParameters are the values that the set had before; once it has them again
+// they need not be told.
+func (s *stackSetState) oldParameters(tell bool) []types.Parameter {
+	var list []types.Parameter
+	for _, p := range s.before.Parameters {
+		if aws.ToString(p.ParameterValue) == hidden || !tell {
+			p = types.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)}
+		}
+		list = append(list, types.Parameter{ParameterKey: p.ParameterKey, ParameterValue: p.ParameterValue, UsePreviousValue: p.UsePreviousValue})
+	}
+	return list
+}

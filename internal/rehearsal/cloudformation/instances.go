@@ -1,0 +1,225 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cloudformation
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+)
+
+// The states of an instance.
+const (
+	current    = "CURRENT"
+	outdated   = "OUTDATED"
+	inoperable = "INOPERABLE"
+)
+
+// instance is a set's hold on one stack.
+type instance struct {
+	account, region, unit string
+	status, reason        string
+	detailed              string // PENDING, RUNNING, SUCCEEDED, FAILED, CANCELLED, INOPERABLE
+	lastOperation         string
+	overrides             map[string]string
+
+	// The stack, once there is one.
+	stackID    string
+	body       string
+	parameters map[string]string
+	changed    time.Time
+}
+
+func (set *stackSet) instance(account, region string) *instance {
+	for _, i := range set.instances {
+		if i.account == account && i.region == region {
+			return i
+		}
+	}
+	return nil
+}
+
+// sorted are the instances in the order of accounts, then regions.
+func (set *stackSet) sorted() []*instance {
+	return slices.SortedFunc(slices.Values(set.instances), func(a, b *instance) int {
+		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.region, b.region))
+	})
+}
+
+// apply gives the stack a template and parameters. A stack that has them
+// already is not disturbed.
+func (i *instance) apply(c *Service, o *operation, at time.Time) {
+	parameters := maps.Clone(o.parameters)
+	maps.Copy(parameters, i.overrides)
+	if i.stackID == "" {
+		i.stackID = "arn:aws:cloudformation:" + i.region + ":" + i.account + ":stack/StackSet-" + o.set.name + "-" + c.uuid() + "/" + c.uuid()
+	} else if i.body == o.template.body && maps.Equal(i.parameters, parameters) {
+		return
+	}
+	i.body, i.parameters, i.changed = o.template.body, parameters, at
+}
+
+func createStackInstances(c *call) (any, error) {
+	return c.onInstances("CREATE", func(set *stackSet, o *operation) ([]*instance, error) {
+		accounts, err := c.targets(set)
+		if err != nil {
+			return nil, err
+		}
+		if len(accounts) == 0 {
+			return nil, invalid("Accounts or DeploymentTargets must be specified")
+		}
+		overrides, err := given(c.p.Items("ParameterOverrides"), nil)
+		if err != nil {
+			return nil, err
+		}
+		var list []*instance
+		for _, region := range c.p.List("Regions") {
+			for _, a := range accounts {
+				i := set.instance(a.id, region)
+				if i == nil {
+					i = &instance{account: a.id, region: region, unit: a.unit, status: outdated}
+				}
+				i.overrides = overrides
+				list = append(list, i)
+			}
+		}
+		return list, o.prefer(c, list)
+	})
+}
+
+func updateStackInstances(c *call) (any, error) {
+	return c.onInstances("UPDATE", func(set *stackSet, o *operation) ([]*instance, error) {
+		list, err := c.existing(set)
+		if err != nil {
+			return nil, err
+		}
+		if err := o.prefer(c, list); err != nil {
+			return nil, err
+		}
+		for _, i := range list {
+			overrides, err := given(c.p.Items("ParameterOverrides"), i.overrides)
+			if err != nil {
+				return nil, err
+			}
+			i.overrides = overrides
+		}
+		return list, nil
+	})
+}
+
+func deleteStackInstances(c *call) (any, error) {
+	if err := c.required("RetainStacks"); err != nil {
+		return nil, err
+	}
+	return c.onInstances("DELETE", func(set *stackSet, o *operation) ([]*instance, error) {
+		accounts, err := c.targets(set)
+		if err != nil {
+			return nil, err
+		}
+		var list []*instance
+		for _, region := range c.p.List("Regions") {
+			for _, a := range accounts {
+				if i := set.instance(a.id, region); i != nil {
+					list = append(list, i)
+				}
+			}
+		}
+		o.retain = c.p.Bool("RetainStacks", false)
+		return list, o.prefer(c, list)
+	})
+}
+
+// onInstances begins an operation on those that a function finds.
+func (c *call) onInstances(action string, find func(*stackSet, *operation) ([]*instance, error)) (any, error) {
+	set, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	if err := c.required("Regions"); err != nil {
+		return nil, err
+	}
+	o, err := c.operation(set, action)
+	if err != nil {
+		return nil, err
+	}
+	list, err := find(set, o)
+	if err != nil {
+		return nil, err
+	}
+	for _, i := range list {
+		if set.instance(i.account, i.region) == nil {
+			set.instances = append(set.instances, i)
+		}
+	}
+	set.begin(c, o, list)
+	return operationID{o.id}, nil
+}
+
+type detailedStatus struct {
+	Detailed string `xml:"DetailedStatus"`
+}
+
+type instanceSummary struct {
+	SetID    string         `xml:"StackSetId"`
+	Region   string         `xml:"Region"`
+	Account  string         `xml:"Account"`
+	StackID  string         `xml:"StackId,omitempty"`
+	Status   string         `xml:"Status"`
+	Reason   string         `xml:"StatusReason,omitempty"`
+	Detailed detailedStatus `xml:"StackInstanceStatus"`
+	Unit     string         `xml:"OrganizationalUnitId,omitempty"`
+	Drift    string         `xml:"DriftStatus"`
+	Last     string         `xml:"LastOperationId,omitempty"`
+}
+
+func (i *instance) summary(set *stackSet) instanceSummary {
+	return instanceSummary{set.id, i.region, i.account, i.stackID, i.status, i.reason, detailedStatus{i.detailed}, i.unit, "NOT_CHECKED", i.lastOperation}
+}
+
+func listStackInstances(c *call) (any, error) {
+	set, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	var all []instanceSummary
+	for _, i := range set.sorted() {
+		wanted := c.p.Or("StackInstanceAccount", i.account) == i.account && c.p.Or("StackInstanceRegion", i.region) == i.region
+		for _, f := range c.p.Items("Filters") {
+			is, ok := map[string]string{"DETAILED_STATUS": i.detailed, "LAST_OPERATION_ID": i.lastOperation, "DRIFT_STATUS": "NOT_CHECKED"}[f.Get("Name")]
+			if !ok {
+				return nil, invalid("Filters has the name %q, expected DETAILED_STATUS, LAST_OPERATION_ID or DRIFT_STATUS", f.Get("Name"))
+			}
+			wanted = wanted && is == f.Get("Values")
+		}
+		if wanted {
+			all = append(all, i.summary(set))
+		}
+	}
+	part, next, err := page(c, all)
+	return listed[instanceSummary]{part, next}, err
+}
+
+func describeStackInstance(c *call) (any, error) {
+	set, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	i := set.instance(c.p.Get("StackInstanceAccount"), c.p.Get("StackInstanceRegion"))
+	if i == nil {
+		return nil, set.noInstance(c.p.Get("StackInstanceAccount"), c.p.Get("StackInstanceRegion"))
+	}
+	return struct {
+		Instance any `xml:"StackInstance"`
+	}{struct {
+		instanceSummary
+		Overrides query.Members[parameter] `xml:"ParameterOverrides"`
+	}{i.summary(set), set.template.shown(i.overrides)}}, nil
+}
+
+func (set *stackSet) noInstance(account, region string) error {
+	return failed(404, "StackInstanceNotFoundException", "Stack Instance not found for stack set: [%s], account [%s] and region [%s]", set.name, account, region)
+}

@@ -1,0 +1,342 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cloudformation
+
+import (
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+)
+
+const (
+	selfManaged    = "SELF_MANAGED"
+	serviceManaged = "SERVICE_MANAGED"
+	administration = "AWSCloudFormationStackSetAdministrationRole"
+	execution      = "AWSCloudFormationStackSetExecutionRole"
+)
+
+type stackSet struct {
+	id, name, arn, description string
+	status                     string // ACTIVE or DELETED
+	template                   *template
+	parameters                 map[string]string
+	generation                 int // of template and parameters
+	capabilities               []string
+	tags                       []tag
+	administration, execution  string // roles
+	model                      string // of permissions
+	autoDeployment             *autoDeployment
+	managed                    bool // ManagedExecution
+	token                      string
+	delegated                  bool // made by a delegated administrator
+	instances                  []*instance
+	operations                 []*operation // the oldest first
+}
+
+type tag struct {
+	Key   string `xml:"Key"`
+	Value string `xml:"Value"`
+}
+
+type autoDeployment struct {
+	Enabled bool  `xml:"Enabled"`
+	Retain  *bool `xml:"RetainStacksOnAccountRemoval"`
+}
+
+type managedExecution struct {
+	Active bool `xml:"Active"`
+}
+
+// find returns the set that a request names, by its name or its id. Sets of a
+// delegated administrator and of the caller's own account are two lists.
+func (c *call) find() (*stackSet, error) {
+	if err := c.required("StackSetName"); err != nil {
+		return nil, err
+	}
+	name := c.p.Get("StackSetName")
+	for _, set := range c.r.sets {
+		if set.delegated == c.delegated() && (set.id == name || set.name == name && set.status == "ACTIVE") {
+			return set, nil
+		}
+	}
+	return nil, failed(404, "StackSetNotFoundException", "StackSet %s not found", name)
+}
+
+// delegated says that the caller acts as a delegated administrator.
+func (c *call) delegated() bool { return c.p.Get("CallAs") == "DELEGATED_ADMIN" }
+
+// notEnabled is what CloudFormation says of an account that has not the roles.
+func (set *stackSet) notEnabled(account string) string {
+	return "Account " + account + " should have '" + orText(set.execution, execution) + "' role with trust relationship to Role '" +
+		orText(set.administration[strings.LastIndexByte(set.administration, '/')+1:], administration) + "'."
+}
+
+// administration is the customized administrator role that a request names; that
+// which DescribeStackSet shows of a set without one is none.
+func (c *call) administration() string {
+	role := c.p.Get("AdministrationRoleARN")
+	if role == "arn:aws:iam::"+c.s.cfg.AccountID+":role/"+administration {
+		return ""
+	}
+	return role
+}
+
+func orText(text, other string) string {
+	if text == "" {
+		return other
+	}
+	return text
+}
+
+func createStackSet(c *call) (any, error) {
+	if err := c.required("StackSetName"); err != nil {
+		return nil, err
+	}
+	name, token := c.p.Get("StackSetName"), c.p.Get("ClientRequestToken")
+	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.HasPrefix(name, "-") || len(name) > 128 {
+		return nil, invalid("1 validation error detected: Value '%s' at 'stackSetName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", name)
+	}
+	if set, err := c.find(); err == nil {
+		if token != "" && set.token == token {
+			return created{set.id}, nil
+		}
+		return nil, failed(409, "NameAlreadyExistsException", "StackSet %s already exists", name)
+	}
+	set := &stackSet{
+		id: name + ":" + c.s.uuid(), name: name, status: "ACTIVE", token: token, model: c.p.Or("PermissionModel", selfManaged), delegated: c.delegated(),
+		administration: c.administration(),
+	}
+	set.arn = "arn:aws:cloudformation:" + c.regionName + ":" + c.s.cfg.AccountID + ":stackset/" + set.id
+	auto := c.p.Sub("AutoDeployment")
+	switch {
+	case set.model != selfManaged && set.model != serviceManaged:
+		return nil, invalid("1 validation error detected: Value '%s' at 'permissionModel' failed to satisfy constraint: Member must satisfy enum value set: [SERVICE_MANAGED, SELF_MANAGED]", set.model)
+	case set.model == selfManaged && c.delegated():
+		return nil, invalid("You can only call StackSets with SERVICE_MANAGED permission model as a delegated administrator")
+	case set.model == selfManaged && len(auto) > 0:
+		return nil, invalid("AutoDeployment is not supported for StackSets with SELF_MANAGED permission model")
+	case set.model == serviceManaged && !auto.Has("Enabled"):
+		return nil, invalid("AutoDeployment must be enabled or disabled for StackSets with SERVICE_MANAGED permission model")
+	case set.model == serviceManaged && (set.administration != "" || c.p.Get("ExecutionRoleName") != ""):
+		return nil, invalid("Roles are not supported for StackSets with SERVICE_MANAGED permission model")
+	}
+	t, err := c.template()
+	if err != nil {
+		return nil, err
+	}
+	if t == nil {
+		return nil, invalid("Either Template URL or Template Body must be specified.")
+	}
+	values, err := given(c.p.Items("Parameters"), nil)
+	if err != nil {
+		return nil, err
+	}
+	if err := set.take(c, t, values); err != nil {
+		return nil, err
+	}
+	set.describeWith(c)
+	c.r.sets = append(c.r.sets, set)
+	return created{set.id}, nil
+}
+
+type created struct {
+	ID string `xml:"StackSetId"`
+}
+
+// take gives the set a template with its parameters and capabilities, or leaves
+// it as it is.
+func (set *stackSet) take(c *call, t *template, values map[string]string) error {
+	capabilities := c.p.List("Capabilities")
+	all, err := t.values(values)
+	if err != nil {
+		return err
+	}
+	if err := t.allowed(capabilities); err != nil {
+		return err
+	}
+	set.template, set.parameters, set.capabilities = t, all, capabilities
+	return nil
+}
+
+// describeWith takes what a request says of the set itself.
+func (set *stackSet) describeWith(c *call) {
+	p := c.p
+	set.execution = p.Or("ExecutionRoleName", set.execution)
+	set.description = p.Or("Description", set.description)
+	if p.Has("Tags") {
+		set.tags = nil
+		for _, t := range p.Items("Tags") {
+			set.tags = append(set.tags, tag{t.Get("Key"), t.Get("Value")})
+		}
+	}
+	if auto := p.Sub("AutoDeployment"); len(auto) > 0 {
+		set.autoDeployment = &autoDeployment{Enabled: auto.Bool("Enabled", false)}
+		if auto.Has("RetainStacksOnAccountRemoval") {
+			retain := auto.Bool("RetainStacksOnAccountRemoval", false)
+			set.autoDeployment.Retain = &retain
+		}
+	}
+	if p.Has("ManagedExecution") {
+		set.managed = p.Bool("ManagedExecution.Active", false)
+	}
+}
+
+func deleteStackSet(c *call) (any, error) {
+	set, err := c.find()
+	switch {
+	case err != nil || set.status == "DELETED":
+		return nil, nil // as often as one likes
+	case set.busy():
+		return nil, inProgress()
+	case len(set.instances) > 0:
+		return nil, failed(409, "StackSetNotEmptyException", "StackSet is not empty")
+	}
+	set.status = "DELETED"
+	return nil, nil
+}
+
+type describedSet struct {
+	Name           string                   `xml:"StackSetName"`
+	ID             string                   `xml:"StackSetId"`
+	Description    string                   `xml:"Description,omitempty"`
+	Status         string                   `xml:"Status"`
+	Body           string                   `xml:"TemplateBody"`
+	Parameters     query.Members[parameter] `xml:"Parameters"`
+	Capabilities   query.Members[string]    `xml:"Capabilities"`
+	Tags           query.Members[tag]       `xml:"Tags"`
+	ARN            string                   `xml:"StackSetARN"`
+	Administration string                   `xml:"AdministrationRoleARN,omitempty"`
+	Execution      string                   `xml:"ExecutionRoleName,omitempty"`
+	AutoDeployment *autoDeployment          `xml:"AutoDeployment"`
+	Model          string                   `xml:"PermissionModel"`
+	Units          query.Members[string]    `xml:"OrganizationalUnitIds"`
+	Managed        managedExecution         `xml:"ManagedExecution"`
+	Regions        query.Members[string]    `xml:"Regions"`
+}
+
+func describeStackSet(c *call) (any, error) {
+	set, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	d := describedSet{
+		Name: set.name, ID: set.id, Description: set.description, Status: set.status, Body: set.template.body,
+		Parameters: set.template.shown(set.parameters), Capabilities: query.Members[string]{Items: set.capabilities}, Tags: query.Members[tag]{Items: set.tags},
+		ARN: set.arn, AutoDeployment: set.autoDeployment, Model: set.model, Managed: managedExecution{set.managed},
+	}
+	if set.model == selfManaged {
+		d.Administration = orText(set.administration, "arn:aws:iam::"+c.s.cfg.AccountID+":role/"+administration)
+		d.Execution = orText(set.execution, execution)
+	}
+	var regions, units []string
+	for _, i := range set.instances {
+		regions = append(regions, i.region)
+		if i.unit != "" {
+			units = append(units, i.unit)
+		}
+	}
+	slices.Sort(regions)
+	slices.Sort(units)
+	d.Regions.Items, d.Units.Items = slices.Compact(regions), slices.Compact(units)
+	return struct {
+		Set describedSet `xml:"StackSet"`
+	}{d}, nil
+}
+
+type setSummary struct {
+	Name           string           `xml:"StackSetName"`
+	ID             string           `xml:"StackSetId"`
+	Description    string           `xml:"Description,omitempty"`
+	Status         string           `xml:"Status"`
+	AutoDeployment *autoDeployment  `xml:"AutoDeployment"`
+	Model          string           `xml:"PermissionModel"`
+	Drift          string           `xml:"DriftStatus"`
+	Managed        managedExecution `xml:"ManagedExecution"`
+}
+
+func listStackSets(c *call) (any, error) {
+	var all []setSummary
+	for _, set := range c.r.sets {
+		if status := c.p.Get("Status"); set.delegated == c.delegated() && (status == "" || status == set.status) {
+			all = append(all, setSummary{set.name, set.id, set.description, set.status, set.autoDeployment, set.model, "NOT_CHECKED", managedExecution{set.managed}})
+		}
+	}
+	part, next, err := page(c, all)
+	return listed[setSummary]{part, next}, err
+}
+
+// listed is the answer of every list.
+type listed[T any] struct {
+	Summaries query.Members[T] `xml:"Summaries"`
+	Next      string           `xml:"NextToken,omitempty"`
+}
+
+// Set is what the inventory says of a stack set.
+type Set struct {
+	ID, Name string
+	State    string // ACTIVE, or the status of the operation under way
+	Tags     map[string]string
+}
+
+// Sets returns by region those that were made and not deleted.
+func (s *Service) Sets() map[string][]Set {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle(s.cfg.Clock.Now())
+	out := map[string][]Set{}
+	for name, r := range s.regions {
+		for _, set := range r.sets {
+			if set.status == "DELETED" {
+				continue
+			}
+			v := Set{ID: set.id, Name: set.name, State: set.status}
+			for _, o := range set.operations {
+				if !o.over() {
+					v.State = o.status
+					break
+				}
+			}
+			for _, t := range set.tags {
+				if v.Tags == nil {
+					v.Tags = map[string]string{}
+				}
+				v.Tags[t.Key] = t.Value
+			}
+			out[name] = append(out[name], v)
+		}
+	}
+	return out
+}
+
+// Stack is one that a set has made in an account and a region.
+type Stack struct {
+	Account, Region string
+	Status          string            // of the instance: CURRENT, OUTDATED, INOPERABLE
+	Body            string            // of the template that the stack has; empty if there is none yet
+	Parameters      map[string]string // that the stack has
+	Changed         time.Time         // when one of these changed last
+}
+
+// Stacks returns those of a set of the caller's own account, in the order of
+// accounts, then regions.
+func (s *Service) Stacks(region, set string) []Stack {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle(s.cfg.Clock.Now())
+	c := &call{s: s, r: s.regions[region], regionName: region, p: query.Params{"StackSetName": set}}
+	if c.r == nil {
+		return nil
+	}
+	found, err := c.find()
+	if err != nil {
+		return nil
+	}
+	var list []Stack
+	for _, i := range found.sorted() {
+		list = append(list, Stack{i.account, i.region, i.status, i.body, i.parameters, i.changed})
+	}
+	return list
+}

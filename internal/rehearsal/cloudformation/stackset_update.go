@@ -1,0 +1,76 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cloudformation
+
+import (
+	"maps"
+)
+
+// updateStackSet changes the set at once, whatever becomes of the operation
+// that then changes its stacks
+// (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStackSet.html).
+func updateStackSet(c *call) (any, error) {
+	set, err := c.find()
+	if err != nil {
+		return nil, err
+	}
+	if model := c.p.Or("PermissionModel", set.model); model != set.model {
+		return nil, invalid("You cannot update the permission model of the stack set from %s to %s", set.model, model)
+	}
+	role := c.administration()
+	if set.administration != "" && role == "" {
+		return nil, invalid("The stack set was made with the customized administrator role %s: AdministrationRoleARN must be specified", set.administration)
+	}
+	t, err := c.template()
+	if err != nil {
+		return nil, err
+	}
+	again := c.p.Bool("UsePreviousTemplate", false)
+	switch {
+	case t != nil && again:
+		return nil, invalid("You cannot specify both usePreviousTemplate and Template Body/Template URL.")
+	case t == nil && !again:
+		return nil, invalid("Either Template URL or Template Body must be specified, or usePreviousTemplate must be true.")
+	}
+	marks := t != nil
+	if t == nil {
+		t = set.template
+	}
+	list := c.p.Items("Parameters")
+	values, err := given(list, set.parameters)
+	if err != nil {
+		return nil, err
+	}
+	o, err := c.operation(set, "UPDATE")
+	if err != nil {
+		return nil, err
+	}
+	// Changing how operations are carried out takes that none is.
+	if c.p.Has("ManagedExecution") && c.p.Bool("ManagedExecution.Active", false) != set.managed && set.busy() {
+		return nil, inProgress()
+	}
+	targets, err := c.existing(set)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.prefer(c, targets); err != nil {
+		return nil, err
+	}
+	before := set.parameters
+	if err := set.take(c, t, values); err != nil {
+		return nil, err
+	}
+	set.administration = role
+	set.describeWith(c)
+	if marks || !maps.Equal(before, set.parameters) {
+		set.generation++
+		for _, i := range set.instances {
+			if i.status == current {
+				i.status = outdated
+			}
+		}
+	}
+	set.begin(c, o, targets)
+	return operationID{o.id}, nil
+}

@@ -1,0 +1,191 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package cloudformation
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"slices"
+	"strings"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// The limits of a template, in bytes
+// (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html).
+const (
+	maxBody = 51_200
+	maxURL  = 1 << 20
+)
+
+// template is one that was understood. In doc, the short forms of YAML are long:
+// !Ref A is {"Ref": "A"}.
+type template struct {
+	body string
+	doc  map[string]any
+}
+
+// template reads the one that a request brings; nil if it brings none.
+func (c *call) template() (*template, error) {
+	body, url := c.p.Get("TemplateBody"), c.p.Get("TemplateURL")
+	switch {
+	case body == "" && url == "":
+		return nil, nil
+	case body != "" && url != "":
+		return nil, invalid("You cannot specify both TemplateBody and TemplateURL.")
+	case len(body) > maxBody:
+		return nil, invalid("1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to %d", maxBody)
+	case url != "":
+		text, err := c.fetch(url)
+		if err != nil {
+			return nil, err
+		}
+		body = text
+	}
+	return parse(body)
+}
+
+func (c *call) fetch(url string) (string, error) {
+	if c.s.cfg.Templates == nil {
+		return "", invalid("TemplateURL must be a supported URL. The rehearsal has no S3 to read %s from.", url)
+	}
+	text, err := c.s.cfg.Templates.Fetch(url)
+	switch {
+	case err != nil:
+		return "", invalid("S3 error: %v", err)
+	case len(text) > maxURL:
+		return "", invalid("Template may not exceed %d bytes in size.", maxURL)
+	}
+	return string(text), nil
+}
+
+// parse understands a template as CloudFormation does: it tries JSON, then YAML.
+func parse(body string) (*template, error) {
+	t := &template{body: body}
+	var doc any
+	if strings.HasPrefix(strings.TrimSpace(body), "{") && json.Unmarshal([]byte(body), &doc) == nil {
+		if where := nulls(doc, ""); where != "" {
+			return nil, nullError(where)
+		}
+	} else {
+		var err error
+		if doc, err = parseYAML(body); err != nil {
+			return nil, err
+		}
+	}
+	var ok bool
+	if t.doc, ok = doc.(map[string]any); !ok {
+		return nil, invalid("Template format error: unsupported structure.")
+	}
+	return t, t.check()
+}
+
+func parseYAML(body string) (any, error) {
+	var node yaml.Node
+	d := yaml.NewDecoder(bytes.NewReader([]byte(body)))
+	if err := d.Decode(&node); err != nil {
+		return nil, invalid("Template format error: YAML not well-formed. (%v)", strings.TrimPrefix(err.Error(), "yaml: "))
+	}
+	return plain(node.Content[0], "")
+}
+
+// plain makes a value of a node; path is where it stands.
+func plain(n *yaml.Node, path string) (any, error) {
+	var v any
+	switch n.Kind {
+	case yaml.AliasNode:
+		return nil, invalid("Template error: YAML aliases are not allowed in CloudFormation templates")
+	case yaml.MappingNode:
+		m := map[string]any{}
+		for i := 0; i+1 < len(n.Content); i += 2 {
+			key := n.Content[i].Value
+			part, err := plain(n.Content[i+1], path+"/"+key)
+			if err != nil {
+				return nil, err
+			}
+			m[key] = part
+		}
+		v = m
+	case yaml.SequenceNode:
+		list := []any{}
+		for i, item := range n.Content {
+			part, err := plain(item, fmt.Sprintf("%s/%d", path, i))
+			if err != nil {
+				return nil, err
+			}
+			list = append(list, part)
+		}
+		v = list
+	default:
+		if n.Tag == "!!null" {
+			return nil, nullError(path)
+		}
+		v = n.Value
+	}
+	if !strings.HasPrefix(n.Tag, "!") || strings.HasPrefix(n.Tag, "!!") {
+		return v, nil
+	}
+	return long(n.Tag[1:], v), nil
+}
+
+// long is the long form of a short one.
+func long(name string, v any) any {
+	switch text, scalar := v.(string); {
+	case name == "Ref" || name == "Condition":
+		return map[string]any{name: v}
+	case name == "GetAtt" && scalar:
+		resource, attribute, _ := strings.Cut(text, ".")
+		return map[string]any{"Fn::GetAtt": []any{resource, attribute}}
+	}
+	return map[string]any{"Fn::" + name: v}
+}
+
+// nulls is where a value is null, empty if nowhere.
+func nulls(v any, path string) string {
+	switch v := v.(type) {
+	case nil:
+		return path
+	case map[string]any:
+		for _, key := range keys(v) {
+			if where := nulls(v[key], path+"/"+key); where != "" {
+				return where
+			}
+		}
+	case []any:
+		for i, item := range v {
+			if where := nulls(item, fmt.Sprintf("%s/%d", path, i)); where != "" {
+				return where
+			}
+		}
+	}
+	return ""
+}
+
+func nullError(path string) error {
+	return invalid("Template format error: [%s] 'null' values are not allowed in templates", path)
+}
+
+func keys(m map[string]any) []string {
+	var list []string
+	for key := range m {
+		list = append(list, key)
+	}
+	slices.Sort(list)
+	return list
+}
+
+// section is a part of the template; empty where it is absent.
+func (t *template) section(name string) map[string]any {
+	m, _ := t.doc[name].(map[string]any)
+	return m
+}
+
+func text(m any, key string) string {
+	part, ok := m.(map[string]any)
+	if !ok || part[key] == nil {
+		return ""
+	}
+	return fmt.Sprint(part[key])
+}
