@@ -55,8 +55,10 @@ func connect(t *testing.T, o rehearsal.Options) *rehearsal.Session {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		if s, err := rehearsal.Find(context.Background(), o.StateDir); err == nil {
-			if err := s.Stop(context.Background(), o.StateDir); err != nil {
+		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		defer cancel()
+		if s, err := rehearsal.Find(ctx, o.StateDir); err == nil {
+			if err := s.Stop(ctx, o.StateDir); err != nil {
 				t.Error(err)
 			}
 		}

@@ -46,12 +46,6 @@ func TestKilledAtEveryCall(t *testing.T) {
 	t.Run("rehearsal", func(t *testing.T) { killedAtEveryCall(t, worlds["rehearsal"], three[:2]) })
 }
 
-// worlds are the look-alikes that are quick enough for hundreds of publications.
-var worlds = map[string]func(t *testing.T, regions ...string) *world{
-	"fake":      func(t *testing.T, regions ...string) *world { w, _ := newFake(t, regions...); return w },
-	"rehearsal": func(t *testing.T, regions ...string) *world { w, _ := newRehearsed(t, regions...); return w },
-}
-
 func killedAtEveryCall(t *testing.T, newWorld func(*testing.T, ...string) *world, regions []string) {
 	newWorld(t, regions...) // whose images the templates have
 	s := spec(regions...)

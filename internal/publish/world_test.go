@@ -39,6 +39,12 @@ type world struct {
 	said []string
 }
 
+// worlds are the look-alikes that are quick enough for hundreds of publications.
+var worlds = map[string]func(t *testing.T, regions ...string) *world{
+	"fake":      func(t *testing.T, regions ...string) *world { w, _ := newFake(t, regions...); return w },
+	"rehearsal": func(t *testing.T, regions ...string) *world { w, _ := newRehearsed(t, regions...); return w },
+}
+
 // wire counts the calls, and may do something before one.
 type wire struct {
 	to     http.RoundTripper
