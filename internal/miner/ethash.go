@@ -8,10 +8,9 @@ package miner
 const (
 	// EpochBlocks is how many blocks share one DAG in Ethash.
 	EpochBlocks = 30000
-	// EtchashEpochBlocks is the same in Ethereum Classic from EtchashBlock on.
+	// EtchashEpochBlocks is the same in Ethereum Classic since block 11,700,000
+	// (ECIP-1099).
 	EtchashEpochBlocks = 60000
-	// EtchashBlock is Ethereum Classic's block of ECIP-1099.
-	EtchashBlock = 11_700_000
 	// HashReadBytes is what one hash reads from the DAG: 64 reads of 128 bytes.
 	HashReadBytes = 64 * 128
 
@@ -24,14 +23,6 @@ const (
 
 // Epoch is the Ethash epoch of a block.
 func Epoch(block uint64) uint64 { return block / EpochBlocks }
-
-// EtchashEpoch is the epoch of a block of Ethereum Classic.
-func EtchashEpoch(block uint64) uint64 {
-	if block < EtchashBlock {
-		return Epoch(block)
-	}
-	return block / EtchashEpochBlocks
-}
 
 // DatasetBytes is the size of an epoch's DAG: the greatest size under the
 // linear growth whose number of 128-byte items is prime. Epochs past 2^20 are

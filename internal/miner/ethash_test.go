@@ -47,20 +47,12 @@ func TestSizesStayUnderTheirGrowth(t *testing.T) {
 }
 
 func TestEpoch(t *testing.T) {
-	for _, test := range []struct{ block, ethash, etchash uint64 }{
-		{0, 0, 0},
-		{1, 0, 0},
-		{29999, 0, 0},
-		{30000, 1, 1},
-		{11_699_999, 389, 389},
-		{11_700_000, 390, 195}, // ECIP-1099
-		{15_537_393, 517, 258}, // Ethereum's last proof-of-work block
+	for block, want := range map[uint64]uint64{
+		0: 0, 1: 0, 29999: 0, 30000: 1, 11_699_999: 389, 11_700_000: 390,
+		15_537_393: 517, // Ethereum's last proof-of-work block
 	} {
-		if got := Epoch(test.block); got != test.ethash {
-			t.Errorf("Epoch(%d) = %d, expected %d", test.block, got, test.ethash)
-		}
-		if got := EtchashEpoch(test.block); got != test.etchash {
-			t.Errorf("EtchashEpoch(%d) = %d, expected %d", test.block, got, test.etchash)
+		if got := Epoch(block); got != want {
+			t.Errorf("Epoch(%d) = %d, expected %d", block, got, want)
 		}
 	}
 }

@@ -47,9 +47,11 @@ type Report struct {
 	CPU string `json:"cpu"`
 	// GPUs are the names of the GPUs, one each; empty for "cpu".
 	GPUs []string `json:"gpus"`
+	// Algorithm is "Ethash" or "Etchash".
+	Algorithm string `json:"algorithm"`
 	// Block is the block number of the benchmark.
 	Block uint64 `json:"block"`
-	// Epoch is the block's Ethash epoch.
+	// Epoch is the block's epoch in that algorithm.
 	Epoch uint64 `json:"epoch"`
 	// DAGBytes is the size of that epoch's dataset.
 	DAGBytes uint64 `json:"dag_bytes"`

@@ -38,8 +38,8 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	r.watch = newWatch()
 	s.lines = r.watch.line
 	block := uint64(r.config.BenchmarkBlock)
-	r.report.Block = block
-	r.report.Epoch = miner.Epoch(block)
+	r.report.Algorithm, r.report.Block = r.coin().Algorithm(), block
+	r.report.Epoch = r.coin().Epoch(block)
 	r.report.DAGBytes = miner.DatasetBytes(r.report.Epoch)
 	r.report.Floor, r.report.FloorPerGPU = c.floor, c.floorPerGPU
 	r.report.LeastLimitShare, r.report.MostVariation = r.config.MinLimitShare, r.config.MaxVariation

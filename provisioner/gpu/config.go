@@ -46,10 +46,13 @@ type Config struct {
 	// an error under `auto` too: an image that mines on the CPU is not what was
 	// meant. Defaults to `auto`.
 	Device string `mapstructure:"device" required:"false"`
-	// The block whose DAG the benchmark uses, 1 or more; 30000 blocks make an
-	// epoch, and the DAG grows by 8 MiB an epoch. Measure at the size that you
-	// will mine at: GPUs lose much of their rate on large DAGs. Defaults to
-	// `11700000` (epoch 390, 4.05 GiB), about Ethereum Classic's size today.
+	// The block whose DAG the benchmark uses, 1 or more. An epoch has 30000
+	// blocks, for `coin = "etc"` 60000, and the DAG grows by 8 MiB an epoch.
+	// Measure at the size that you will mine at: GPUs lose much of their rate on
+	// large DAGs. Defaults to an estimate of where the coin's chain is at the
+	// end of 2026: `24300000` for `etc` (epoch 405, 4.16 GiB), `24600000` for
+	// `ethw` (epoch 820, 7.41 GiB); `11700000` (epoch 390, 4.05 GiB) for
+	// `custom`. The report says which epoch it was.
 	BenchmarkBlock int `mapstructure:"benchmark_block" required:"false"`
 	// How long the miner may take from its start to its first rate above zero;
 	// making the DAG is most of it. From `1s` to `1h`. Defaults to `5m`.

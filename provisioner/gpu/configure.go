@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"strings"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
 // configure builds the libraries that the source needs and runs CMake.
@@ -51,6 +53,9 @@ func (r *run) cmakeOptions() []string {
 		options = append(options, cudaOptions(r.found)...)
 	} else {
 		options = append(options, "-DETHASHCUDA=OFF", "-DETHASHCPU=ON")
+	}
+	if r.coin() == miner.ETC {
+		options = append(options, "-DETCHASH=ON") // the reference miner's; upstream is edited
 	}
 	return append(options, r.config.CMakeOptions...)
 }

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/edits"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
 // edits changes the source so that it builds here and mines the coin, and
@@ -25,7 +26,7 @@ func (r *run) edits(ctx context.Context) (string, error) {
 		}
 	}
 	table := r.editTable()
-	if r.config.Coin == coinETC {
+	if r.coin() == miner.ETC {
 		knows, err := r.knowsEtchash(ctx)
 		if err != nil {
 			return "", err
@@ -75,11 +76,14 @@ func (r *run) editTable() []edits.Edit {
 		pinned := r.config.Source == Upstream && r.config.SourceRef == UpstreamCommit
 		table = edits.Build(pinned)
 	}
-	if r.config.Coin == coinETC {
+	if r.coin() == miner.ETC {
 		table = append(table, edits.Etchash()...)
 	}
 	return slices.DeleteFunc(table, func(e edits.Edit) bool { return slices.Contains(r.config.SkipEdits, e.Name) })
 }
+
+// coin is what is to be mined.
+func (r *run) coin() miner.Coin { return miner.Coin(r.config.Coin) }
 
 // knowsEtchash says whether the source mines Ethereum Classic as it stands, and
 // refuses one that neither does nor can be edited: it would pass a benchmark
@@ -95,5 +99,5 @@ func (r *run) knowsEtchash(ctx context.Context) (bool, error) {
 	case "editable":
 		return false, nil
 	}
-	return false, fmt.Errorf("coin %q: the source names neither Etchash nor ECIP-1099 and is not ethminer's, which could be edited: it would mine on the DAG of another epoch, pass a benchmark, and have every share rejected; name a source that mines Ethereum Classic, or set coin = %q", coinETC, coinCustom)
+	return false, fmt.Errorf("coin %q: the source names neither Etchash nor ECIP-1099 and is not ethminer's, which could be edited: it would mine on the DAG of another epoch, pass a benchmark, and have every share rejected; name a source that mines Ethereum Classic, or set coin = %q", miner.ETC, miner.Custom)
 }

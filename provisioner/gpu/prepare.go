@@ -33,9 +33,6 @@ const (
 
 // Defaults and bounds of the options.
 const (
-	// defaultBlock is epoch 390, a 4.05 GiB DAG: what a miner of Ethereum
-	// Classic meets today.
-	defaultBlock        = 390 * miner.EpochBlocks
 	defaultWarmup       = 30 * time.Second
 	defaultDuration     = 60 * time.Second
 	defaultStartTimeout = 5 * time.Minute
@@ -123,10 +120,10 @@ func (c *Config) checkDevice() error {
 
 func (c *Config) checkBlock() error {
 	if c.BenchmarkBlock == 0 { // unset, or unknown until the build
-		c.BenchmarkBlock = defaultBlock
+		c.BenchmarkBlock = int(miner.Coin(c.Coin).PlausibleBlock())
 	}
 	if c.BenchmarkBlock < 1 || c.BenchmarkBlock > maxBlock {
-		return fmt.Errorf("benchmark_block %d: expected a block number from 1 to %d, such as %d (epoch %d)", c.BenchmarkBlock, maxBlock, defaultBlock, miner.Epoch(defaultBlock))
+		return fmt.Errorf("benchmark_block %d: expected a block number from 1 to %d, such as %d", c.BenchmarkBlock, maxBlock, miner.Coin(c.Coin).PlausibleBlock())
 	}
 	return nil
 }

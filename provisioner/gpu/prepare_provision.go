@@ -12,14 +12,8 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/edits"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/nvidia"
-)
-
-// Values of the coin option.
-const (
-	coinETC    = "etc"
-	coinETHW   = "ethw"
-	coinCustom = "custom"
 )
 
 // oldestBranch is the oldest driver branch that CUDA 12 runs on and Ubuntu has.
@@ -86,8 +80,8 @@ func (c *Config) checkVersions() error {
 	}
 	switch c.Coin {
 	case "":
-		c.Coin = coinCustom
-	case coinETC, coinETHW, coinCustom, unknown:
+		c.Coin = string(miner.Custom)
+	case string(miner.ETC), string(miner.ETHW), string(miner.Custom), unknown:
 	default:
 		return fmt.Errorf("coin %q: expected \"etc\", \"ethw\" or \"custom\"", c.Coin)
 	}

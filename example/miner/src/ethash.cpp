@@ -66,7 +66,7 @@ uint64_t cache_bytes(uint32_t epoch) { return prime_size((uint64_t{1} << 24) + (
 
 Hash256 seed_hash(uint32_t epoch) {
     Hash256 seed = {};
-    while (epoch-- > 0) keccak256(seed.bytes, 32, seed.bytes);
+    for (uint64_t rounds = epoch * (kEpochLength / kSeedLength); rounds > 0; rounds--) keccak256(seed.bytes, 32, seed.bytes);
     return seed;
 }
 

@@ -12,7 +12,16 @@
 
 namespace ethash {
 
-constexpr uint64_t kEpochLength = 30000;  // blocks
+constexpr uint64_t kSeedLength = 30000;  // blocks; the seed is hashed once for each
+#ifdef ETCHASH
+// Ethereum Classic since block 11,700,000 (ECIP-1099): epochs are twice as long, seeds are hashed as often as before, and
+// sizes are those of the epoch's number.
+constexpr uint64_t kEpochLength = 2 * kSeedLength;
+constexpr char kAlgorithm[] = "Etchash";
+#else
+constexpr uint64_t kEpochLength = kSeedLength;
+constexpr char kAlgorithm[] = "Ethash";
+#endif
 constexpr uint32_t kMaxEpoch = 2047;      // the last one in the specification's tables of sizes
 constexpr uint32_t kAccesses = 64;        // pages that one hash reads
 constexpr uint32_t kParents = 256;        // cache items behind one dataset item

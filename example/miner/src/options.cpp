@@ -11,13 +11,15 @@
 const char* const kHelp =
     R"(Usage: ethminer --cpu|-U -M BLOCK [OPTIONS]
 
-A reference miner that stands in for ethminer: it computes real Ethash and
+A reference miner that stands in for ethminer: it computes real Ethash (or
+Etchash, in builds with -DETCHASH=ON) and
 speaks ethminer's command line, log lines and API. It knows no pools.
 
 What to mine:
   -M,--benchmark,-Z,--simulation BLOCK
                         mine the epoch of this block until interrupted; BLOCK is
-                        0 to 61439999 (an epoch has 30000 blocks)
+                        0 to the last of epoch 2047; an epoch has 30000
+                        blocks, and 60000 in builds with -DETCHASH=ON
 
 What to mine on:
   --cpu                 the CPU, from the light cache

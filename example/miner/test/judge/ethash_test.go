@@ -30,9 +30,11 @@ func program(t *testing.T, variable string) string {
 }
 
 // asker returns a function that puts one line to ethash_cli and returns its answer.
-func asker(t *testing.T) func(format string, args ...any) string {
+func asker(t *testing.T) func(format string, args ...any) string { return askerOf(t, "ETHASH_CLI") }
+
+func askerOf(t *testing.T, variable string) func(format string, args ...any) string {
 	t.Helper()
-	cmd := exec.Command(program(t, "ETHASH_CLI"))
+	cmd := exec.Command(program(t, variable))
 	cmd.Stderr = os.Stderr
 	in, err := cmd.StdinPipe()
 	if err != nil {
@@ -103,34 +105,76 @@ func TestSizesAndSeedsAgainstGoEthereum(t *testing.T) {
 	}
 }
 
+// hashesAgree compares an epoch's cache and hashes, of a variant whose epochs have length blocks.
+func hashesAgree(t *testing.T, ask func(string, ...any) string, random *rand.Rand, epoch, length int) {
+	t.Helper()
+	cache := make([]uint32, calcCacheSize(epoch)/4)
+	generateCache(cache, uint64(epoch), seedHash(uint64(epoch*length)+1))
+	whole := sha3.NewLegacyKeccak256()
+	if err := binary.Write(whole, binary.LittleEndian, cache); err != nil {
+		t.Fatal(err)
+	}
+	compare(t, "cache", ask("cache %d", epoch), hex.EncodeToString(whole.Sum(nil)))
+
+	for i := 0; i < 40; i++ {
+		header := make([]byte, 32)
+		random.Read(header)
+		nonce := random.Uint64()
+		switch i {
+		case 0:
+			nonce = 0
+		case 1:
+			nonce = ^uint64(0)
+		}
+		block := epoch*length + random.Intn(length)
+		mix, result := hashimotoLight(calcDatasetSize(epoch), cache, header, nonce)
+		compare(t, fmt.Sprintf("header %x nonce %d", header, nonce),
+			ask("hash %d %x %d", block, header, nonce), fmt.Sprintf("%x %x", mix, result))
+	}
+}
+
 func TestHashesAgainstGoEthereum(t *testing.T) {
 	ask := asker(t)
 	random := rand.New(rand.NewSource(2))
 	for _, epoch := range []int{0, 1, 2, 130, 512} {
-		t.Run(fmt.Sprintf("epoch %d", epoch), func(t *testing.T) {
-			cache := make([]uint32, calcCacheSize(epoch)/4)
-			generateCache(cache, uint64(epoch), seedHash(uint64(epoch)*30000+1))
-			whole := sha3.NewLegacyKeccak256()
-			if err := binary.Write(whole, binary.LittleEndian, cache); err != nil {
-				t.Fatal(err)
-			}
-			compare(t, "cache", ask("cache %d", epoch), hex.EncodeToString(whole.Sum(nil)))
+		t.Run(fmt.Sprintf("epoch %d", epoch), func(t *testing.T) { hashesAgree(t, ask, random, epoch, 30000) })
+	}
+}
 
-			for i := 0; i < 40; i++ {
-				header := make([]byte, 32)
-				random.Read(header)
-				nonce := random.Uint64()
-				switch i {
-				case 0:
-					nonce = 0
-				case 1:
-					nonce = ^uint64(0)
-				}
-				block := epoch*30000 + random.Intn(30000)
-				mix, result := hashimotoLight(calcDatasetSize(epoch), cache, header, nonce)
-				compare(t, fmt.Sprintf("header %x nonce %d", header, nonce),
-					ask("hash %d %x %d", block, header, nonce), fmt.Sprintf("%x %x", mix, result))
-			}
-		})
+// Etchash is Ethash with epochs of 60000 blocks, whose seed is that of the first of its blocks (ECIP-1099).
+func TestEtchashAgainstGoEthereum(t *testing.T) {
+	ask := askerOf(t, "ETCHASH_CLI")
+	// keccak256 of keccak256 of 32 zero bytes: the published seed of block 60000.
+	compare(t, "seed of epoch 1", ask("seed 1"), "510e4e770828ddbf7f7b00ab00a9f6adaf81c0dc9cc85f1f8249c256942d61d9")
+	for _, epoch := range []int{0, 1, 195, 405, 2047} {
+		compare(t, fmt.Sprintf("sizes of epoch %d", epoch), ask("sizes %d", epoch), fmt.Sprintf("%d %d", calcDatasetSize(epoch), calcCacheSize(epoch)))
+		compare(t, fmt.Sprintf("seed of epoch %d", epoch), ask("seed %d", epoch), hex.EncodeToString(seedHash(uint64(epoch)*60000+1)))
+	}
+	random := rand.New(rand.NewSource(3))
+	for _, epoch := range []int{0, 1, 195} {
+		t.Run(fmt.Sprintf("epoch %d", epoch), func(t *testing.T) { hashesAgree(t, ask, random, epoch, 60000) })
+	}
+}
+
+// The miner mines the epoch that its build says of a block.
+func TestEtchashMinesHalfTheEpoch(t *testing.T) {
+	for variable, want := range map[string]string{"ETHMINER": "Epoch : 2 ", "ETCHMINER": "Epoch : 1 "} {
+		cmd := exec.Command(program(t, variable), "--cpu", "-t", "1", "-M", "60000", "--stdout", "--nocolor", "--display-interval", "1")
+		out, err := cmd.StdoutPipe()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := cmd.Start(); err != nil {
+			t.Fatal(err)
+		}
+		said := ""
+		for lines := bufio.NewScanner(out); lines.Scan() && !strings.Contains(said, "Epoch : "); {
+			said += lines.Text() + "\n"
+		}
+		_ = cmd.Process.Kill()
+		_ = cmd.Wait()
+		if !strings.Contains(said, want) {
+			t.Errorf("%s: no %q in %q", variable, want, said)
+		}
 	}
 }
