@@ -113,7 +113,7 @@ func bill(version string, info *debug.BuildInfo) document {
 		if dep.Replace != nil {
 			linked = dep.Replace
 		}
-		if linked.Version == "" {
+		if strings.HasPrefix(linked.Path, ".") {
 			continue // a folder of this module
 		}
 		all = append(all, module("library", linked.Path, linked.Version, linked.Sum))
