@@ -113,6 +113,9 @@ func bill(version string, info *debug.BuildInfo) document {
 		if dep.Replace != nil {
 			linked = dep.Replace
 		}
+		if strings.HasPrefix(linked.Path, ".") {
+			continue // a folder of this module
+		}
 		all = append(all, module("library", linked.Path, linked.Version, linked.Sum))
 	}
 	refs := make([]string, len(all))
