@@ -72,6 +72,11 @@ type Report struct {
 	// data sheets, 0 where that is not known; LimitShare is Hashrate over it.
 	Limit      Rate    `json:"limit_hs"`
 	LimitShare float64 `json:"limit_share"`
+	// APIHashrate is the median of APISamples answers of the miner's API within
+	// the window, in steps of APIStep; 0 where it did not answer.
+	APIHashrate Rate `json:"api_hashrate_hs"`
+	APISamples  int  `json:"api_samples"`
+	APIStep     Rate `json:"api_step_hs"`
 	// Devices are the devices that the miner's lines have named, by name.
 	Devices []DeviceReport `json:"devices"`
 	// Accepted, Rejected and Incorrect count solutions over the whole run, the

@@ -103,7 +103,8 @@ func (r *run) benchmarkArgs() []string {
 	if r.found.device == deviceCUDA {
 		device = "-U"
 	}
-	return []string{device, "--nocolor", "--stdout", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
+	args := []string{device, "--nocolor", "--stdout", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
+	return append(args, r.apiArgs()...)
 }
 
 // What a miner can do wrong before its rate is judged.
@@ -123,9 +124,21 @@ func (r *run) measure(ctx context.Context, ended <-chan error) error {
 	}
 	r.watch.measure(true)
 	start := r.now()
+	over, asked := make(chan struct{}), make(chan struct{})
+	var stats []miner.Stat
+	var last error
+	go func() {
+		defer close(asked)
+		stats, last = r.askAPI(ctx, over)
+	}()
 	err := r.pause(ctx, ended, c.duration, "measuring")
 	r.watch.measure(false)
 	r.report.WindowSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
+	close(over)
+	<-asked
+	if err == nil {
+		r.fillAPI(stats, last)
+	}
 	return err
 }
 

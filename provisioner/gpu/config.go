@@ -64,6 +64,12 @@ type Config struct {
 	// `1m`. The benchmark never takes longer than `benchmark_start_timeout`,
 	// `benchmark_warmup`, `benchmark_duration` and a minute together.
 	BenchmarkDuration string `mapstructure:"benchmark_duration" required:"false"`
+	// Whether the miner's API is asked while it is measured, on a port of
+	// loopback, so that the rates of its log and of its API are held against each
+	// other: the build fails where they differ by more than a tenth. A miner
+	// whose API does not answer is measured by its log alone. `false` leaves
+	// `--api-bind` out, for miners that do not know it. Defaults to `true`.
+	BenchmarkAPI config.Trilean `mapstructure:"benchmark_api" required:"false"`
 	// Whether the systemd unit `ethminer.service` is enabled. It is always
 	// installed, and starts only where `/etc/ethminer/ethminer.conf` exists,
 	// which an instance writes at boot (`ETHMINER_ARGS="-U -P ..."`): wallet

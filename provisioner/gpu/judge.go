@@ -24,6 +24,9 @@ func judge(r miner.Report) error {
 	if err := judgeDevices(r, at); err != nil {
 		return err
 	}
+	if err := judgeAPI(r); err != nil {
+		return err
+	}
 	switch {
 	case r.Incorrect > 0:
 		return fmt.Errorf("measured %s, but %d of its solutions were incorrect %s; expected none; the GPU computes wrongly: lower its clocks or replace the instance", r.Hashrate, r.Incorrect, at)

@@ -142,7 +142,7 @@ func (w *watch) fill(r *miner.Report) {
 		return cmp.Or(cmp.Compare(len(x.Name), len(y.Name)), cmp.Compare(x.Name, y.Name)) // cu2 before cu10
 	})
 	r.Accepted = max(w.accepted, w.last.Accepted)
-	r.Rejected = max(w.rejected, w.last.Rejected)
+	r.Rejected = max(r.Rejected, w.rejected, w.last.Rejected)
 	r.Incorrect = max(w.incorrect, w.last.Failed)
 }
 
