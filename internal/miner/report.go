@@ -55,6 +55,10 @@ type Report struct {
 	Epoch uint64 `json:"epoch"`
 	// DAGBytes is the size of that epoch's dataset.
 	DAGBytes uint64 `json:"dag_bytes"`
+	// WarmupSeconds is how long the miner ran from its first rate to the window,
+	// and Stable whether its rate had come to rest then.
+	WarmupSeconds float64 `json:"warmup_seconds"`
+	Stable        bool    `json:"stable"`
 	// WindowSeconds is how long was measured, after the warm-up.
 	WindowSeconds float64 `json:"window_seconds"`
 	// Samples is how many status lines the window held.

@@ -24,6 +24,7 @@ type watch struct {
 	mu        sync.Mutex
 	open      bool
 	samples   []miner.Rate
+	steady    miner.Steady // of the rates above zero
 	devices   map[string]*deviceSamples
 	last      miner.Status
 	statuses  int
@@ -91,6 +92,7 @@ func (w *watch) status(s miner.Status) {
 		default:
 			close(w.mining)
 		}
+		w.steady.Add(s.Rate)
 	}
 	if !w.open {
 		return
@@ -110,6 +112,13 @@ func (w *watch) measure(open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open = open
+}
+
+// stable says whether the rate does not drift any more.
+func (w *watch) stable() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.steady.Stable()
 }
 
 // rate is the last rate that was seen.
