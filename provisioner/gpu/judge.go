@@ -46,9 +46,10 @@ func judge(r miner.Report) error {
 }
 
 // judgeDevices looks at each GPU by itself. A miner that names no device in its
-// lines is judged as a whole only.
+// lines is judged as a whole only, and so are the cores of a CPU, which other
+// programs may keep from mining for seconds.
 func judgeDevices(r miner.Report, at string) error {
-	if len(r.Devices) == 0 {
+	if len(r.Devices) == 0 || r.Device == miner.DeviceCPU {
 		return nil
 	}
 	var names []string
