@@ -55,6 +55,10 @@ type Report struct {
 	Epoch uint64 `json:"epoch"`
 	// DAGBytes is the size of that epoch's dataset.
 	DAGBytes uint64 `json:"dag_bytes"`
+	// WarmupSeconds is how long the miner ran from its first rate to the window,
+	// and Stable whether its rate had come to rest then.
+	WarmupSeconds float64 `json:"warmup_seconds"`
+	Stable        bool    `json:"stable"`
 	// WindowSeconds is how long was measured, after the warm-up.
 	WindowSeconds float64 `json:"window_seconds"`
 	// Samples is how many status lines the window held.
@@ -72,6 +76,11 @@ type Report struct {
 	// data sheets, 0 where that is not known; LimitShare is Hashrate over it.
 	Limit      Rate    `json:"limit_hs"`
 	LimitShare float64 `json:"limit_share"`
+	// APIHashrate is the median of APISamples answers of the miner's API within
+	// the window, in steps of APIStep; 0 where it did not answer.
+	APIHashrate Rate `json:"api_hashrate_hs"`
+	APISamples  int  `json:"api_samples"`
+	APIStep     Rate `json:"api_step_hs"`
 	// Devices are the devices that the miner's lines have named, by name.
 	Devices []DeviceReport `json:"devices"`
 	// Accepted, Rejected and Incorrect count solutions over the whole run, the

@@ -18,6 +18,8 @@ import (
 const (
 	// sayEvery is how often a running benchmark says its rate.
 	sayEvery = 5 * time.Second
+	// lookEvery is how often the end of a warm-up is looked for.
+	lookEvery = 100 * time.Millisecond
 	// failGrace is how long a miner gets to its first rate after it has
 	// printed why a device cannot mine: another device may.
 	failGrace = 15 * time.Second
@@ -103,7 +105,8 @@ func (r *run) benchmarkArgs() []string {
 	if r.found.device == deviceCUDA {
 		device = "-U"
 	}
-	return []string{device, "--nocolor", "--stdout", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
+	args := []string{device, "--nocolor", "--stdout", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
+	return append(args, r.apiArgs()...)
 }
 
 // What a miner can do wrong before its rate is judged.
@@ -118,14 +121,26 @@ func (r *run) measure(ctx context.Context, ended <-chan error) error {
 	if err := r.awaitRate(ctx, ended); err != nil {
 		return err
 	}
-	if err := r.pause(ctx, ended, c.warmup, "warming up"); err != nil {
+	if err := r.warmUp(ctx, ended); err != nil {
 		return err
 	}
 	r.watch.measure(true)
 	start := r.now()
-	err := r.pause(ctx, ended, c.duration, "measuring")
+	over, asked := make(chan struct{}), make(chan struct{})
+	var stats []miner.Stat
+	var last error
+	go func() {
+		defer close(asked)
+		stats, last = r.askAPI(ctx, over)
+	}()
+	err := r.pause(ctx, ended, c.duration, "measuring", nil)
 	r.watch.measure(false)
 	r.report.WindowSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
+	close(over)
+	<-asked
+	if err == nil {
+		r.fillAPI(stats, last)
+	}
 	return err
 }
 
@@ -152,17 +167,37 @@ func (r *run) awaitRate(ctx context.Context, ended <-chan error) error {
 	}
 }
 
-// pause lets the miner run and says its rate now and then.
-func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duration, doing string) error {
+// warmUp lets the miner run until its rate is stable, benchmark_warmup at most.
+func (r *run) warmUp(ctx context.Context, ended <-chan error) error {
+	limit, start := r.config.parsed.warmup, r.now()
+	if err := r.pause(ctx, ended, limit, "warming up", r.watch.stable); err != nil {
+		return err
+	}
+	r.report.WarmupSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
+	if r.report.Stable = r.watch.stable(); !r.report.Stable && limit > 0 {
+		r.ui.Sayf("benchmark: the rate was not stable after %s (benchmark_warmup); measuring all the same", limit)
+	}
+	return nil
+}
+
+// pause lets the miner run and says its rate now and then; it ends early when
+// enough, unless that is nil, says so.
+func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duration, doing string, enough func() bool) error {
 	over := time.NewTimer(length)
 	defer over.Stop()
 	say := time.NewTicker(sayEvery)
 	defer say.Stop()
+	look := time.NewTicker(lookEvery)
+	defer look.Stop()
 	start := r.now()
 	for {
 		select {
 		case <-over.C:
 			return nil
+		case <-look.C:
+			if enough != nil && enough() {
+				return nil
+			}
 		case <-say.C:
 			r.ui.Sayf("benchmark: %s, %s after %s of %s", doing, r.watch.rate(), took(r.now().Sub(start)), length)
 		case err := <-ended:

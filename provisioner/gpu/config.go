@@ -57,13 +57,21 @@ type Config struct {
 	// How long the miner may take from its start to its first rate above zero;
 	// making the DAG is most of it. From `1s` to `1h`. Defaults to `5m`.
 	BenchmarkStartTimeout string `mapstructure:"benchmark_start_timeout" required:"false"`
-	// How long the miner runs after its first rate above zero before anything
-	// is measured. From `0s` to `1h`. Defaults to `30s`.
+	// How long the miner runs at most, after its first rate above zero, before
+	// anything is measured. It ends earlier where the rate is stable: where the
+	// medians of the last five status lines and of the five before them, a line a
+	// second, differ by less than 2 %. From `0s` to `1h`. Defaults to `30s`.
 	BenchmarkWarmup string `mapstructure:"benchmark_warmup" required:"false"`
 	// How long is measured after the warm-up. From `1s` to `1h`. Defaults to
 	// `1m`. The benchmark never takes longer than `benchmark_start_timeout`,
 	// `benchmark_warmup`, `benchmark_duration` and a minute together.
 	BenchmarkDuration string `mapstructure:"benchmark_duration" required:"false"`
+	// Whether the miner's API is asked while it is measured, on a port of
+	// loopback, so that the rates of its log and of its API are held against each
+	// other: the build fails where they differ by more than a tenth. A miner
+	// whose API does not answer is measured by its log alone. `false` leaves
+	// `--api-bind` out, for miners that do not know it. Defaults to `true`.
+	BenchmarkAPI config.Trilean `mapstructure:"benchmark_api" required:"false"`
 	// Whether the systemd unit `ethminer.service` is enabled. It is always
 	// installed, and starts only where `/etc/ethminer/ethminer.conf` exists,
 	// which an instance writes at boot (`ETHMINER_ARGS="-U -P ..."`): wallet

@@ -43,6 +43,7 @@ type FlatConfig struct {
 	BenchmarkStartTimeout *string           `mapstructure:"benchmark_start_timeout" required:"false" cty:"benchmark_start_timeout" hcl:"benchmark_start_timeout"`
 	BenchmarkWarmup       *string           `mapstructure:"benchmark_warmup" required:"false" cty:"benchmark_warmup" hcl:"benchmark_warmup"`
 	BenchmarkDuration     *string           `mapstructure:"benchmark_duration" required:"false" cty:"benchmark_duration" hcl:"benchmark_duration"`
+	BenchmarkAPI          *bool             `mapstructure:"benchmark_api" required:"false" cty:"benchmark_api" hcl:"benchmark_api"`
 	Service               *bool             `mapstructure:"service" required:"false" cty:"service" hcl:"service"`
 	ReportFile            *string           `mapstructure:"report_file" required:"false" cty:"report_file" hcl:"report_file"`
 	ExecuteAsRoot         *bool             `mapstructure:"execute_as_root" required:"false" cty:"execute_as_root" hcl:"execute_as_root"`
@@ -93,6 +94,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"benchmark_start_timeout":    &hcldec.AttrSpec{Name: "benchmark_start_timeout", Type: cty.String, Required: false},
 		"benchmark_warmup":           &hcldec.AttrSpec{Name: "benchmark_warmup", Type: cty.String, Required: false},
 		"benchmark_duration":         &hcldec.AttrSpec{Name: "benchmark_duration", Type: cty.String, Required: false},
+		"benchmark_api":              &hcldec.AttrSpec{Name: "benchmark_api", Type: cty.Bool, Required: false},
 		"service":                    &hcldec.AttrSpec{Name: "service", Type: cty.Bool, Required: false},
 		"report_file":                &hcldec.AttrSpec{Name: "report_file", Type: cty.String, Required: false},
 		"execute_as_root":            &hcldec.AttrSpec{Name: "execute_as_root", Type: cty.Bool, Required: false},

@@ -22,7 +22,7 @@ type GateConfig struct {
 	// together. By default every rate above zero passes; a rate of zero never
 	// does.
 	MinHashrate string `mapstructure:"min_hashrate" required:"false"`
-	// The same for each GPU (or other device) by itself, such as `"24 Mh/s"`.
+	// The same for each GPU by itself, such as `"24 Mh/s"`; not for a CPU.
 	// Not set by default.
 	MinHashratePerGPU string `mapstructure:"min_hashrate_per_gpu" required:"false"`
 	// The least share of the memory-bandwidth limit, from 0 to 1: a hash reads

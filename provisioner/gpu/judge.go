@@ -24,6 +24,9 @@ func judge(r miner.Report) error {
 	if err := judgeDevices(r, at); err != nil {
 		return err
 	}
+	if err := judgeAPI(r); err != nil {
+		return err
+	}
 	switch {
 	case r.Incorrect > 0:
 		return fmt.Errorf("measured %s, but %d of its solutions were incorrect %s; expected none; the GPU computes wrongly: lower its clocks or replace the instance", r.Hashrate, r.Incorrect, at)
@@ -43,9 +46,10 @@ func judge(r miner.Report) error {
 }
 
 // judgeDevices looks at each GPU by itself. A miner that names no device in its
-// lines is judged as a whole only.
+// lines is judged as a whole only, and so are the cores of a CPU, which other
+// programs may keep from mining for seconds.
 func judgeDevices(r miner.Report, at string) error {
-	if len(r.Devices) == 0 {
+	if len(r.Devices) == 0 || r.Device == miner.DeviceCPU {
 		return nil
 	}
 	var names []string

@@ -36,6 +36,7 @@ func TestJudge(t *testing.T) {
 		{"no line at all", func(r *miner.Report) { r.Samples = 0 }, []string{"printed no status line over 60 s", "expected one a second"}},
 		{"zero", func(r *miner.Report) { r.Hashrate = 0 }, []string{"measured 0.00 h/s", "expected a rate above zero"}},
 		{"one of four is silent", func(r *miner.Report) { r.Devices[2].Hashrate = 0 }, []string{"cu2 mined nothing, while all together made 100.0 Mh/s", "epoch 390", "dmesg"}},
+		{"a core of a CPU that was kept busy by others", func(r *miner.Report) { r.Device = "cpu"; r.Devices[2].Hashrate = 0 }, nil},
 		{"one of four is not named", func(r *miner.Report) { r.Devices = r.Devices[:3] }, []string{"4 GPUs are there", "name only cu0, cu1, cu2"}},
 		{"a miner that names none", func(r *miner.Report) { r.Devices = nil }, nil},
 		{"one of four is slow", func(r *miner.Report) { r.FloorPerGPU = 24e6; r.Devices[3].Hashrate = 12e6 },

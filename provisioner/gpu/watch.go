@@ -24,6 +24,7 @@ type watch struct {
 	mu        sync.Mutex
 	open      bool
 	samples   []miner.Rate
+	steady    miner.Steady // of the rates above zero
 	devices   map[string]*deviceSamples
 	last      miner.Status
 	statuses  int
@@ -91,6 +92,7 @@ func (w *watch) status(s miner.Status) {
 		default:
 			close(w.mining)
 		}
+		w.steady.Add(s.Rate)
 	}
 	if !w.open {
 		return
@@ -110,6 +112,13 @@ func (w *watch) measure(open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open = open
+}
+
+// stable says whether the rate does not drift any more.
+func (w *watch) stable() bool {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.steady.Stable()
 }
 
 // rate is the last rate that was seen.
@@ -142,7 +151,7 @@ func (w *watch) fill(r *miner.Report) {
 		return cmp.Or(cmp.Compare(len(x.Name), len(y.Name)), cmp.Compare(x.Name, y.Name)) // cu2 before cu10
 	})
 	r.Accepted = max(w.accepted, w.last.Accepted)
-	r.Rejected = max(w.rejected, w.last.Rejected)
+	r.Rejected = max(r.Rejected, w.rejected, w.last.Rejected)
 	r.Incorrect = max(w.incorrect, w.last.Failed)
 }
 
