@@ -52,7 +52,14 @@ func IsTransient(err error) bool {
 // IsLaunchRefusal says that EC2 cannot launch this type, here, in this market,
 // while another rung may be possible.
 func IsLaunchRefusal(err error) bool {
-	return IsNoCapacity(err) || IsOverQuota(err) || IsNotOffered(err) || IsPriceTooLow(err)
+	return IsNoCapacity(err) || IsOverQuota(err) || IsNotOffered(err) || IsPriceTooLow(err) || IsWithoutSpotRole(err)
+}
+
+// IsWithoutSpotRole says that the account lacks the role by which EC2 manages
+// spot instances, and the caller may not make it
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/service-linked-roles-spot-instance-requests.html).
+func IsWithoutSpotRole(err error) bool {
+	return Code(err) == "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
 }
 
 // IsNoCapacity says that EC2, the subnet or the reservation has no room now.

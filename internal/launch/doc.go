@@ -16,6 +16,7 @@
 //	quota              the next rung of another type or market: a quota counts
 //	                   for the region, so other places are not asked
 //	not offered there  the next rung
+//	no role for spot   the next rung of another market
 //	price              the next rung; on demand, of another type or market
 //	throttled          the same rung, after a pause, a few times
 //	anything else      the end

@@ -46,6 +46,7 @@ const (
 	elsewhere = "Unsupported"
 	price     = "SpotMaxPriceTooLow"
 	throttle  = "RequestLimitExceeded"
+	noRole    = "AuthFailure.ServiceLinkedRoleCreationNotPermitted"
 )
 
 func TestRungs(t *testing.T) {
@@ -82,6 +83,8 @@ func TestClimb(t *testing.T) {
 		{"not offered moves on", elsewhere + " -", 0, "01", 1, nil, 0, 1},
 		{"a price moves on", price + " -", 0, "01", 1, nil, 0, 1},
 		{"a quota is the region's: the next market", quota + " -", 0, "02", 2, nil, 0, 1},
+		{"no role for spot is the account's: the next market", noRole + " -", time.Hour, "02", 2, nil, 0, 1},
+		{"and says how to make it", noRole + " " + none, 0, "023", -1, []string{"aws iam create-service-linked-role --aws-service-name spot.amazonaws.com"}, 0, 3},
 		{"a throttle stays", throttle + " " + throttle + " -", 0, "000", 0, nil, 6 * time.Second, 2},
 		{"a throttle has an end", throttle, 0, "000000", -1, []string{"g4dn.xlarge, spot, a", throttle}, 62 * time.Second, 5},
 		{"a throttle, then a refusal", throttle + " " + none + " -", 0, "001", 1, nil, 2 * time.Second, 2},

@@ -24,6 +24,7 @@ const (
 	OverQuota              // the account may not have more
 	NotOffered             // not there, whatever the time
 	OverPrice              // more than was allowed
+	NoSpotRole             // the account was never set up for spot instances
 )
 
 // Refusal is why one rung was not it.
@@ -62,6 +63,8 @@ func refusalOf(rung Rung, err error) *Refusal {
 		r.Kind, r.Regional, r.Reason = OverQuota, true, "more than the account's quota"
 	case ec2api.IsNotOffered(err):
 		r.Kind, r.Reason = NotOffered, sentence(err)
+	case ec2api.IsWithoutSpotRole(err):
+		r.Kind, r.Regional, r.Reason = NoSpotRole, true, "the account has no service-linked role for spot instances"
 	case ec2api.IsPriceTooLow(err):
 		r.Kind, r.Again, r.Reason = OverPrice, true, sentence(err)
 	default:
@@ -149,6 +152,8 @@ func (e *RefusedError) advice() []string {
 		case NotOffered:
 			add("not offered: %s in %s; aws ec2 describe-instance-type-offerings --location-type availability-zone --filters Name=instance-type,Values=%s --region %s says where it is",
 				strings.Join(types[NotOffered], ", "), strings.Join(zones[NotOffered], ", "), strings.Join(types[NotOffered], ","), e.Region)
+		case NoSpotRole:
+			add("spot role: make it, once in the account: aws iam create-service-linked-role --aws-service-name spot.amazonaws.com")
 		case OverPrice:
 			switch r.Code {
 			case codeUnknownPrice:
