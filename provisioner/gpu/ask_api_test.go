@@ -4,6 +4,7 @@
 package gpu
 
 import (
+	"maps"
 	"os/exec"
 	"strings"
 	"testing"
@@ -32,7 +33,7 @@ if port:
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
 while True:
-    print(" m 16:39:20 ethminer 0:00 A0 5.00 Kh - cp0 5.00", flush=True)
+    print(" m 16:39:20 ethminer 0:00 A0 5.00 Kh - cu0 5.00", flush=True)
     time.sleep(0.1)
 `
 }
@@ -62,8 +63,10 @@ func TestTheAPIIsAsked(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			in := newInstance(t, tools())
-			options := map[string]any{"source": minerSource(t, answers(test.api))}
+			programs := tools()
+			maps.Copy(programs, gpus(1))
+			in := newInstance(t, programs)
+			options := map[string]any{"source": minerSource(t, answers(test.api)), "benchmark_duration": "8s"}
 			for k, v := range test.options {
 				options[k] = v
 			}
@@ -98,7 +101,9 @@ func TestJudgeAPI(t *testing.T) {
 		{"beyond", miner.Report{Hashrate: 25e6, APIHashrate: 28e6, APISamples: 9}, false},
 		{"below", miner.Report{Hashrate: 25e6, APIHashrate: 22e6, APISamples: 9}, false},
 		{"an unsteady rate", miner.Report{Hashrate: 25e6, APIHashrate: 28e6, APISamples: 9, Variation: 0.1}, true},
-		{"whole kH/s of a CPU", miner.Report{Hashrate: 480, APIHashrate: 0, APISamples: 9, APIStep: 1000}, true},
+		{"whole kH/s of a slow one", miner.Report{Hashrate: 480, APIHashrate: 0, APISamples: 9, APIStep: 1000}, true},
+		{"two answers are too few", miner.Report{Hashrate: 25e6, APIHashrate: 28e6, APISamples: 2}, true},
+		{"a CPU", miner.Report{Device: "cpu", Hashrate: 480, APIHashrate: 900, APISamples: 9}, true},
 	} {
 		if err := judgeAPI(test.r); (err == nil) != test.good {
 			t.Errorf("%s: %v", test.name, err)

@@ -68,8 +68,9 @@ type Config struct {
 	BenchmarkDuration string `mapstructure:"benchmark_duration" required:"false"`
 	// Whether the miner's API is asked while it is measured, on a port of
 	// loopback, so that the rates of its log and of its API are held against each
-	// other: the build fails where they differ by more than a tenth. A miner
-	// whose API does not answer is measured by its log alone. `false` leaves
+	// other: on GPUs the build fails where they differ by more than a tenth, over
+	// three answers or more. A miner whose API does not answer is measured by its
+	// log alone. `false` leaves
 	// `--api-bind` out, for miners that do not know it. Defaults to `true`.
 	BenchmarkAPI config.Trilean `mapstructure:"benchmark_api" required:"false"`
 	// Whether the systemd unit `ethminer.service` is enabled. It is always

@@ -14,7 +14,7 @@ ask() {
 	for method in miner_getstat1 miner_getstatdetail; do
 		printf '{"id":1,"jsonrpc":"2.0","method":"%s"}\n' "$method"
 	done
-	sleep 1
+	sleep 0.5
 }
 ask | curl -sN --noproxy '*' --max-time 3 "telnet://127.0.0.1:$1" 2>/dev/null | while read -r line; do
 	fact api "$line"
