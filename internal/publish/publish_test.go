@@ -150,7 +150,11 @@ func oneRegionFails(t *testing.T, newWorld func(*testing.T, ...string) *world, r
 				left--
 				return &failure{503, "ServiceUnavailable", "Please reduce your request rate."}
 			})
-			err := w.publish(s, template(2, regions...))
+			p := w.publisher()
+			if test.times > 0 {
+				p.Patience = time.Minute // never reached
+			}
+			err := p.Publish(w.context(), w.plan(s, template(2, regions...)))
 			w.wire.failWith(nil)
 			one, two := w0(t, s, 1), w0(t, s, 2)
 			switch latest := w.latest(s); {
