@@ -121,7 +121,10 @@ func TestParseKind(t *testing.T) {
 		"CUDA Error : system not yet initialized":                                                             KindFailure,
 		"Error: No usable mining devices found":                                                               KindFailure,
 
-		"cu 16:39:20 cuda-0   Generated DAG + Light in 23,024 ms. 6.43 GB left.":                         Other,
+		"cu 16:39:20 cuda-0   Generated DAG + Light in 23,024 ms. 6.43 GB left.":                         KindDAG,
+		"cu 16:39:20 cuda-0   Generating DAG + Light(on GPU) : 4.57 GB":                                  Other,
+		"cu 16:39:20 cuda-0   Generated DAG + Light in 23,0":                                             Other, // cut
+		"cu 16:39:20 cuda-0   Generated DAG + Light in 23,0 i 16:39:20 1 ms":                             Other, // mixed
 		"cu 16:39:20 cuda-0   Using Pci Id : 08:00.0 GeForce RTX 3060 Ti (Compute 8.6) Memory : 7.79 GB": Other,
 		" i 16:39:20 main Simulation results : Max 0.000000 h Mean 0.000000 h":                           Other,
 		" m 16:39:20 ethminer Not connected":                                                             Other,
@@ -137,6 +140,19 @@ func TestParseKind(t *testing.T) {
 	} {
 		if got := ParseLine(line).Kind; got != want {
 			t.Errorf("ParseLine(%q).Kind = %d, expected %d", line, got, want)
+		}
+	}
+}
+
+func TestParseDAG(t *testing.T) {
+	for line, want := range map[string]time.Duration{
+		"cu 16:39:20 cuda-0   Generated DAG + Light in 23,024 ms. 6.43 GB left.":                                                        23024 * time.Millisecond,
+		"cl 16:39:20 cl-0     2.27GB of DAG data generated in 3885 ms.":                                                                 3885 * time.Millisecond,
+		"cu 16:39:20 cuda-0   Generated DAG (13862 ms) + Light (231 ms) in 14094 ms. (Total initialzing time: 19786 ms.) 3.06 GB left.": 14094 * time.Millisecond,
+		"\x1b[36mcu \x1b[0m16:39:20 cuda-1   Generated DAG + Light in 1.234.567 ms. 6,43 GB left.":                                      1234567 * time.Millisecond,
+	} {
+		if got := ParseLine(line); got.Kind != KindDAG || got.Took != want {
+			t.Errorf("ParseLine(%q) = %d, %s, expected %s", line, got.Kind, got.Took, want)
 		}
 	}
 }
@@ -180,6 +196,7 @@ func FuzzParseLine(f *testing.F) {
 		"  m  18:45:25|ethminer|  Speed 319.85 Mh/s    gpu/0 26.58 gpu/1 1  [A203+3:R0+0:F0] Time: 00:40",
 		"\x1b[32m m \x1b[0m 1,2,3 Kh A1 \x1b[",
 		" X 1 **Rejected",
+		"cu 16:39:20 cuda-0   Generated DAG + Light in 23,024 ms. 6.43 GB left.",
 	} {
 		f.Add(line)
 	}
@@ -191,6 +208,9 @@ func FuzzParseLine(f *testing.F) {
 			}
 		}
 		check(line.Status.Rate)
+		if line.Took < 0 || line.Took > 24*time.Hour {
+			t.Errorf("a DAG took %s", line.Took)
+		}
 		for _, d := range line.Status.Devices {
 			check(d.Rate)
 			if d.Name == "" {
