@@ -104,13 +104,13 @@ func TestRehearsedFault(t *testing.T) {
 
 // What a rehearsal refuses is told as what AWS refuses.
 func TestRehearsedMessages(t *testing.T) {
-	w, _ := newRehearsed(t, three...)
 	for name, test := range map[string]struct{ bucket, acl, want string }{
 		"no bucket":           {bucket: "nobody-{{ .Region }}", want: `there is no bucket "nobody-us-east-1"`},
 		"no ACLs":             {acl: "private", want: "takes no ACLs: leave acl out"},
 		"public access block": {acl: "public-read", want: `blocks public access and so acl = "public-read"`},
 	} {
 		t.Run(name, func(t *testing.T) {
+			w, _ := newRehearsed(t, three...)
 			s := spec(three...)
 			if s.S3.ACL = test.acl; test.bucket != "" {
 				s.S3.Bucket = test.bucket
@@ -128,6 +128,7 @@ func TestRehearsedMessages(t *testing.T) {
 			}
 		})
 	}
+	w, _ := newRehearsed(t, three...)
 	_, err := w.Clients().S3("eu-central-1", "templates-ap-south-1").GetObject(t.Context(), &s3.GetObjectInput{Bucket: aws.String("templates-ap-south-1"), Key: aws.String("k")})
 	if err == nil || !strings.Contains(err.Error(), "PermanentRedirect") {
 		t.Errorf("in the wrong region: %v", err)
