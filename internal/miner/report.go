@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"slices"
 	"strconv"
 	"time"
 )
@@ -55,6 +56,9 @@ type Report struct {
 	Epoch uint64 `json:"epoch"`
 	// DAGBytes is the size of that epoch's dataset.
 	DAGBytes uint64 `json:"dag_bytes"`
+	// DAGSeconds is how long the slowest device took to make it, 0 where the
+	// miner does not say.
+	DAGSeconds float64 `json:"dag_seconds"`
 	// WarmupSeconds is how long the miner ran from its first rate to the window,
 	// and Stable whether its rate had come to rest then.
 	WarmupSeconds float64 `json:"warmup_seconds"`
@@ -83,6 +87,13 @@ type Report struct {
 	APIStep     Rate `json:"api_step_hs"`
 	// Devices are the devices that the miner's lines have named, by name.
 	Devices []DeviceReport `json:"devices"`
+	// PowerW is what the devices take together, in watts, and MhPerJoule what
+	// they make of it, in megahashes; 0 where that is not known of each.
+	PowerW     float64 `json:"power_w"`
+	MhPerJoule float64 `json:"mh_per_joule"`
+	// Xids are the lines about errors of the GPUs that the kernel's log has got
+	// during the benchmark.
+	Xids []string `json:"xids"`
 	// Accepted, Rejected and Incorrect count solutions over the whole run, the
 	// warm-up too.
 	Accepted  uint64 `json:"accepted"`
@@ -115,9 +126,40 @@ type DeviceReport struct {
 	P5        Rate    `json:"hashrate_p5_hs"`
 	P95       Rate    `json:"hashrate_p95_hs"`
 	Variation float64 `json:"variation"`
-	// TempC and PowerW are the last that the miner told, 0 if it did not.
-	TempC  float64 `json:"temperature_c"`
-	PowerW float64 `json:"power_w"`
+	// TempC is the greatest temperature in degrees Celsius, PowerW the median of
+	// the watts that were drawn, ClockMHz and MemoryClockMHz are the medians of
+	// the clocks; all of them within the window, by nvidia-smi or for want of it
+	// as the miner told last, 0 where neither does.
+	TempC          float64 `json:"temperature_c"`
+	PowerW         float64 `json:"power_w"`
+	ClockMHz       float64 `json:"clock_mhz"`
+	MemoryClockMHz float64 `json:"memory_clock_mhz"`
+	// SlowedBy are the reasons why clocks were lowered within the window, and
+	// Hot says that heat is among them.
+	SlowedBy []string `json:"slowed_by"`
+	Hot      bool     `json:"hot"`
+	// MhPerJoule is Hashrate over PowerW, in megahashes a joule.
+	MhPerJoule float64 `json:"mh_per_joule"`
+}
+
+// Energy fills in what follows from the devices' power.
+func (r *Report) Energy() {
+	r.PowerW, r.MhPerJoule = 0, 0
+	known := len(r.Devices) > 0
+	for i := range r.Devices {
+		d := &r.Devices[i]
+		d.MhPerJoule = 0
+		if d.PowerW > 0 {
+			d.MhPerJoule = float64(d.Hashrate) / 1e6 / d.PowerW
+		}
+		known = known && d.PowerW > 0
+		r.PowerW += d.PowerW
+	}
+	if !known {
+		r.PowerW = 0
+		return
+	}
+	r.MhPerJoule = float64(r.Hashrate) / 1e6 / r.PowerW
 }
 
 // Encode writes the report as indented JSON that ends in a newline.
@@ -127,6 +169,15 @@ func (r Report) Encode() ([]byte, error) {
 	}
 	if r.Devices == nil {
 		r.Devices = []DeviceReport{}
+	}
+	if r.Xids == nil {
+		r.Xids = []string{}
+	}
+	r.Devices = slices.Clone(r.Devices)
+	for i := range r.Devices {
+		if r.Devices[i].SlowedBy == nil {
+			r.Devices[i].SlowedBy = []string{}
+		}
 	}
 	data, err := json.MarshalIndent(r, "", "  ")
 	if err != nil {

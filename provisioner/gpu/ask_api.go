@@ -6,7 +6,6 @@ package gpu
 import (
 	"context"
 	"fmt"
-	"log"
 	"math"
 	"math/rand/v2"
 	"strconv"
@@ -16,8 +15,6 @@ import (
 )
 
 const (
-	// apiQuestions is about how often the miner's API is asked in a window.
-	apiQuestions = 12
 	// apiLeast is how many answers it takes to hold them against the log.
 	apiLeast = 3
 	// apiBound is how long one may take.
@@ -43,34 +40,8 @@ func (r *run) apiArgs() []string {
 	return []string{"--api-bind", "127.0.0.1:-" + strconv.Itoa(r.port)}
 }
 
-// askAPI asks the miner's API again and again until over is closed. Where it
-// answers, but too slowly to be judged by then, it is asked on.
-func (r *run) askAPI(ctx context.Context, over <-chan struct{}) (stats []miner.Stat, last error) {
-	if r.config.BenchmarkAPI.False() {
-		return nil, nil
-	}
-	every := max(time.Second, r.config.parsed.duration/apiQuestions)
-	for late := 0; ; {
-		s, err := r.askAPIOnce(ctx)
-		if err != nil {
-			last = err
-			log.Printf("[DEBUG] the miner's API: %s", err)
-		} else {
-			stats = append(stats, s)
-		}
-		select {
-		case <-over:
-			if late++; late >= apiLeast || len(stats) == 0 || len(stats) >= apiLeast {
-				return stats, last
-			}
-		case <-ctx.Done():
-			return stats, context.Cause(ctx)
-		case <-time.After(every):
-		}
-	}
-}
-
-func (r *run) askAPIOnce(ctx context.Context) (miner.Stat, error) {
+// askAPI asks the miner's API once.
+func (r *run) askAPI(ctx context.Context) (miner.Stat, error) {
 	a, err := r.machine.run(ctx, script{name: "api", args: []string{strconv.Itoa(r.port)}, bound: apiBound})
 	if err != nil {
 		return miner.Stat{}, err
@@ -79,17 +50,17 @@ func (r *run) askAPIOnce(ctx context.Context) (miner.Stat, error) {
 }
 
 // fillAPI writes what the API has said into the report.
-func (r *run) fillAPI(stats []miner.Stat, last error) {
-	rates := make([]miner.Rate, len(stats))
-	for i, s := range stats {
+func (r *run) fillAPI(o observed) {
+	rates := make([]miner.Rate, len(o.stats))
+	for i, s := range o.stats {
 		rates[i] = s.Rate
 		r.report.APIStep = s.Step * miner.Rate(max(1, len(s.Devices)))
 		r.report.Rejected = max(r.report.Rejected, s.Rejected)
 	}
 	summary := miner.Summarize(rates)
 	r.report.APISamples, r.report.APIHashrate = summary.Samples, summary.Median
-	if len(stats) == 0 && last != nil {
-		r.ui.Sayf("benchmark: the rate is from the miner's log alone, as its API does not answer (%s)", last)
+	if len(o.stats) == 0 && o.unanswered != nil {
+		r.ui.Sayf("benchmark: the rate is from the miner's log alone, as its API does not answer (%s)", o.unanswered)
 	}
 }
 

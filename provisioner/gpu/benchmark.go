@@ -48,6 +48,7 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	if err := r.setLimit(); err != nil {
 		return "", err
 	}
+	before := r.xids(ctx, nil)
 	r.report.StartedAt = r.now().UTC().Truncate(time.Second)
 
 	ended := make(chan error, 1)
@@ -68,13 +69,18 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 		case <-time.After(endGrace):
 		}
 	}
+	if ctx.Err() == nil {
+		r.report.Xids = r.xids(ctx, before)
+	}
 	if errors.Is(err, errEnded) || errors.Is(err, errNoRate) {
 		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.likely(), r.shown())
 	}
 	if err != nil {
 		return "", err
 	}
+	r.fillAPI(r.observed)
 	r.watch.fill(&r.report)
+	r.fillSensors(r.observed)
 	return fmt.Sprintf("%s, %d samples in %s", r.report.Hashrate, r.report.Samples, c.duration), nil
 }
 
@@ -127,20 +133,15 @@ func (r *run) measure(ctx context.Context, ended <-chan error) error {
 	r.watch.measure(true)
 	start := r.now()
 	over, asked := make(chan struct{}), make(chan struct{})
-	var stats []miner.Stat
-	var last error
 	go func() {
 		defer close(asked)
-		stats, last = r.askAPI(ctx, over)
+		r.observed = r.observe(ctx, over)
 	}()
 	err := r.pause(ctx, ended, c.duration, "measuring", nil)
 	r.watch.measure(false)
 	r.report.WindowSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
 	close(over)
 	<-asked
-	if err == nil {
-		r.fillAPI(stats, last)
-	}
 	return err
 }
 
@@ -224,10 +225,13 @@ func (r *run) endedEarly(ctx context.Context, err error) error {
 	return fmt.Errorf("%w before it was measured (%s)", errEnded, failed.reason)
 }
 
-// likely is the remedy for what the log says.
+// likely is the remedy for what the log says, or the driver.
 func (r *run) likely() string {
 	if cause := r.cause(); cause != "" {
 		return cause
+	}
+	if ails := ailments(r.report); len(ails) > 0 {
+		return ails[0]
 	}
 	return "see what the miner printed, and try the same command on a machine like it: ethminer " + strings.Join(r.benchmarkArgs(), " ")
 }

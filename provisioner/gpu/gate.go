@@ -37,6 +37,9 @@ func (r *run) gate(ctx context.Context) (string, error) {
 	if r.report.LimitShare > 0 {
 		result += fmt.Sprintf(", %.0f %% of what the memory allows", 100*r.report.LimitShare)
 	}
+	if r.report.MhPerJoule > 0 {
+		result += fmt.Sprintf(", %.0f W, %.2f Mh/J", r.report.PowerW, r.report.MhPerJoule)
+	}
 	if r.report.Floor == 0 {
 		return result + ", no floor set", nil
 	}

@@ -40,7 +40,7 @@ func (r *run) configureInputs() any {
 func (r *run) buildInputs() any   { return []any{r.config.BinaryName, r.config.BuildCommands} }
 func (r *run) installInputs() any { return !r.config.Service.False() }
 func (r *run) benchmarkInputs() any {
-	return []any{r.config.BenchmarkBlock, r.config.parsed.startTimeout, r.config.parsed.warmup, r.config.parsed.duration}
+	return []any{r.config.BenchmarkBlock, r.config.parsed.startTimeout, r.config.parsed.warmup, r.config.parsed.duration, r.config.BenchmarkAPI.False()}
 }
-func (r *run) gateInputs() any  { return []any{r.config.MinHashrate, r.config.ReportFile} }
+func (r *run) gateInputs() any  { return []any{r.config.GateConfig, r.config.ReportFile} }
 func (r *run) cleanInputs() any { return !r.config.Shareable.False() }

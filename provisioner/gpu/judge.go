@@ -87,16 +87,20 @@ const publishedShare = 0.8
 // oddities are what is worth a line, and no reason to fail: published rates are
 // of other years and DAG sizes.
 func (r *run) oddities() []string {
+	var all []string
+	for _, ail := range ailments(r.report) {
+		all = append(all, "warning: "+ail)
+	}
 	entry, err := gpucatalog.Lookup(r.found.instanceType)
 	if err != nil || r.found.device != deviceCUDA || entry.PublishedMhs == 0 || entry.Count == 0 {
-		return nil
+		return all
 	}
 	published := miner.Rate(entry.PublishedMhs*1e6) * miner.Rate(entry.Count)
 	if r.report.Hashrate >= publishedShare*published {
-		return nil
+		return all
 	}
-	return []string{fmt.Sprintf("warning: %s is %.0f %% of the %s that users have published for %s (in 2021 and 2022, at a DAG of 4.5 GiB); set min_hashrate if it is to fail",
-		r.report.Hashrate, 100*float64(r.report.Hashrate/published), published, r.found.instanceType)}
+	return append(all, fmt.Sprintf("warning: %s is %.0f %% of the %s that users have published for %s (in 2021 and 2022, at a DAG of 4.5 GiB); set min_hashrate if it is to fail",
+		r.report.Hashrate, 100*float64(r.report.Hashrate/published), published, r.found.instanceType))
 }
 
 // causes are what a failure line usually means, by a part of it in lower case.
@@ -129,6 +133,9 @@ func (r *run) hint() string {
 		if cause := r.cause(); cause != "" {
 			return "; its log says why: " + cause
 		}
+	}
+	if ails := ailments(r.report); len(ails) > 0 {
+		return "; " + strings.Join(ails, "; ")
 	}
 	return ""
 }

@@ -55,6 +55,7 @@ type run struct {
 	built        built
 	report       miner.Report
 	watch        *watch
+	observed     observed
 	port         int // of the miner's API while it is measured, 0 before
 	// rebootPatience is how long a reboot may take.
 	rebootPatience time.Duration

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"slices"
 	"sync"
+	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
@@ -31,6 +32,7 @@ type watch struct {
 	accepted  uint64
 	rejected  uint64
 	incorrect uint64
+	dag       time.Duration // the slowest device's
 	failures  []string
 	recent    []string
 
@@ -69,6 +71,8 @@ func (w *watch) line(text string) {
 		w.rejected++
 	case miner.KindIncorrect:
 		w.incorrect++
+	case miner.KindDAG:
+		w.dag = max(w.dag, line.Took)
 	case miner.KindFailure:
 		w.failure(line.Text)
 	}
@@ -150,6 +154,7 @@ func (w *watch) fill(r *miner.Report) {
 	slices.SortFunc(r.Devices, func(x, y miner.DeviceReport) int {
 		return cmp.Or(cmp.Compare(len(x.Name), len(y.Name)), cmp.Compare(x.Name, y.Name)) // cu2 before cu10
 	})
+	r.DAGSeconds = w.dag.Seconds()
 	r.Accepted = max(w.accepted, w.last.Accepted)
 	r.Rejected = max(r.Rejected, w.rejected, w.last.Rejected)
 	r.Incorrect = max(w.incorrect, w.last.Failed)

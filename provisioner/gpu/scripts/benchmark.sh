@@ -9,6 +9,9 @@
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
 
+# Devices are numbered by the PCI bus then, as nvidia-smi numbers them.
+export CUDA_DEVICE_ORDER=PCI_BUS_ID
+
 status=0
 "$ETHMINER_ROOT/usr/local/bin/ethminer" "$@" || status=$?
 fail "exit code $status"

@@ -1,0 +1,14 @@
+#!/bin/sh
+# Copyright The packer-plugin-ethminer Authors
+# SPDX-License-Identifier: MPL-2.0
+#
+# Says which errors of the GPUs the kernel's log has, the last of them.
+
+# shellcheck source=provisioner/gpu/scripts/lib.sh
+. "$WORK/lib.sh"
+
+{ dmesg 2>/dev/null || journalctl -k -q -o short-monotonic --no-pager 2>/dev/null || :; } |
+	grep -F 'NVRM: Xid' | tail -n 20 | while IFS= read -r line; do
+	fact xid "$line"
+done
+ok

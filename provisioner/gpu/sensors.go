@@ -1,0 +1,107 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package gpu
+
+import (
+	"context"
+	"fmt"
+	"log"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/nvidia"
+)
+
+// sensorsBound is how long nvidia-smi may take.
+const sensorsBound = 10 * time.Second
+
+// askSensors asks nvidia-smi once. What it does not say is left out: no verdict
+// hangs on it alone.
+func (r *run) askSensors(ctx context.Context) []nvidia.Sensors {
+	a, err := r.machine.run(ctx, script{name: "sensors", args: []string{nvidia.SensorsQuery, nvidia.OldSensorsQuery}, bound: sensorsBound})
+	if err != nil {
+		log.Printf("[DEBUG] the GPUs' sensors: %s", err)
+		return nil
+	}
+	var all []nvidia.Sensors
+	for _, line := range a.facts["sensors"] {
+		s, err := nvidia.ParseSensors(line)
+		if err != nil {
+			log.Printf("[DEBUG] the GPUs' sensors: %s", err)
+			continue
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// fillSensors writes what the sensors have said into the report's devices. The
+// miner numbers them as nvidia-smi does: see benchmark.sh.
+func (r *run) fillSensors(o observed) {
+	for i := range r.report.Devices {
+		d := &r.report.Devices[i]
+		var power, clock, memory []miner.Rate
+		var slowed nvidia.Slowdown
+		for _, s := range o.sensors {
+			if s.Index != deviceIndex(d.Name) {
+				continue
+			}
+			d.TempC = max(d.TempC, s.TempC)
+			power, clock, memory = append(power, miner.Rate(s.PowerW)), append(clock, miner.Rate(s.ClockMHz)), append(memory, miner.Rate(s.MemoryClockMHz))
+			slowed |= s.Slowed
+		}
+		if len(power) > 0 {
+			d.PowerW = float64(miner.Summarize(power).Median)
+		}
+		d.ClockMHz, d.MemoryClockMHz = float64(miner.Summarize(clock).Median), float64(miner.Summarize(memory).Median)
+		d.SlowedBy, d.Hot = slowed.Reasons(), slowed.Thermal()
+	}
+	r.report.Energy()
+}
+
+// deviceIndex is the number in a device's name, -1 without one.
+func deviceIndex(name string) int {
+	digits := name[strings.LastIndexFunc(name, func(c rune) bool { return c < '0' || c > '9' })+1:]
+	if n, err := strconv.Atoi(digits); err == nil {
+		return n
+	}
+	return -1
+}
+
+// xidBound is how long reading the kernel's log may take.
+const xidBound = 30 * time.Second
+
+// xids are the kernel's lines of the GPUs' errors that are not among before.
+func (r *run) xids(ctx context.Context, before []string) []string {
+	if r.found.device != deviceCUDA {
+		return nil
+	}
+	a, err := r.machine.run(ctx, script{name: "xid", asRoot: true, bound: xidBound})
+	if err != nil {
+		log.Printf("[DEBUG] the kernel's log: %s", err)
+		return nil
+	}
+	return slices.DeleteFunc(a.facts["xid"], func(line string) bool { return slices.Contains(before, line) })
+}
+
+// ailments are what the GPUs and the driver themselves complain of, a line each.
+func ailments(r miner.Report) []string {
+	var all []string
+	for _, line := range r.Xids {
+		text := "the driver says " + line
+		if _, meaning, _ := nvidia.Xid(line); meaning != "" {
+			text += ": " + meaning
+		}
+		all = append(all, text)
+	}
+	for _, d := range r.Devices {
+		if d.Hot {
+			all = append(all, fmt.Sprintf("%s is too hot, %.0f C, and slows down (%s): replace the instance", d.Name, d.TempC, strings.Join(d.SlowedBy, ", ")))
+		}
+	}
+	return all
+}

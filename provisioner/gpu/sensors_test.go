@@ -1,0 +1,117 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package gpu
+
+import (
+	"maps"
+	"strings"
+	"testing"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+)
+
+// smi is nvidia-smi on a machine with two T4: sensors are its lines for the
+// query whose last field has the name given.
+func smi(field string, sensors ...string) string {
+	return `case "$*" in
+*name*) printf 'Tesla T4, 7.5, 580.1\nTesla T4, 7.5, 580.1\n' ;;
+*` + field + `*) printf '` + strings.Join(sensors, `\n`) + `\n' ;;
+*) echo "Field is not a valid field to query." ; exit 2 ;;
+esac
+`
+}
+
+// aFallenGPU is a dmesg that has its second line from the second call on.
+const aFallenGPU = `echo "[   11.1] NVRM: Xid (PCI:0000:00:1f): 43, from before"
+[ ! -e "$TMPDIR/../asked" ] || echo "[  941.2] NVRM: Xid (PCI:0000:00:1e): 79, GPU has fallen off the bus."
+: >"$TMPDIR/../asked"
+`
+
+func TestSensors(t *testing.T) {
+	const line = " m 16:39:20 ethminer 0:00 A0 50.00 Mh - cu0 25.00, cu1 25.00"
+	const made = "cu 16:39:20 cuda-0   Generated DAG + Light in 23,024 ms. 6.43 GB left."
+	for _, test := range []struct {
+		name     string
+		programs map[string]string
+		options  map[string]any
+		want     []string // parts of what the user sees, or of the error
+		fails    bool
+		check    func(miner.Report) bool
+	}{
+		{
+			name:     "all is well",
+			programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons", "0, 62, 70.00, 1245, 5000, 0x0000000000000004", "1, 58, 30.00, 1245, 5001, 0x0")},
+			want:     []string{"50.00 Mh/s, 100 W, 0.50 Mh/J, no floor set"},
+			check: func(r miner.Report) bool {
+				a, b := r.Devices[0], r.Devices[1]
+				return a.TempC == 62 && a.PowerW == 70 && a.ClockMHz == 1245 && a.MemoryClockMHz == 5000 && a.SlowedBy[0] == "power cap" && !a.Hot &&
+					b.TempC == 58 && b.PowerW == 30 && b.MemoryClockMHz == 5001 && len(b.SlowedBy) == 0 &&
+					r.PowerW == 100 && r.MhPerJoule == 0.5 && r.DAGSeconds == 23.024 && len(r.Xids) == 0
+			},
+		},
+		{
+			name:     "an older driver, and a GPU that does not tell its power",
+			programs: map[string]string{"nvidia-smi": smi("clocks_throttle_reasons", "0, 62, [N/A], 1245, 5000, 0x0", "1, 58, 30.00, 1245, 5000, 0x0")},
+			check: func(r miner.Report) bool {
+				return r.Devices[0].TempC == 62 && r.Devices[0].MhPerJoule == 0 && r.Devices[1].MhPerJoule > 0.8 && r.PowerW == 0 && r.MhPerJoule == 0
+			},
+		},
+		{
+			name:     "too hot, which is a warning",
+			programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons", "0, 62, 70.00, 1245, 5000, 0x0", "1, 93, 35.00, 300, 5000, 0x60")},
+			want:     []string{"gate: warning: cu1 is too hot, 93 C, and slows down (thermal slowdown, hardware thermal slowdown)"},
+			check:    func(r miner.Report) bool { return r.Devices[1].Hot && !r.Devices[0].Hot },
+		},
+		{
+			name:     "too hot, and under the floor",
+			programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons", "0, 62, 70.00, 1245, 5000, 0x0", "1, 93, 35.00, 300, 5000, 0x20")},
+			options:  map[string]any{"min_hashrate": "60 Mh/s"},
+			fails:    true, want: []string{"measured 50.00 Mh/s", "cu1 is too hot, 93 C, and slows down (thermal slowdown): replace the instance"},
+		},
+		{
+			name: "the driver complains", programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons"), "dmesg": aFallenGPU},
+			want:  []string{"gate: warning: the driver says ", "Xid (PCI:0000:00:1e): 79, GPU has fallen off the bus.: the GPU has fallen off the bus: replace the instance"},
+			check: func(r miner.Report) bool { return len(r.Xids) == 1 && strings.Contains(r.Xids[0], "79") },
+		},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			programs := tools()
+			programs["nvcc"] = "exit 0\n"
+			maps.Copy(programs, test.programs)
+			in := newInstance(t, programs)
+			options := map[string]any{"source": minerSource(t, prints(made, line)), "benchmark_api": false, "benchmark_duration": "2s"}
+			maps.Copy(options, test.options)
+			said, err := provision(t, t.Context(), in, options)
+			if (err != nil) != test.fails {
+				t.Fatalf("%v\n%s", err, said)
+			}
+			if err != nil {
+				said = err.Error()
+			}
+			for _, part := range test.want {
+				if !strings.Contains(said, part) {
+					t.Errorf("it lacks %q:\n%s", part, said)
+				}
+			}
+			report, err := miner.DecodeReport([]byte(in.installed(t, miner.ReportPath)))
+			if err != nil || test.check != nil && !test.check(report) {
+				t.Errorf("%v, %+v", err, report)
+			}
+		})
+	}
+}
+
+// A GPU that falls off the bus before it has mined anything is named too.
+func TestDriverSaysWhyNothingIsMined(t *testing.T) {
+	programs := tools()
+	maps.Copy(programs, gpus(1))
+	programs["dmesg"] = aFallenGPU
+	_, err := provision(t, t.Context(), newInstance(t, programs), map[string]any{
+		"source": minerSource(t, prints(" m 16:39:20 ethminer 0:00 A0 0.00 h - cu0 0.00")), "benchmark_start_timeout": "1s",
+	})
+	if err == nil || !strings.Contains(err.Error(), "no hash rate above zero") || !strings.Contains(err.Error(), "the GPU has fallen off the bus: replace the instance") {
+		t.Errorf("error %v", err)
+	}
+}
