@@ -99,7 +99,7 @@ func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packe
 		ui.Sayf("hash rate: %s (%s)", r.report.Hashrate, r.report.Measured())
 	}
 	if r.report.Reference {
-		ui.Sayf("%s is a stand-in that mines at no pool: set source to a real miner for an image that is to mine", r.report.Miner)
+		ui.Sayf("%s is a stand-in, and too slow to earn with: set source to a real miner for an image that is to mine", r.report.Miner)
 	}
 	ui.Sayf("ethminer-gpu took %s", took(r.now().Sub(start)))
 	return nil

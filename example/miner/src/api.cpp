@@ -34,10 +34,10 @@ std::string hex32(double rate) { return text("\"0x%08" PRIx32 "\"", static_cast<
 int64_t kilo(double rate) { return static_cast<int64_t>(rate / 1000); }
 
 // accepted, rejected, failed, seconds since the last one
-std::string shares(uint64_t accepted, uint64_t failed, Clock::time_point last) {
+std::string shares(uint64_t accepted, uint64_t rejected, uint64_t failed, Clock::time_point last) {
     const auto age = last == Clock::time_point{} ? std::chrono::seconds(0)
                                                  : std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - last);
-    return text("[%" PRIu64 ",0,%" PRIu64 ",%lld]", accepted, failed, static_cast<long long>(age.count()));
+    return text("[%" PRIu64 ",%" PRIu64 ",%" PRIu64 ",%lld]", accepted, rejected, failed, static_cast<long long>(age.count()));
 }
 
 std::string get_stat1(Farm& farm) {
@@ -49,9 +49,9 @@ std::string get_stat1(Farm& farm) {
         dual += text("%soff", separator);
         sensors += text("%s%u;%u", separator, device.sensors.celsius, device.sensors.fan_percent);
     }
-    return text("[\"ethminer-" MINER_VERSION "\",\"%lld\",\"%" PRId64 ";%" PRIu64 ";0\",\"%s\",\"0;0;0\",\"%s\",\"%s\",\"localhost:0\","
+    return text("[\"ethminer-" MINER_VERSION "\",\"%lld\",\"%" PRId64 ";%" PRIu64 ";%" PRIu64 "\",\"%s\",\"0;0;0\",\"%s\",\"%s\",\"localhost:0\","
                 "\"%" PRIu64 ";0;0;0\"]",
-                static_cast<long long>(status.running.count() / 60), kilo(status.rate), status.accepted, rates.c_str(),
+                static_cast<long long>(status.running.count() / 60), kilo(status.rate), status.accepted, status.rejected, rates.c_str(),
                 dual.c_str(), sensors.c_str(), status.failed);
 }
 
@@ -71,15 +71,15 @@ std::string get_stat_detail(Farm& farm) {
                         json::quote(device.info->id).c_str(), device.sensors.celsius, device.sensors.fan_percent,
                         device.sensors.watts, device.info->type == "Cpu" ? "\"CPU\"" : "\"GPU\"", hex32(device.rate).c_str(),
                         reason.c_str(), suspended || device.paused ? "true" : "false", device.first_nonce, device.last_nonce,
-                        shares(device.shares.accepted, device.shares.failed, device.shares.last).c_str());
+                        shares(device.shares.accepted, device.shares.rejected, device.shares.failed, device.shares.last).c_str());
     }
     char host[256] = "localhost";
     gethostname(host, sizeof host - 1);
     return text(R"({"connection":{"connected":true,"switches":0,"uri":"simulation://localhost:0"},"devices":[%s],)"
                 R"("host":{"name":%s,"runtime":%lld,"version":"ethminer-)" MINER_VERSION
-                R"("},"mining":{"difficulty":%u,"epoch":%u,"epoch_changes":0,"hashrate":%s,"shares":%s},"monitors":null})",
+                R"("},"mining":{"difficulty":%.0f,"epoch":%u,"epoch_changes":0,"hashrate":%s,"shares":%s},"monitors":null})",
                 devices.c_str(), json::quote(host).c_str(), static_cast<long long>(status.running.count()), status.difficulty,
-                status.epoch, hex32(status.rate).c_str(), shares(status.accepted, status.failed, status.last).c_str());
+                status.epoch, hex32(status.rate).c_str(), shares(status.accepted, status.rejected, status.failed, status.last).c_str());
 }
 
 std::string pause_gpu(Farm& farm, const json::Value* params) {

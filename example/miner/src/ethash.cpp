@@ -81,6 +81,12 @@ Hash256 boundary(uint32_t difficulty) {
     return out;
 }
 
+double difficulty(const Hash256& boundary) {
+    double value = 0;
+    for (int i = 31; i >= 0; i--) value = (value + boundary.bytes[i]) / 256;
+    return value > 0 ? 1 / value : 0;
+}
+
 bool at_or_below(const Hash256& result, const Hash256& boundary) {
     return memcmp(result.bytes, boundary.bytes, sizeof result.bytes) <= 0;
 }

@@ -47,6 +47,8 @@ Hash256 seed_hash(uint32_t epoch);
 
 // floor((2^256 - 1) / difficulty): a result at or below it is a solution. difficulty is in hashes, at least 1.
 Hash256 boundary(uint32_t difficulty);
+// About the hashes that a boundary takes; the other way round.
+double difficulty(const Hash256& boundary);
 bool at_or_below(const Hash256& result, const Hash256& boundary);
 
 // The cache of one epoch, and what is needed to compute dataset items from it.

@@ -27,30 +27,56 @@ std::string abridged(const ethash::Hash256& hash) {
     return logging::text("%02x%02x%02x%02x...", hash.bytes[0], hash.bytes[1], hash.bytes[2], hash.bytes[3]);
 }
 
+void announce(const Job& job, const std::string& where) {
+    logging::line(kNote, "Job: %s %s", abridged(job.header).c_str(), where.c_str());
+}
+
+void random_bytes(void* to, size_t size) {
+    if (getrandom(to, size, 0) != static_cast<ssize_t>(size)) throw std::runtime_error("the system gives no random numbers");
+}
+
 }  // namespace
 
-Farm::Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings) : settings_(settings) {
+Farm::Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings) : settings_(std::move(settings)) {
     uint64_t first_nonce;
-    if (getrandom(&job_.header, sizeof job_.header, 0) != static_cast<ssize_t>(sizeof job_.header) ||
-        getrandom(&first_nonce, sizeof first_nonce, 0) != static_cast<ssize_t>(sizeof first_nonce))
-        throw std::runtime_error("the system gives no random numbers");
-
-    // As if each device found its solutions alone, so that the farm finds one every few seconds, however many it has.
-    uint64_t difficulty = 0;
+    random_bytes(&first_nonce, sizeof first_nonce);
     for (auto& device : devices) {
-        difficulty += device->difficulty();
         slots_.push_back(std::make_unique<Slot>());
         slots_.back()->first_nonce = first_nonce + (uint64_t{slots_.size() - 1} << kSegmentBits);
         slots_.back()->device = std::move(device);
     }
-    difficulty_ = difficulty < 1 ? 1 : difficulty > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(difficulty);
-    job_.boundary = ethash::boundary(difficulty_);
+    if (settings_.job) set_job(*settings_.job);
+    else choose_job();
+}
+
+// As if each device found its solutions alone, so that the farm finds one every few seconds, however many it has.
+void Farm::choose_job() {
+    uint64_t difficulty = 0;
+    for (const auto& slot : slots_) difficulty += slot->device->difficulty();
+    Job job;
+    random_bytes(&job.header, sizeof job.header);
+    job.boundary = ethash::boundary(difficulty < 1 ? 1 : difficulty > UINT32_MAX ? UINT32_MAX : static_cast<uint32_t>(difficulty));
+    set_job(job);
+}
+
+void Farm::set_job(const Job& job) {
+    {
+        std::lock_guard lock(mutex_);
+        job_ = job;
+        difficulty_ = ethash::difficulty(job.boundary);
+    }
+    if (started_ != Clock::time_point{}) announce(job, settings_.where);
+}
+
+Job Farm::job() {
+    std::lock_guard lock(mutex_);
+    return job_;
 }
 
 void Farm::start() {
     started_ = Clock::now();
     logging::line(kNote, "Epoch : %u Difficulty : %s", settings_.epoch, logging::rate(difficulty_, 2).c_str());
-    logging::line(kNote, "Job: %s localhost:0", abridged(job_.header).c_str());
+    announce(job(), settings_.where);
     for (size_t i = 0; i < slots_.size(); i++) slots_[i]->thread = std::thread(&Farm::work, this, i);
 }
 
@@ -111,33 +137,45 @@ void Farm::mine(size_t number) {
             continue;
         }
         found.clear();
-        const uint64_t tried = slot.device->search(job_, nonce, found);
+        const Job now = job();
+        const uint64_t tried = slot.device->search(now, nonce, found);
         nonce += tried;
         slot.hashes += tried;
-        for (const Solution& solution : found) submit(number, solution);
+        for (const Solution& solution : found) submit(number, now, solution);
     }
 }
 
-// Plays the pool: a solution counts only if the straight evaluation, which the search does not use, comes to the same.
-void Farm::submit(size_t number, const Solution& solution) {
+// A solution counts, or goes to the pool, only if the straight evaluation, which the search does not use, comes to the same.
+void Farm::submit(size_t number, const Job& job, const Solution& solution) {
     Slot& slot = *slots_[number];
     const DeviceInfo& info = slot.device->info();
-    logging::line(info.channel.c_str(), "Job: %s Sol: 0x%016" PRIx64, abridged(job_.header).c_str(), solution.nonce);
+    logging::line(info.channel.c_str(), "Job: %s Sol: 0x%016" PRIx64, abridged(job.header).c_str(), solution.nonce);
     const auto begin = Clock::now();
-    const ethash::Evaluation truth = ethash::evaluate(*light_, job_.header, solution.nonce);
+    const ethash::Evaluation truth = ethash::evaluate(*light_, job.header, solution.nonce);
     const bool right = memcmp(truth.mix.bytes, solution.mix.bytes, sizeof truth.mix.bytes) == 0 &&
-                       ethash::at_or_below(truth.result, job_.boundary);
-    if (right)
-        logging::line(kNote, "**Accepted %3.0f ms. localhost:0", 1000 * seconds(Clock::now() - begin));
-    else
-        logging::line(kWarning, "GPU %zu gave incorrect result. Lower overclocking values if it happens frequently.", number);
-    std::lock_guard lock(mutex_);
+                       ethash::at_or_below(truth.result, job.boundary);
     if (!right) {
+        logging::line(kWarning, "GPU %zu gave incorrect result. Lower overclocking values if it happens frequently.", number);
+        std::lock_guard lock(mutex_);
         slot.shares.failed++;
+    } else if (settings_.submit) {
+        settings_.submit(number, job, solution);
+    } else {
+        settle(number, true, 1000 * seconds(Clock::now() - begin));
+    }
+}
+
+void Farm::settle(size_t number, bool accepted, double milliseconds) {
+    logging::line(accepted ? kNote : kWarning, "**%s %3.0f ms. %s", accepted ? "Accepted" : "Rejected", milliseconds,
+                  settings_.where.c_str());
+    std::lock_guard lock(mutex_);
+    Shares& shares = slots_[number]->shares;
+    if (!accepted) {
+        shares.rejected++;
         return;
     }
-    slot.shares.accepted++;
-    slot.shares.last = Clock::now();
+    shares.accepted++;
+    shares.last = Clock::now();
 }
 
 Farm::Sample Farm::count() const {
@@ -173,6 +211,7 @@ Status Farm::status() {
         if (time >= kShortest) rate = static_cast<double>(samples_.back().hashes[i] - samples_.front().hashes[i]) / time;
         status.rate += rate;
         status.accepted += slot.shares.accepted;
+        status.rejected += slot.shares.rejected;
         status.failed += slot.shares.failed;
         status.last = std::max(status.last, slot.shares.last);
         status.devices.push_back({&slot.device->info(), rate, slot.paused, slot.suspended, slot.device->sensors(), slot.shares,

@@ -6,6 +6,7 @@
 
 #include <atomic>
 #include <chrono>
+#include <functional>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -18,6 +19,7 @@ using Clock = std::chrono::steady_clock;
 
 struct Shares {
     uint64_t accepted = 0;
+    uint64_t rejected = 0;         // by the pool
     uint64_t failed = 0;           // did not verify
     Clock::time_point last = {};   // the last one that was accepted
 };
@@ -35,9 +37,10 @@ struct DeviceStatus {
 struct Status {
     double rate;  // hashes a second
     std::chrono::seconds running;
-    uint64_t accepted, failed;
+    uint64_t accepted, rejected, failed;
     Clock::time_point last;
-    uint32_t epoch, difficulty;
+    uint32_t epoch;
+    double difficulty;  // hashes for a solution
     std::vector<DeviceStatus> devices;
 };
 
@@ -47,6 +50,11 @@ public:
         uint32_t epoch = 0;
         std::chrono::seconds window{5};  // that rates are taken over
         void (*on_failure)() = nullptr;  // called when a device fails
+        // A pool's job and where it is; without one the farm makes a job of its own and plays the pool.
+        const Job* job = nullptr;
+        std::string where = "localhost:0";
+        // Takes a solution that has verified to the pool, which settles it later.
+        std::function<void(size_t device, const Job& job, const Solution& solution)> submit;
     };
 
     Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings);
@@ -57,6 +65,12 @@ public:
 
     // Reads the counters; rates change only here. To be called once a second.
     void sample();
+
+    // The pool's new job.
+    void set_job(const Job& job);
+
+    // The pool's word about a solution.
+    void settle(size_t device, bool accepted, double milliseconds);
 
     Status status();
 
@@ -84,14 +98,16 @@ private:
 
     void work(size_t number);
     void mine(size_t number);
-    void submit(size_t number, const Solution& solution);
+    void submit(size_t number, const Job& job, const Solution& solution);
+    Job job();
+    void choose_job();
     const ethash::Light& light();
     Sample count() const;
 
     const Settings settings_;
     std::vector<std::unique_ptr<Slot>> slots_;
-    Job job_;
-    uint32_t difficulty_ = 0;
+    Job job_;  // under mutex_
+    double difficulty_ = 0;  // under mutex_
     Clock::time_point started_;
     std::atomic<bool> stop_{false};
 

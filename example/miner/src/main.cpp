@@ -16,6 +16,7 @@
 #include "farm.h"
 #include "log.h"
 #include "options.h"
+#include "pool.h"
 #include "version.h"
 
 using logging::kNote;
@@ -56,6 +57,7 @@ std::string status_line(const Status& status, unsigned hwmon) {
     const logging::Scale scale = logging::scale_of(status.rate);
     std::string out = text("%lld:%02lld A%" PRIu64, static_cast<long long>(minutes / 60), static_cast<long long>(minutes % 60),
                            status.accepted);
+    if (status.rejected) out += text(":R%" PRIu64, status.rejected);
     if (status.failed) out += text(":F%" PRIu64, status.failed);
     out += text(" %.2f %s", status.rate / scale.divisor, scale.unit);
     for (size_t i = 0; i < status.devices.size(); i++) {
@@ -74,6 +76,14 @@ void mine(const Options& options, const sigset_t& ending) {
 
     Farm::Settings settings;
     settings.epoch = static_cast<uint32_t>(options.block / ethash::kEpochLength);
+    std::unique_ptr<Pool> pool;
+    if (!options.pool.empty()) {
+        pool = std::make_unique<Pool>(parse_pool(options.pool));
+        settings.epoch = pool->epoch();
+        settings.job = &pool->job();
+        settings.where = pool->where();
+        settings.submit = [&](size_t device, const Job& job, const Solution& found) { pool->submit(device, job, found); };
+    }
     settings.window = std::chrono::seconds(options.display_interval);
     if (options.exit_on_error) settings.on_failure = [] { kill(getpid(), SIGTERM); };
     Farm farm(std::move(devices), settings);
@@ -82,6 +92,10 @@ void mine(const Options& options, const sigset_t& ending) {
     if (options.api) api = std::make_unique<Api>(options.api_address, options.api_port, options.api_read_only, farm);
 #endif
     farm.start();
+    if (pool)
+        pool->listen({[&](const Job& job) { farm.set_job(job); },
+                      [&](size_t device, bool accepted, double ms) { farm.settle(device, accepted, ms); },
+                      [] { kill(getpid(), SIGTERM); }});
 
     auto next = Clock::now();
     for (unsigned second = 1;; second++) {
@@ -101,6 +115,9 @@ void mine(const Options& options, const sigset_t& ending) {
     logging::name_thread("main");
     logging::line(kNote, "Got interrupt ...");
     farm.stop();
+    const std::string why_lost = pool ? pool->why_lost() : "";
+    pool.reset();
+    if (!why_lost.empty()) throw std::runtime_error(why_lost);
     const double mean = farm.mean();
     logging::line(kNote, "Simulation results : Max %s Mean %s", logging::rate(std::max(farm.best(), mean), 6).c_str(),
                   logging::rate(mean, 6).c_str());

@@ -7,19 +7,22 @@
 #include <cstdlib>
 
 #include "ethash.h"
+#include "pool.h"
 
 const char* const kHelp =
-    R"(Usage: ethminer --cpu|-U -M BLOCK [OPTIONS]
+    R"(Usage: ethminer --cpu|-U -M BLOCK|-P POOL [OPTIONS]
 
 A reference miner that stands in for ethminer: it computes real Ethash (or
 Etchash, in builds with -DETCHASH=ON) and
-speaks ethminer's command line, log lines and API. It knows no pools.
+speaks ethminer's command line, log lines and API. It is no program to earn with.
 
 What to mine:
   -M,--benchmark,-Z,--simulation BLOCK
                         mine the epoch of this block until interrupted; BLOCK is
                         0 to the last of epoch 2047; an epoch has 30000
                         blocks, and 60000 in builds with -DETCHASH=ON
+  -P,--pool stratum1+tcp://USER[.WORKER][:PASSWORD]@HOST:PORT
+                        mine at a pool that speaks the eth-proxy protocol
 
 What to mine on:
   --cpu                 the CPU, from the light cache
@@ -117,8 +120,14 @@ Options parse_options(int argc, char** argv) {
         else if (is("--HWMON")) options.hwmon = static_cast<unsigned>(number(name, value(), 0, 2));
         else if (is("--display-interval")) options.display_interval = static_cast<unsigned>(number(name, value(), 1, 1800));
         else if (is("--api-bind")) parse_api_bind(name, value(), options);
-        else if (is("-P", "--pool"))
-            throw BadOption(name + ": this is the reference miner, which knows no pools; use -M BLOCK");
+        else if (is("-P", "--pool")) {
+            options.pool = value();
+            try {
+                parse_pool(options.pool);
+            } catch (const std::invalid_argument& error) {
+                throw BadOption(name + ": " + error.what());
+            }
+        }
         else if (is("-G", "--opencl"))
             throw BadOption(name + ": this is the reference miner, which has no OpenCL; use --cpu");
         else throw BadOption(std::string("the following argument was not expected: ") + argv[i]);
@@ -136,6 +145,6 @@ Options parse_options(int argc, char** argv) {
     if (options.api) throw BadOption("--api-bind: this build has no API (it was configured with -DAPICORE=OFF)");
 #endif
     const bool will_mine = !options.help && !options.version && !options.list_devices;
-    if (will_mine && !options.benchmark) throw BadOption("nothing to mine: give -M BLOCK (the reference miner knows no pools)");
+    if (will_mine && options.benchmark == !options.pool.empty()) throw BadOption("nothing to mine, or two things: give either -M BLOCK or -P POOL");
     return options;
 }

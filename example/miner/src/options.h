@@ -22,6 +22,7 @@ struct Options {
     bool cuda = false;
     bool benchmark = false;
     uint64_t block = 0;
+    std::string pool;  // empty: none
 
     bool colour = true;
     bool to_stdout = false;
