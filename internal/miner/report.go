@@ -99,6 +99,10 @@ type Report struct {
 	Accepted  uint64 `json:"accepted"`
 	Rejected  uint64 `json:"rejected"`
 	Incorrect uint64 `json:"incorrect"`
+	// Pool is the host and port of the pool that has accepted a share, "" where
+	// none was asked, and PoolSeconds how long that took from the miner's start.
+	Pool        string  `json:"pool"`
+	PoolSeconds float64 `json:"pool_seconds"`
 	// Floor is what min_hashrate asked for, 0 without one.
 	Floor Rate `json:"min_hashrate_hs"`
 	// FloorPerGPU, LeastLimitShare and MostVariation are what

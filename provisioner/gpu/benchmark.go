@@ -38,7 +38,6 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 		bound: c.startTimeout + c.warmup + c.duration + endGrace,
 	}
 	r.watch = newWatch()
-	s.lines = r.watch.line
 	block := uint64(r.config.BenchmarkBlock)
 	r.report.Algorithm, r.report.Block = r.coin().Algorithm(), block
 	r.report.Epoch = r.coin().Epoch(block)
@@ -51,29 +50,12 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	before := r.xids(ctx, nil)
 	r.report.StartedAt = r.now().UTC().Truncate(time.Second)
 
-	ended := make(chan error, 1)
-	go func() {
-		_, err := r.machine.run(ctx, s)
-		ended <- err
-		close(ended)
-	}()
-	err := r.measure(ctx, ended)
-	if ctx.Err() != nil {
-		for range ended { // the run itself stops the miner then, and waits a moment only
-		}
-	} else if !errors.Is(err, errEnded) {
-		r.machine.stop(s, "INT", "TERM", "KILL")
-		select {
-		case last := <-ended: // nil when it was read before
-			r.watch.log = logFile(last)
-		case <-time.After(endGrace):
-		}
-	}
+	err := r.mine(ctx, s, func(ended <-chan error) error { return r.measure(ctx, ended) })
 	if ctx.Err() == nil {
 		r.report.Xids = r.xids(ctx, before)
 	}
-	if errors.Is(err, errEnded) || errors.Is(err, errNoRate) {
-		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.likely(), r.shown())
+	if isMinersEnd(err) || errors.Is(err, errNoRate) {
+		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.likely("see what the miner printed, and try the same command on a machine like it: ethminer "+strings.Join(s.args, " ")), r.shown(true))
 	}
 	if err != nil {
 		return "", err
@@ -107,19 +89,13 @@ func (r *run) setLimit() error {
 
 // benchmarkArgs are the miner's options.
 func (r *run) benchmarkArgs() []string {
-	device := "--cpu"
-	if r.found.device == deviceCUDA {
-		device = "-U"
-	}
-	args := []string{device, "--nocolor", "--stdout", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
+	args := []string{r.deviceArg(), "--nocolor", "--stdout", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
 	return append(args, r.apiArgs()...)
 }
 
-// What a miner can do wrong before its rate is judged.
-var (
-	errEnded  = errors.New("the miner ended by itself")
-	errNoRate = errors.New("the miner showed no hash rate above zero")
-)
+// errNoRate is what a miner can do wrong before its rate is judged, besides
+// ending.
+var errNoRate = errors.New("the miner showed no hash rate above zero")
 
 // measure waits for the first rate, for the warm-up, and for the window.
 func (r *run) measure(ctx context.Context, ended <-chan error) error {
@@ -137,7 +113,7 @@ func (r *run) measure(ctx context.Context, ended <-chan error) error {
 		defer close(asked)
 		r.observed = r.observe(ctx, over)
 	}()
-	err := r.pause(ctx, ended, c.duration, "measuring", nil)
+	err := r.pause(ctx, ended, c.duration, "benchmark: measuring", nil)
 	r.watch.measure(false)
 	r.report.WindowSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
 	close(over)
@@ -171,7 +147,7 @@ func (r *run) awaitRate(ctx context.Context, ended <-chan error) error {
 // warmUp lets the miner run until its rate is stable, benchmark_warmup at most.
 func (r *run) warmUp(ctx context.Context, ended <-chan error) error {
 	limit, start := r.config.parsed.warmup, r.now()
-	if err := r.pause(ctx, ended, limit, "warming up", r.watch.stable); err != nil {
+	if err := r.pause(ctx, ended, limit, "benchmark: warming up", r.watch.stable); err != nil {
 		return err
 	}
 	r.report.WarmupSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
@@ -181,74 +157,6 @@ func (r *run) warmUp(ctx context.Context, ended <-chan error) error {
 	return nil
 }
 
-// pause lets the miner run and says its rate now and then; it ends early when
-// enough, unless that is nil, says so.
-func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duration, doing string, enough func() bool) error {
-	over := time.NewTimer(length)
-	defer over.Stop()
-	say := time.NewTicker(sayEvery)
-	defer say.Stop()
-	look := time.NewTicker(lookEvery)
-	defer look.Stop()
-	start := r.now()
-	for {
-		select {
-		case <-over.C:
-			return nil
-		case <-look.C:
-			if enough != nil && enough() {
-				return nil
-			}
-		case <-say.C:
-			r.ui.Sayf("benchmark: %s, %s after %s of %s", doing, r.watch.rate(), took(r.now().Sub(start)), length)
-		case err := <-ended:
-			return r.endedEarly(ctx, err)
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
 func (r *run) noRate(waited time.Duration) error {
 	return fmt.Errorf("%w within %s (benchmark_start_timeout %s)", errNoRate, took(waited), r.config.parsed.startTimeout)
-}
-
-func (r *run) endedEarly(ctx context.Context, err error) error {
-	var failed *errScript
-	switch {
-	case ctx.Err() != nil:
-		return context.Cause(ctx)
-	case !errors.As(err, &failed) || failed.lost:
-		return err
-	}
-	r.watch.log = failed.log
-	return fmt.Errorf("%w before it was measured (%s)", errEnded, failed.reason)
-}
-
-// likely is the remedy for what the log says, or the driver.
-func (r *run) likely() string {
-	if cause := r.cause(); cause != "" {
-		return cause
-	}
-	if ails := ailments(r.report); len(ails) > 0 {
-		return ails[0]
-	}
-	return "see what the miner printed, and try the same command on a machine like it: ethminer " + strings.Join(r.benchmarkArgs(), " ")
-}
-
-// shown is what the miner said, for the end of a message: the lines that name
-// a failure; for want of those its last ones, unless it mined well.
-func (r *run) shown() string {
-	lines, telling := r.watch.evidence()
-	text := ""
-	switch {
-	case len(lines) == 0:
-		text = "; the miner printed nothing"
-	case telling || r.report.Hashrate == 0:
-		text = "; the miner printed:\n  " + strings.Join(lines, "\n  ")
-	}
-	if r.watch.log != "" {
-		text += "\nits whole output is in " + r.watch.log
-	}
-	return text
 }

@@ -87,6 +87,11 @@ type Config struct {
 	// benchmark run, as the login user. Defaults to `true`.
 	ExecuteAsRoot config.Trilean `mapstructure:"execute_as_root" required:"false"`
 
+	// A pool that the miner is to mine at, after the gate, until one share is
+	// accepted: see [the pool check](#the-pool-check). By default no pool is
+	// needed, and none is asked.
+	PoolCheck *PoolCheck `mapstructure:"pool_check" required:"false"`
+
 	ctx    interpolate.Context
 	parsed settings
 }

@@ -47,6 +47,7 @@ type FlatConfig struct {
 	Service               *bool             `mapstructure:"service" required:"false" cty:"service" hcl:"service"`
 	ReportFile            *string           `mapstructure:"report_file" required:"false" cty:"report_file" hcl:"report_file"`
 	ExecuteAsRoot         *bool             `mapstructure:"execute_as_root" required:"false" cty:"execute_as_root" hcl:"execute_as_root"`
+	PoolCheck             *FlatPoolCheck    `mapstructure:"pool_check" required:"false" cty:"pool_check" hcl:"pool_check"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -98,6 +99,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"service":                    &hcldec.AttrSpec{Name: "service", Type: cty.Bool, Required: false},
 		"report_file":                &hcldec.AttrSpec{Name: "report_file", Type: cty.String, Required: false},
 		"execute_as_root":            &hcldec.AttrSpec{Name: "execute_as_root", Type: cty.Bool, Required: false},
+		"pool_check":                 &hcldec.BlockSpec{TypeName: "pool_check", Nested: hcldec.ObjectSpec((*FlatPoolCheck)(nil).HCL2Spec())},
 	}
 	return s
 }

@@ -13,7 +13,8 @@ import (
 type ProvisionConfig struct {
 	// The phases to run, in any order; `detect` always runs. By default all:
 	// `detect`, `driver`, `toolkit`, `source`, `edits`, `configure`, `build`,
-	// `install`, `benchmark`, `gate`, `clean`. Leave out the last ones to stop
+	// `install`, `benchmark`, `gate`, `pool` (where there is a `pool_check`),
+	// `clean`. Leave out the last ones to stop
 	// early, others to do their work yourself. Without `clean` the scratch
 	// folder stays, and a later run of the same provisioner goes on from it.
 	Phases []string `mapstructure:"phases" required:"false"`

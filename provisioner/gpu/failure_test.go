@@ -88,13 +88,13 @@ func TestEveryPhaseExplainsItsFailure(t *testing.T) {
 		{
 			name:  "benchmark: exits at once",
 			miner: deadMiner,
-			want:  []string{"benchmark: failed", "ended by itself before it was measured", "exit code 2", "sees no device of this kind", "Error: No usable mining devices found"},
+			want:  []string{"benchmark: failed", "ended by itself (exit code 2) at block 1", "sees no device of this kind", "Error: No usable mining devices found"},
 		},
 		{
 			name:    "benchmark: exits within the window, with exit code 0",
 			miner:   briefMiner,
 			options: map[string]any{"benchmark_duration": "30s"},
-			want:    []string{"benchmark: failed", "ended by itself before it was measured"},
+			want:    []string{"benchmark: failed", "ended by itself (exit code 0) at block 1"},
 		},
 		{
 			name:    "benchmark: wrong architecture lives on at zero",

@@ -25,7 +25,7 @@ func (r *run) gate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if verdict != nil {
-		return "", fmt.Errorf("%w%s%s", verdict, r.hint(), r.shown())
+		return "", fmt.Errorf("%w%s%s", verdict, r.hint(), r.shown(r.report.Hashrate == 0))
 	}
 	if r.watch.log != "" {
 		_ = os.Remove(r.watch.log)

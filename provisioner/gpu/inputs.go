@@ -42,5 +42,13 @@ func (r *run) installInputs() any { return !r.config.Service.False() }
 func (r *run) benchmarkInputs() any {
 	return []any{r.config.BenchmarkBlock, r.config.parsed.startTimeout, r.config.parsed.warmup, r.config.parsed.duration, r.config.BenchmarkAPI.False()}
 }
-func (r *run) gateInputs() any  { return []any{r.config.GateConfig, r.config.ReportFile} }
+func (r *run) gateInputs() any { return []any{r.config.GateConfig, r.config.ReportFile} }
+
+// poolInputs leave the password out: a stamp is a hash of little else.
+func (r *run) poolInputs() any {
+	if r.config.PoolCheck == nil {
+		return nil
+	}
+	return []any{r.config.PoolCheck.Pool, r.config.PoolCheck.Wallet, r.config.PoolCheck.Worker}
+}
 func (r *run) cleanInputs() any { return !r.config.Shareable.False() }

@@ -34,6 +34,8 @@ type phase struct {
 	by string
 	// only by: the phase's work is lost or outdated until that other one is done.
 	onlyBy bool
+	// asked, where it is set, says whether the phase is one of this run's.
+	asked func(*run) bool
 	// passed, where it is set, stands in for do when the phase is passed over.
 	passed func(*run)
 }
@@ -52,6 +54,7 @@ var plan = []phase{
 	// A rate that did not pass is measured again.
 	{name: "benchmark", do: (*run).benchmark, inputs: (*run).benchmarkInputs, by: "gate", onlyBy: true, passed: (*run).benchmarked},
 	{name: "gate", do: (*run).gate, inputs: (*run).gateInputs, lasting: true},
+	{name: "pool", do: (*run).pool, inputs: (*run).poolInputs, lasting: true, asked: (*run).poolAsked},
 	{name: "clean", do: (*run).clean, inputs: (*run).cleanInputs, lasting: true},
 }
 
@@ -66,6 +69,9 @@ func phaseNames() []string {
 
 // do runs one phase, or says why it need not.
 func (r *run) do(ctx context.Context, p phase) error {
+	if p.asked != nil && !p.asked(r) {
+		return nil
+	}
 	if !r.wanted(p.name) {
 		r.ui.Sayf("%s: left out", p.name)
 		return nil

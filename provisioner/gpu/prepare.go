@@ -77,6 +77,7 @@ func (c *Config) prepare(raws ...any) error {
 		checkDuration("benchmark_warmup", c.BenchmarkWarmup, defaultWarmup, 0, &c.parsed.warmup),
 		checkDuration("benchmark_duration", c.BenchmarkDuration, defaultDuration, time.Second, &c.parsed.duration),
 		c.checkGate(),
+		c.PoolCheck.check(),
 		c.checkReportFile(),
 	} {
 		if err != nil {

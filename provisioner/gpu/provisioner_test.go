@@ -99,6 +99,9 @@ func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
 		t.Errorf("the user saw no %q in:\n%s", want, said)
 	}
 	for _, phase := range plan {
+		if phase.asked != nil {
+			continue
+		}
 		if !strings.Contains(said, phase.name+": started") || !strings.Contains(said, phase.name+": done in ") {
 			t.Errorf("phase %s has not said when it began and ended:\n%s", phase.name, said)
 		}

@@ -12,7 +12,8 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
-// recentLines is how many of the miner's last lines a message may show.
+// recentLines is how many of the miner's last lines a message may show, its
+// status not counted.
 const recentLines = 5
 
 // watch follows a miner's output: it counts from the start and samples while
@@ -36,6 +37,9 @@ type watch struct {
 	failures  []string
 	recent    []string
 
+	lastStatus string // as it was printed
+	over       bool   // what the miner says as it ends tells nothing
+
 	// log is the local file with the whole output, "" until the miner has
 	// ended.
 	log string
@@ -56,7 +60,10 @@ func (w *watch) line(text string) {
 	line := miner.ParseLine(text)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	if line.Text != "" {
+	if w.over {
+		return
+	}
+	if line.Text != "" && line.Kind != miner.KindStatus {
 		if len(w.recent) == recentLines {
 			w.recent = append(w.recent[:0], w.recent[1:]...)
 		}
@@ -64,6 +71,7 @@ func (w *watch) line(text string) {
 	}
 	switch line.Kind {
 	case miner.KindStatus:
+		w.lastStatus = line.Text
 		w.status(line.Status)
 	case miner.KindAccepted, miner.KindStale:
 		w.accepted++
@@ -118,11 +126,25 @@ func (w *watch) measure(open bool) {
 	w.open = open
 }
 
+// end makes the watch deaf.
+func (w *watch) end() {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.over = true
+}
+
 // stable says whether the rate does not drift any more.
 func (w *watch) stable() bool {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return w.steady.Stable()
+}
+
+// shares are what a pool has said to solutions so far.
+func (w *watch) shares() (accepted, rejected uint64) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return max(w.accepted, w.last.Accepted), max(w.rejected, w.last.Rejected)
 }
 
 // rate is the last rate that was seen.
@@ -161,12 +183,16 @@ func (w *watch) fill(r *miner.Report) {
 }
 
 // evidence is what a message shows: the lines that name a failure (telling),
-// or else the last ones.
+// or else the last ones, of its status only one.
 func (w *watch) evidence() (lines []string, telling bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if len(w.failures) > 0 {
 		return slices.Clone(w.failures), true
 	}
-	return slices.Clone(w.recent), false
+	lines = slices.Clone(w.recent)
+	if w.lastStatus != "" {
+		lines = append(lines, w.lastStatus)
+	}
+	return lines, false
 }

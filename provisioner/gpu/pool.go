@@ -1,0 +1,56 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package gpu
+
+import (
+	"context"
+	"fmt"
+	"time"
+)
+
+// poolRejects is after how many rejected shares, with none accepted, a pool
+// check has failed. One alone may be stale.
+const poolRejects = 3
+
+// poolAsked says whether there is a pool to check.
+func (r *run) poolAsked() bool { return r.config.PoolCheck != nil }
+
+// pool mines at the user's pool until one share is accepted.
+func (r *run) pool(ctx context.Context) (string, error) {
+	c := r.config.PoolCheck
+	r.watch = newWatch()
+	start := r.now()
+	s := script{name: "benchmark", args: r.poolArgs(), bound: c.timeout + endGrace}
+	err := r.mine(ctx, s, func(ended <-chan error) error {
+		return r.pause(ctx, ended, c.timeout, "pool: mining at "+c.where(), func() bool {
+			accepted, rejected := r.watch.shares()
+			return accepted > 0 || rejected >= poolRejects
+		})
+	})
+	took := r.now().Sub(start).Round(time.Millisecond)
+	accepted, rejected := r.watch.shares()
+	switch {
+	case err != nil && !isMinersEnd(err):
+		return "", err
+	case accepted > 0: // whatever came after
+	case err != nil:
+		return "", fmt.Errorf("%w before a share was accepted by %s; %s%s", err, c.where(), r.likely("check pool, wallet and password, and that the instance reaches the pool"), r.shown(true))
+	case rejected > 0:
+		return "", fmt.Errorf("%s has rejected %d shares and accepted none; expected one accepted within %s; the pool mines another coin than the miner, which was built for %s: set coin, or take a source that mines it%s",
+			c.where(), rejected, c.timeout, r.coin().Algorithm(), r.shown(true))
+	default:
+		return "", fmt.Errorf("%s has accepted no share within %s (pool_check: timeout) at %s; %s%s", c.where(), c.timeout, r.watch.rate(),
+			r.likely("where the miner is connected and mines, the pool's difficulty is too high for the rate: make timeout longer, or take a port for slow miners"), r.shown(true))
+	}
+	r.report.Pool, r.report.PoolSeconds = c.where(), took.Seconds()
+	if err := r.writeReport(ctx); err != nil {
+		return "", err
+	}
+	return fmt.Sprintf("%s has accepted a share after %s", c.where(), took.Round(100*time.Millisecond)), nil
+}
+
+// poolArgs are the miner's options.
+func (r *run) poolArgs() []string {
+	return []string{r.deviceArg(), "--nocolor", "--stdout", "--display-interval", "1", "-P", r.config.PoolCheck.url()}
+}
