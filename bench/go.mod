@@ -1,6 +1,6 @@
 module github.com/eth-mining/packer-plugin-ethminer/bench
 
-go 1.26
+go 1.26.0
 
 require (
 	github.com/eth-mining/packer-plugin-ethminer v0.0.0
@@ -23,8 +23,8 @@ require (
 	github.com/tidwall/gjson v1.20.0 // indirect
 	github.com/tidwall/match v1.1.1 // indirect
 	github.com/tidwall/pretty v1.2.0 // indirect
-	golang.org/x/crypto v0.52.0 // indirect
-	golang.org/x/sys v0.45.0 // indirect
+	golang.org/x/crypto v0.59.0 // indirect
+	golang.org/x/sys v0.50.0 // indirect
 )
 
 replace github.com/eth-mining/packer-plugin-ethminer => ../

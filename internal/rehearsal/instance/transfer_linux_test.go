@@ -9,6 +9,7 @@ import (
 	"log"
 	"os"
 	"path/filepath"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -164,5 +165,26 @@ func TestSFTP(t *testing.T) {
 	}
 	if _, err := c.Open("/etc/shadow"); err == nil {
 		t.Error("read what only root may")
+	}
+}
+
+// A session that is over sends no more: golang.org/x/crypto 0.52.0 asked its
+// closed channel for ever, a CPU for each command (golang/go issue 79658).
+func TestKeepAliveEnds(t *testing.T) {
+	c := newSite(t).start().packer(false)
+	cmd := &packersdk.RemoteCmd{Command: "true"}
+	if err := c.Start(t.Context(), cmd); err != nil {
+		t.Fatal(err)
+	}
+	cmd.Wait()
+	stacks := make([]byte, 1<<20)
+	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
+		text := string(stacks[:runtime.Stack(stacks, true)])
+		if !strings.Contains(text, "communicator/ssh.(*comm).Start.func1") {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("still there:\n%s", text)
+		}
 	}
 }
