@@ -22,18 +22,8 @@ import (
 
 const versionLine = `if [ "$1" = -V ]; then echo "ethminer 0.19.0"; exit; fi` + "\n"
 
-// Miners that behave like one real failure each.
-const (
-	silentMiner     = "#!/bin/sh\n" + versionLine + "while :; do sleep 0.1; done\n"
-	deadMiner       = "#!/bin/sh\n" + versionLine + "echo 'Error: No usable mining devices found'\nexit 2\n"
-	suspendedMiner  = "#!/bin/sh\n" + versionLine + "echo 'CUDA error in func set_constants at line 110 invalid device symbol on CUDA device 01:00.0'\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A0 0.00 h - cu0 0.00'; sleep 0.1; done\n"
-	fadingMiner     = "#!/bin/sh\n" + versionLine + "echo ' m 16:39:20 ethminer 0:00 A0 5.00 h - cp0 5.00'\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A0 0.00 h - cp0 0.00'; sleep 0.1; done\n"
-	wrongMiner      = "#!/bin/sh\n" + versionLine + "while :; do echo ' X 16:39:20 cuda-0 GPU 0 gave incorrect result. Lower overclocking values if it happens frequently.'; echo ' m 16:39:20 ethminer 0:00 A0 5.00 Mh - cu0 5.00'; sleep 0.1; done\n"
-	chattyMiner     = "#!/bin/sh\n" + versionLine + "while :; do echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'; done\n"
-	stubbornMiner   = "#!/bin/sh\n" + versionLine + "trap '' INT TERM\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'; sleep 0.1; done\n"
-	briefMiner      = "#!/bin/sh\n" + versionLine + "echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'\nsleep 0.3\nexit 0\n"
-	versionlessOnce = "#!/bin/sh\n[ \"$1\" != -V ] || exit 3\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'; sleep 0.1; done\n"
-)
+// versionless does not know -V.
+const versionless = "#!/bin/sh\n[ \"$1\" != -V ] || exit 3\nwhile :; do echo ' m 16:39:20 ethminer 0:00 A1 5.00 Kh - cp0 5.00'; sleep 0.1; done\n"
 
 func TestEveryPhaseExplainsItsFailure(t *testing.T) {
 	for _, test := range []struct {
@@ -79,47 +69,6 @@ func TestEveryPhaseExplainsItsFailure(t *testing.T) {
 			programs: map[string]string{"systemctl": "[ \"$1\" != enable ]\n"},
 			want:     []string{"install: failed", "systemctl cannot enable ethminer.service"},
 		},
-		{
-			name:    "benchmark: never prints",
-			miner:   silentMiner,
-			options: map[string]any{"benchmark_start_timeout": "1s"},
-			want:    []string{"benchmark: failed", "no hash rate above zero within", "(benchmark_start_timeout 1s)", "block 1, epoch 0, a DAG of 1.00 GiB", "printed nothing"},
-		},
-		{
-			name:  "benchmark: exits at once",
-			miner: deadMiner,
-			want:  []string{"benchmark: failed", "ended by itself (exit code 2) at block 1", "sees no device of this kind", "Error: No usable mining devices found"},
-		},
-		{
-			name:    "benchmark: exits within the window, with exit code 0",
-			miner:   briefMiner,
-			options: map[string]any{"benchmark_duration": "30s"},
-			want:    []string{"benchmark: failed", "ended by itself (exit code 0) at block 1"},
-		},
-		{
-			name:    "benchmark: wrong architecture lives on at zero",
-			miner:   suspendedMiner,
-			options: map[string]any{"benchmark_start_timeout": "1s"},
-			want:    []string{"no hash rate above zero", "built for another GPU", "invalid device symbol on CUDA device 01:00.0", "its whole output is in "},
-		},
-		{
-			name:  "gate: stops mining in the window",
-			miner: fadingMiner,
-			want:  []string{"gate: failed", "measured 0.00 h/s", "expected a rate above zero"},
-		},
-		{
-			name:  "gate: incorrect results",
-			miner: wrongMiner,
-			want:  []string{"gate: failed", "solutions were incorrect", "lower its clocks"},
-		},
-		{
-			name:    "gate: under the floor",
-			options: map[string]any{"min_hashrate": "25 Mh/s"},
-			want: []string{
-				"gate: failed", "measured 412.3 h/s (0 % of the floor)", "over 1 s at block 1, epoch 0, a DAG of 1.00 GiB",
-				"expected min_hashrate 25.00 Mh/s or more on CPU: ", "lower min_hashrate",
-			},
-		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -148,23 +97,10 @@ func TestEveryPhaseExplainsItsFailure(t *testing.T) {
 	}
 }
 
-func TestMinersThatAreHardToMeasure(t *testing.T) {
-	for name, script := range map[string]string{
-		"prints for ever at full speed": chattyMiner,
-		"ignores INT and TERM":          stubbornMiner,
-		"does not know its version":     versionlessOnce,
-	} {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			in := newInstance(t, tools())
-			said, err := provision(t, t.Context(), in, map[string]any{"source": minerSource(t, script)})
-			if err != nil || !strings.Contains(said, "hash rate: 5.00 Kh/s") {
-				t.Errorf("%v\n%s", err, said)
-			}
-			if left := in.scratch(t); len(left) > 0 {
-				t.Errorf("left on the instance: %q", left)
-			}
-		})
+func TestMinerWithoutAVersion(t *testing.T) {
+	said, err := provision(t, t.Context(), newInstance(t, tools()), map[string]any{"source": minerSource(t, versionless)})
+	if err != nil || !strings.Contains(said, "hash rate: 5.00 Kh/s") {
+		t.Errorf("%v\n%s", err, said)
 	}
 }
 

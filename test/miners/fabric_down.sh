@@ -1,0 +1,13 @@
+#!/bin/sh
+# Copyright The packer-plugin-ethminer Authors
+# SPDX-License-Identifier: MPL-2.0
+#
+# GPUs behind NVSwitch, and nvidia-fabricmanager does not run.
+#
+# gpus: 8
+# fails: the miner ended by itself (exit code 2) at block 1
+# fails: start nvidia-fabricmanager of exactly the driver's version
+# fails: CUDA Error : system not yet initialized
+[ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
+echo 'CUDA Error : system not yet initialized'
+exit 2

@@ -1,0 +1,80 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package miners is a folder of programs that each behave like one miner that
+// was seen, most of them like a failure. Their heads say what is made of them:
+//
+//	# gpus: 4                       how many GPUs the machine has; none: a CPU
+//	# option: max_variation = 0.1   an option of the provisioner
+//	# fails: cu2 mined nothing      a part of the error
+//	# says: hash rate: 5.00 h/s     a part of what the user sees, of a good one
+package miners
+
+import (
+	"embed"
+	"fmt"
+	"strconv"
+	"strings"
+)
+
+//go:embed *.sh
+var files embed.FS
+
+// Miner is one of them.
+type Miner struct {
+	// Name is its file's, without .sh.
+	Name   string
+	Script string
+	GPUs   int
+	// Options are texts or numbers, by name.
+	Options map[string]any
+	// Fails are parts of the error, Says parts of what the user sees; a miner
+	// has one of the two.
+	Fails, Says []string
+}
+
+// All reads them, by name. The error names the file whose head is wrong.
+func All() ([]Miner, error) {
+	entries, err := files.ReadDir(".")
+	if err != nil {
+		return nil, err
+	}
+	var all []Miner
+	for _, entry := range entries {
+		script, err := files.ReadFile(entry.Name())
+		if err != nil {
+			return nil, err
+		}
+		m := Miner{Name: strings.TrimSuffix(entry.Name(), ".sh"), Script: string(script), Options: map[string]any{}}
+		for line := range strings.Lines(m.Script) {
+			if err := m.read(strings.TrimSpace(line)); err != nil {
+				return nil, fmt.Errorf("%s: %q: %w", entry.Name(), strings.TrimSpace(line), err)
+			}
+		}
+		if (len(m.Fails) == 0) == (len(m.Says) == 0) {
+			return nil, fmt.Errorf("%s: expected either fails or says in its head", entry.Name())
+		}
+		all = append(all, m)
+	}
+	return all, nil
+}
+
+func (m *Miner) read(line string) (err error) {
+	key, value, _ := strings.Cut(strings.TrimPrefix(line, "# "), ": ")
+	switch key {
+	case "gpus":
+		m.GPUs, err = strconv.Atoi(value)
+	case "fails":
+		m.Fails = append(m.Fails, value)
+	case "says":
+		m.Says = append(m.Says, value)
+	case "option":
+		name, value, _ := strings.Cut(value, " = ")
+		if strings.HasPrefix(value, `"`) {
+			m.Options[name], err = strconv.Unquote(value)
+		} else {
+			m.Options[name], err = strconv.ParseFloat(value, 64)
+		}
+	}
+	return err
+}
