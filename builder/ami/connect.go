@@ -113,7 +113,6 @@ const (
 	// An instance is first asked after, and an image, when one may be ready.
 	firstState            = 6 * time.Second
 	firstImage            = 20 * time.Second
-	stateInterval         = 2 * time.Second
 	pollTimeout           = 2 * time.Hour // a large image takes an hour to reach a far region
 	rehearsalPollInterval = 200 * time.Millisecond
 	// What max_attempts alone counts in: the delay that amazon-ebs documents.
@@ -123,13 +122,13 @@ const (
 // waiter is how this build waits: aws_polling's delay_seconds is the interval
 // between all questions, its max_attempts times that the limit.
 func (c *Config) waiter() poll.Waiter {
-	wait := poll.Waiter{Interval: pollInterval, State: stateInterval, Soon: firstState, First: firstImage, Timeout: pollTimeout}
+	wait := poll.Waiter{Interval: pollInterval, Soon: firstState, First: firstImage, Timeout: pollTimeout}
 	if c.Rehearsal {
-		wait.Interval, wait.State, wait.Soon, wait.First = rehearsalPollInterval, 0, 0, 0
+		wait.Interval, wait.Soon, wait.First = rehearsalPollInterval, 0, 0
 	}
 	delay, attempts := c.polling()
 	if delay > 0 {
-		wait.Interval, wait.State, wait.Soon, wait.First, wait.Fixed = delay, 0, delay, delay, true
+		wait.Interval, wait.Soon, wait.First, wait.Fixed = delay, delay, delay, true
 	}
 	if attempts > 0 {
 		if delay == 0 {

@@ -6,6 +6,7 @@ package miner
 import (
 	"math"
 	"reflect"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -226,10 +227,28 @@ func FuzzParseLine(f *testing.F) {
 	})
 }
 
-func BenchmarkParseLine(b *testing.B) {
-	const line = " m 16:39:20 ethminer 12:34 A10:W2:R1:F3 25.25 Mh - cu0 12.50 62C 30%, cu1 12.75"
-	b.SetBytes(int64(len(line)))
-	for b.Loop() {
-		ParseLine(line)
+// BenchmarkStream reads what a miner of four GPUs prints, a status line, a
+// solution with its answer, and a line of the DAG, in pieces as they come from a
+// connection.
+func BenchmarkStream(b *testing.B) {
+	for name, colour := range map[string]string{"plain": "", "colour": "\x1b[32m"} {
+		b.Run(name, func(b *testing.B) {
+			text := []byte(strings.Join([]string{
+				colour + " m 16:39:20 ethminer 12:34 A10:W2:R1:F3 100.25 Mh - cu0 25.05 62C 30% 70.24W, cu1 25.05 57C 49% 69.91W, cu2 25.05 60C 33% 70.02W, cu3 25.10 58C 31% 70.11W",
+				colour + "cu 16:39:21 cuda-0   Job: 88f216f1... Sol: 0x64c83d17c53b0fb3",
+				colour + " i 16:39:21 stratum  **Accepted  31 ms. etc.example.org:4444",
+				colour + "cu 16:39:20 cuda-0   Generated DAG + Light in 23,024 ms. 6.43 GB left.",
+			}, "\n") + "\n")
+			lines := 0
+			stream := Lines{Each: func(line string) { ParseLine(line); lines++ }}
+			b.SetBytes(int64(len(text)))
+			b.ReportAllocs()
+			for b.Loop() {
+				for piece := range slices.Chunk(text, 100) {
+					_, _ = stream.Write(piece)
+				}
+			}
+			b.ReportMetric(float64(lines)/b.Elapsed().Seconds(), "lines/s")
+		})
 	}
 }

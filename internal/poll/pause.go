@@ -5,12 +5,12 @@ package poll
 
 import "time"
 
-// A pause is a part of the time that has passed, so that what is noticed late
-// is so in proportion to the wait.
+// A pause is a part of the time that has passed, in thousandths, so that what is
+// noticed late is so in proportion to the wait.
 const (
-	quick   = 10 // 10 %, of a state that changes within a minute
-	blind   = 25 // 4 %, where nothing tells the end
-	begging = 8  // 12.5 %, where progress is told and has not begun
+	quick   = 150 // of a state that changes within a minute
+	blind   = 40  // where nothing tells the end
+	begging = 125 // where progress is told and has not begun
 	// narrow is which part of the wait the two bounds of the end may be apart
 	// for one question, at the later, to be enough.
 	narrow = 100
@@ -34,7 +34,7 @@ func (w Waiter) pause(f *Forecast, elapsed, part time.Duration) time.Duration {
 	if w.Fixed {
 		return w.Interval
 	}
-	unknowing := max(w.Interval, elapsed/part)
+	unknowing := max(w.Interval, elapsed*part/1000)
 	earliest, latest, ok := f.Window()
 	trusted := func(end time.Duration) time.Duration {
 		times := time.Duration(trust)
@@ -45,7 +45,7 @@ func (w Waiter) pause(f *Forecast, elapsed, part time.Duration) time.Duration {
 	}
 	switch {
 	case !ok && f.Waits():
-		return max(w.Interval, elapsed/begging)
+		return max(w.Interval, elapsed*begging/1000)
 	case !ok:
 		return unknowing
 	case elapsed >= latest: // it should have ended: any moment, at first

@@ -36,8 +36,6 @@ func (Wall) After(d time.Duration) <-chan time.Time { return time.After(d) }
 type Waiter struct {
 	// Interval is the shortest pause between two questions.
 	Interval time.Duration
-	// State is that of Until; Interval unless set.
-	State time.Duration
 	// Fixed makes each pause the Interval.
 	Fixed bool
 	// Soon is the pause before the first question of Until, First that of
@@ -88,9 +86,6 @@ func (w Waiter) Until(ctx context.Context, what string, done func(context.Contex
 	ask := func(ctx context.Context, _ bool) (Progress, error) {
 		ok, err := done(ctx)
 		return Progress{Done: ok, Percent: Unknown}, err
-	}
-	if w.State > 0 {
-		w.Interval = w.State
 	}
 	return w.wait(ctx, what, w.Soon, quick, ask, nil)
 }

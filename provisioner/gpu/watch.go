@@ -25,7 +25,7 @@ type watch struct {
 
 	mu        sync.Mutex
 	open      bool
-	samples   []miner.Rate
+	samples   miner.Samples
 	steady    miner.Steady // of the rates above zero
 	devices   map[string]*deviceSamples
 	last      miner.Status
@@ -47,7 +47,7 @@ type watch struct {
 
 // deviceSamples are one device's rates within the window, and what it told last.
 type deviceSamples struct {
-	rates []miner.Rate
+	rates miner.Samples
 	last  miner.Device
 }
 
@@ -109,12 +109,12 @@ func (w *watch) status(s miner.Status) {
 	if !w.open {
 		return
 	}
-	w.samples = append(w.samples, s.Rate)
+	w.samples.Add(s.Rate)
 	for _, d := range s.Devices {
 		if w.devices[d.Name] == nil {
 			w.devices[d.Name] = &deviceSamples{}
 		}
-		w.devices[d.Name].rates = append(w.devices[d.Name].rates, d.Rate)
+		w.devices[d.Name].rates.Add(d.Rate)
 		w.devices[d.Name].last = d
 	}
 }
@@ -159,7 +159,7 @@ func (w *watch) rate() miner.Rate {
 func (w *watch) fill(r *miner.Report) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	stats := miner.Summarize(w.samples)
+	stats := w.samples.Stats()
 	r.Samples, r.Hashrate, r.Min, r.Max = stats.Samples, stats.Median, stats.Min, stats.Max
 	r.P5, r.P95, r.Variation = stats.P5, stats.P95, stats.Variation
 	if r.Limit > 0 {
@@ -167,7 +167,7 @@ func (w *watch) fill(r *miner.Report) {
 	}
 	r.Devices = nil
 	for name, d := range w.devices {
-		own := miner.Summarize(d.rates)
+		own := d.rates.Stats()
 		r.Devices = append(r.Devices, miner.DeviceReport{
 			Name: name, Samples: own.Samples, Hashrate: own.Median, P5: own.P5, P95: own.P95, Variation: own.Variation,
 			TempC: d.last.TempC, PowerW: d.last.PowerW,
