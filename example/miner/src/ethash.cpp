@@ -91,8 +91,8 @@ bool at_or_below(const Hash256& result, const Hash256& boundary) {
     return memcmp(result.bytes, boundary.bytes, sizeof result.bytes) <= 0;
 }
 
-Light::Light(uint32_t epoch, const std::atomic<bool>& stop)
-    : epoch_(epoch), pages_(static_cast<uint32_t>(dataset_bytes(epoch) / 128)), cache_(cache_bytes(epoch) / 64) {
+Light::Light(uint32_t epoch, const std::atomic<bool>& stop, uint32_t pages)
+    : epoch_(epoch), pages_(pages ? pages : static_cast<uint32_t>(dataset_bytes(epoch) / 128)), cache_(cache_bytes(epoch) / 64) {
     const size_t size = cache_.size();
     const Hash256 seed = seed_hash(epoch);
     keccak512(seed.bytes, 32, cache_[0].words);

@@ -54,8 +54,9 @@ bool at_or_below(const Hash256& result, const Hash256& boundary);
 // The cache of one epoch, and what is needed to compute dataset items from it.
 class Light {
 public:
-    // Takes a second or so; returns early, with an unusable cache, once stop is set.
-    Light(uint32_t epoch, const std::atomic<bool>& stop);
+    // Takes a second or so; returns early, with an unusable cache, once stop is set. The dataset has its epoch's pages, unless
+    // pages gives another number, for tests.
+    Light(uint32_t epoch, const std::atomic<bool>& stop, uint32_t pages = 0);
 
     uint32_t epoch() const { return epoch_; }
     uint32_t pages() const { return pages_; }  // of 128 bytes, in the dataset

@@ -9,10 +9,14 @@
 #include <cerrno>
 #include <cinttypes>
 #include <cstdio>
+#include <iterator>
 #include <stdexcept>
 
 #include "api.h"
 #include "cpu.h"
+#ifdef ETHASHCUDA
+#include "cuda.h"
+#endif
 #include "farm.h"
 #include "log.h"
 #include "options.h"
@@ -33,8 +37,14 @@ void print_version() {
 
 std::vector<std::unique_ptr<Device>> find_devices(const Options& options, bool every_kind) {
     std::vector<std::unique_ptr<Device>> devices;
+#ifdef ETHASHCUDA
+    if (options.cuda || every_kind) devices = cuda_devices();
+#endif
 #ifdef ETHASHCPU
-    if (options.cpu || every_kind) devices = cpu_devices(options.cpu_threads);
+    if (options.cpu || every_kind) {
+        auto cores = cpu_devices(options.cpu_threads);
+        std::move(cores.begin(), cores.end(), std::back_inserter(devices));
+    }
 #endif
     (void)options, (void)every_kind;
     return devices;

@@ -1,0 +1,315 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+#include "cuda.h"
+
+#include <algorithm>
+#include <chrono>
+#include <cstring>
+#include <stdexcept>
+
+#ifdef __CUDACC__
+#include <cuda_runtime.h>
+#define LAUNCH(kernel, grid, block, ...) kernel<<<grid, block>>>(__VA_ARGS__)
+#else
+#include "cuda_on_cpu.h"  // test/: the same code, thread by thread, where there is no GPU
+#endif
+
+#include "log.h"
+
+namespace {
+
+// ---- Keccak, in registers
+
+__constant__ const uint64_t kRoundConstants[24] = {
+    0x0000000000000001, 0x0000000000008082, 0x800000000000808a, 0x8000000080008000, 0x000000000000808b,
+    0x0000000080000001, 0x8000000080008081, 0x8000000000008009, 0x000000000000008a, 0x0000000000000088,
+    0x0000000080008009, 0x000000008000000a, 0x000000008000808b, 0x800000000000008b, 0x8000000000008089,
+    0x8000000000008003, 0x8000000000008002, 0x8000000000000080, 0x000000000000800a, 0x800000008000000a,
+    0x8000000080008081, 0x8000000000008080, 0x0000000080000001, 0x8000000080008008,
+};
+
+__device__ __forceinline__ uint64_t rotate(uint64_t x, int n) { return x << n | x >> (64 - n); }
+
+__device__ void permute(uint64_t a[25]) {
+    // The tables are gone once the loops are unrolled: see keccak.cpp, which has the same.
+    const int path[24] = {10, 7, 11, 17, 18, 3, 5, 16, 8, 21, 24, 4, 15, 23, 19, 13, 12, 2, 20, 14, 22, 9, 6, 1};
+    const int rotation[24] = {1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14, 27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};
+#pragma unroll 1
+    for (int round = 0; round < 24; round++) {
+        uint64_t column[5];
+#pragma unroll
+        for (int x = 0; x < 5; x++) column[x] = a[x] ^ a[x + 5] ^ a[x + 10] ^ a[x + 15] ^ a[x + 20];
+#pragma unroll
+        for (int x = 0; x < 5; x++) {
+            const uint64_t d = column[(x + 4) % 5] ^ rotate(column[(x + 1) % 5], 1);
+#pragma unroll
+            for (int y = 0; y < 25; y += 5) a[x + y] ^= d;
+        }
+        uint64_t moving = a[1];
+#pragma unroll
+        for (int i = 0; i < 24; i++) {
+            const uint64_t next = a[path[i]];
+            a[path[i]] = rotate(moving, rotation[i]);
+            moving = next;
+        }
+#pragma unroll
+        for (int y = 0; y < 25; y += 5) {
+            const uint64_t row[5] = {a[y], a[y + 1], a[y + 2], a[y + 3], a[y + 4]};
+#pragma unroll
+            for (int x = 0; x < 5; x++) a[y + x] = row[x] ^ (~row[(x + 1) % 5] & row[(x + 2) % 5]);
+        }
+        a[0] ^= kRoundConstants[round];
+    }
+}
+
+// Hashes the first size words of a, of 64 bits, which are less than a block; the rest must be zero.
+__device__ __forceinline__ void absorb(uint64_t a[25], int size, int block) {
+    a[size] = 1;
+    a[block - 1] ^= uint64_t{1} << 63;
+    permute(a);
+}
+
+constexpr int kBlock256 = 17, kBlock512 = 9;  // words
+
+// ---- Ethash
+
+__device__ __forceinline__ uint32_t fnv(uint32_t a, uint32_t b) { return a * 0x01000193 ^ b; }
+
+__device__ __forceinline__ uint4 fnv(uint4 a, uint4 b) {
+    return make_uint4(fnv(a.x, b.x), fnv(a.y, b.y), fnv(a.z, b.z), fnv(a.w, b.w));
+}
+
+__device__ __forceinline__ uint64_t join(uint32_t low, uint32_t high) { return static_cast<uint64_t>(high) << 32 | low; }
+__device__ __forceinline__ uint32_t low(uint64_t x) { return static_cast<uint32_t>(x); }
+__device__ __forceinline__ uint32_t high(uint64_t x) { return static_cast<uint32_t>(x >> 32); }
+
+constexpr int kQuads = 4;  // uint4 in an item
+constexpr int kLanes = 8;  // threads that read one page of 128 bytes together, 16 bytes each
+
+__device__ void rehash(uint4 mix[kQuads]) {
+    uint64_t a[25] = {};
+#pragma unroll
+    for (int q = 0; q < kQuads; q++) {
+        a[2 * q] = join(mix[q].x, mix[q].y);
+        a[2 * q + 1] = join(mix[q].z, mix[q].w);
+    }
+    absorb(a, 8, kBlock512);
+#pragma unroll
+    for (int q = 0; q < kQuads; q++) mix[q] = make_uint4(low(a[2 * q]), high(a[2 * q]), low(a[2 * q + 1]), high(a[2 * q + 1]));
+}
+
+__device__ __forceinline__ uint32_t word(const uint4 mix[kQuads], uint32_t i) {
+    const uint4 quad = mix[i / 4];
+    return i % 4 == 0 ? quad.x : i % 4 == 1 ? quad.y : i % 4 == 2 ? quad.z : quad.w;
+}
+
+// One thread for each item of the dataset, from first on.
+__global__ void make_items(uint4* dataset, uint32_t items, const uint4* cache, uint32_t size, uint32_t first) {
+    const uint32_t index = first + blockIdx.x * blockDim.x + threadIdx.x;
+    if (index >= items) return;
+    uint4 mix[kQuads];
+    for (int q = 0; q < kQuads; q++) mix[q] = cache[size_t{index % size} * kQuads + q];
+    mix[0].x ^= index;
+    rehash(mix);
+    for (uint32_t j = 0; j < ethash::kParents; j += 16)
+#pragma unroll
+        for (uint32_t k = 0; k < 16; k++) {
+            const uint4* parent = cache + size_t{fnv(index ^ (j + k), word(mix, k)) % size} * kQuads;
+#pragma unroll
+            for (int q = 0; q < kQuads; q++) mix[q] = fnv(mix[q], parent[q]);
+        }
+    rehash(mix);
+    for (int q = 0; q < kQuads; q++) dataset[size_t{index} * kQuads + q] = mix[q];
+}
+
+constexpr uint32_t kMostFound = 16;
+
+struct Found {
+    uint32_t count;
+    uint64_t nonce[kMostFound];
+    uint32_t mix[kMostFound][8];
+};
+
+struct Header {
+    uint64_t words[4];
+};
+
+__device__ __forceinline__ uint32_t from_lane(uint32_t value, int lane) { return __shfl_sync(0xffffffff, value, lane, kLanes); }
+
+// One thread for each nonce. Eight threads walk through the dataset for one nonce after the other, so that each page is read in
+// one piece; the hashing before and after is each thread's own. boundary is the first 64 bits of it.
+__global__ void search_nonces(const uint4* dataset, uint32_t pages, Header header, uint64_t first, uint64_t boundary, Found* found) {
+    const uint64_t nonce = first + static_cast<uint64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
+    const int lane = threadIdx.x % kLanes;
+
+    uint64_t seed[25] = {};
+#pragma unroll
+    for (int i = 0; i < 4; i++) seed[i] = header.words[i];
+    seed[4] = nonce;
+    absorb(seed, 5, kBlock512);
+
+    uint32_t own[8] = {};  // the mix of this thread's nonce, when its turn is over
+#pragma unroll 1
+    for (int turn = 0; turn < kLanes; turn++) {
+        uint4 mix{};
+        uint32_t seed0 = 0;
+#pragma unroll
+        for (int i = 0; i < 8; i += 2) {
+            const uint4 quad = make_uint4(from_lane(low(seed[i]), turn), from_lane(high(seed[i]), turn),
+                                          from_lane(low(seed[i + 1]), turn), from_lane(high(seed[i + 1]), turn));
+            if (i == 0) seed0 = quad.x;
+            if (lane % kQuads == i / 2) mix = quad;
+        }
+#pragma unroll 1
+        for (uint32_t i = 0; i < ethash::kAccesses; i += 4) {
+            const int reader = static_cast<int>(i / 4 % kLanes);  // who has the words i to i + 3 of the mix
+#pragma unroll
+            for (uint32_t k = 0; k < 4; k++) {
+                const uint32_t part = k == 0 ? mix.x : k == 1 ? mix.y : k == 2 ? mix.z : mix.w;
+                const uint32_t page = from_lane(fnv((i + k) ^ seed0, part) % pages, reader);
+                mix = fnv(mix, dataset[size_t{page} * kLanes + lane]);
+            }
+        }
+        const uint32_t folded = fnv(fnv(fnv(mix.x, mix.y), mix.z), mix.w);
+#pragma unroll
+        for (int i = 0; i < 8; i++) {
+            const uint32_t one = from_lane(folded, i);
+            if (lane == turn) own[i] = one;
+        }
+    }
+
+    uint64_t result[25] = {};
+#pragma unroll
+    for (int i = 0; i < 8; i++) result[i] = seed[i];
+#pragma unroll
+    for (int i = 0; i < 4; i++) result[8 + i] = join(own[2 * i], own[2 * i + 1]);
+    absorb(result, 12, kBlock256);
+    uint64_t top = 0;
+    for (int i = 0; i < 8; i++) top = top << 8 | (result[0] >> (8 * i) & 0xff);
+    if (top > boundary) return;
+    const uint32_t at = atomicAdd(&found->count, 1u);
+    if (at >= kMostFound) return;
+    found->nonce[at] = nonce;
+    for (int i = 0; i < 8; i++) found->mix[at][i] = own[i];
+}
+
+// ---- The device
+
+constexpr uint32_t kThreads = 128;                // in a block
+constexpr uint32_t kLeastBlocks = 1, kMostBlocks = 1u << 17;
+constexpr double kBatch = 0.02;                   // seconds that a launch should take
+constexpr uint32_t kItemsAtOnce = 1u << 20;       // so that a stop does not wait for a whole dataset
+
+class CudaDevice : public Device {
+public:
+    CudaDevice(int index, const cudaDeviceProp& properties, uint64_t free) : index_(index) {
+        const std::string number = std::to_string(index);
+        info_ = {"cu", "cuda-" + number, logging::text("%02x:%02x.0", properties.pciBusID, properties.pciDeviceID), "Gpu", "CUDA",
+                 logging::text("%s (Compute %d.%d)", properties.name, properties.major, properties.minor), free};
+    }
+    ~CudaDevice() override {
+        cudaFree(dataset_);
+        cudaFree(found_);
+    }
+
+    const DeviceInfo& info() const override { return info_; }
+
+    // Ten seconds of the smallest GPU that is named anywhere here, less than one of the greatest.
+    uint32_t difficulty() const override { return 1u << 28; }
+
+    void prepare(const ethash::Light& light) override {
+        check("set device", __LINE__, cudaSetDevice(index_));
+        check("set flags", __LINE__, cudaSetDeviceFlags(cudaDeviceScheduleBlockingSync));
+        pages_ = light.pages();
+        const uint64_t bytes = uint64_t{pages_} * 128, cache_bytes = light.cache().size() * sizeof(ethash::Item);
+        size_t free = 0, total = 0;
+        check("memory", __LINE__, cudaMemGetInfo(&free, &total));
+        if (free < bytes + cache_bytes)
+            throw std::runtime_error("This device hasn't enough memory available: " + logging::size(free) + " free, " +
+                                     logging::size(bytes + cache_bytes) + " needed");
+        logging::line("cu", "Generating DAG + Light(on GPU) : %s", logging::size(bytes + cache_bytes).c_str());
+        const auto begin = std::chrono::steady_clock::now();
+        uint4* cache = nullptr;
+        check("allocate", __LINE__, cudaMalloc(&dataset_, bytes));
+        check("allocate", __LINE__, cudaMalloc(&cache, cache_bytes));
+        check("allocate", __LINE__, cudaMalloc(&found_, sizeof(Found)));
+        check("copy", __LINE__, cudaMemcpy(cache, light.cache().data(), cache_bytes, cudaMemcpyHostToDevice));
+        const uint32_t items = 2 * pages_;
+        for (uint32_t first = 0; first < items; first += kItemsAtOnce) {
+            const uint32_t now = std::min(kItemsAtOnce, items - first);
+            LAUNCH(make_items, (now + kThreads - 1) / kThreads, kThreads, dataset_, items, cache,
+                   static_cast<uint32_t>(light.cache().size()), first);
+            check("make_items", __LINE__, cudaGetLastError());
+            check("make_items", __LINE__, cudaDeviceSynchronize());
+        }
+        check("free", __LINE__, cudaFree(cache));
+        const double took = std::chrono::duration<double, std::milli>(std::chrono::steady_clock::now() - begin).count();
+        logging::line("cu", "Generated DAG + Light in %.0f ms. %s left.", took, logging::size(free - bytes).c_str());
+    }
+
+    uint64_t search(const Job& job, uint64_t first, std::vector<Solution>& solutions) override {
+        Header header;
+        memcpy(&header, job.header.bytes, sizeof header);
+        uint64_t boundary = 0;
+        for (int i = 0; i < 8; i++) boundary = boundary << 8 | job.boundary.bytes[i];
+        const uint32_t blocks = blocks_;
+        const auto begin = std::chrono::steady_clock::now();
+        check("clear", __LINE__, cudaMemset(found_, 0, sizeof(uint32_t)));
+        LAUNCH(search_nonces, blocks, kThreads, dataset_, pages_, header, first, boundary, found_);
+        check("search_nonces", __LINE__, cudaGetLastError());
+        Found found;
+        check("search_nonces", __LINE__, cudaMemcpy(&found, found_, sizeof found, cudaMemcpyDeviceToHost));
+        for (uint32_t i = 0; i < std::min(found.count, kMostFound); i++) {
+            Solution solution{found.nonce[i], {}};
+            memcpy(solution.mix.bytes, found.mix[i], sizeof solution.mix.bytes);
+            solutions.push_back(solution);
+        }
+        const double took = std::chrono::duration<double>(std::chrono::steady_clock::now() - begin).count();
+        if (took < kBatch / 2) blocks_ = std::min(2 * blocks, kMostBlocks);
+        else if (took > 2 * kBatch) blocks_ = std::max(blocks / 2, kLeastBlocks);
+        return uint64_t{blocks} * kThreads;
+    }
+
+private:
+    // In ethminer's words, which name a device that is lost or a binary that is for another one.
+    void check(const char* what, int line, cudaError_t error) const {
+        if (error == cudaSuccess) return;
+        throw std::runtime_error(logging::text("CUDA error in func %s at line %d %s on CUDA device %s", what, line,
+                                               cudaGetErrorString(error), info_.id.c_str()));
+    }
+
+    const int index_;
+    DeviceInfo info_;
+    uint4* dataset_ = nullptr;
+    Found* found_ = nullptr;
+    uint32_t pages_ = 0;
+    uint32_t blocks_ = kLeastBlocks;
+};
+
+}  // namespace
+
+std::vector<std::unique_ptr<Device>> cuda_devices() {
+    int count = 0;
+    if (const cudaError_t error = cudaGetDeviceCount(&count); error != cudaSuccess) {
+        const char* why = cudaGetErrorString(error);
+        if (error == cudaErrorInsufficientDriver) {
+            int version = 0;
+            cudaDriverGetVersion(&version);
+            if (version == 0) logging::line(logging::kWarning, "CUDA Error : No CUDA driver found");
+            else logging::line(logging::kWarning, "CUDA Error : Insufficient CUDA driver %d", version);
+        } else {
+            logging::line(logging::kWarning, "CUDA Error : %s", why);
+        }
+        return {};
+    }
+    std::vector<std::unique_ptr<Device>> devices;
+    for (int i = 0; i < count; i++) {
+        cudaDeviceProp properties;
+        size_t free = 0, total = 0;
+        if (cudaGetDeviceProperties(&properties, i) != cudaSuccess) continue;
+        if (cudaSetDevice(i) != cudaSuccess || cudaMemGetInfo(&free, &total) != cudaSuccess) free = 0;
+        devices.push_back(std::make_unique<CudaDevice>(i, properties, free));
+    }
+    return devices;
+}
