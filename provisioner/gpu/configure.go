@@ -62,7 +62,7 @@ func (r *run) cmakeOptions() []string {
 
 // cudaOptions name the compiler and the architectures. ethminer's COMPUTE is
 // one capability and no other, without PTX; more come in through FindCUDA's own
-// list, to which ethminer appends.
+// list, to which ethminer appends. CMake's own CUDA has a list of its own.
 func cudaOptions(d detected) []string {
 	options := []string{
 		"-DCUDA_PROPAGATE_HOST_FLAGS=OFF",
@@ -75,7 +75,7 @@ func cudaOptions(d detected) []string {
 	if len(d.compute) == 0 {
 		return options
 	}
-	options = append(options, "-DCOMPUTE="+d.compute[0])
+	options = append(options, "-DCOMPUTE="+d.compute[0], "-DCMAKE_CUDA_ARCHITECTURES="+strings.Join(d.compute, "-real;")+"-real")
 	var more []string
 	for _, c := range d.compute[1:] {
 		more = append(more, "-gencode", fmt.Sprintf("arch=compute_%s,code=sm_%s", c, c))
