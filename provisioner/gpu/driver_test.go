@@ -139,7 +139,7 @@ func TestDriverOnABareInstance(t *testing.T) {
 	if held := in.notes("held"); !strings.Contains(held, "hold linux-image-aws linux-aws linux-modules-nvidia-580-server-open-aws") {
 		t.Errorf("held: %q", held)
 	}
-	if got := cudaOptions(r.found); !strings.Contains(strings.Join(got, "|"), "-DCOMPUTE=75|-DCUDA_NVCC_FLAGS=-gencode;arch=compute_86,code=sm_86") {
+	if got := cudaOptions(r.found); !strings.Contains(strings.Join(got, "|"), "-DCOMPUTE=75|-DCMAKE_CUDA_ARCHITECTURES=75-real;86-real|-DCUDA_NVCC_FLAGS=-gencode;arch=compute_86,code=sm_86") {
 		t.Errorf("cmake would get %q", got)
 	}
 
