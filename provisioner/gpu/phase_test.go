@@ -63,7 +63,7 @@ func TestSecondRunChangesNothing(t *testing.T) {
 		t.Error("systemctl was asked again")
 	}
 	for _, p := range plan[1:] {
-		if !strings.Contains(said, p.name+": done before, nothing has changed") {
+		if p.asked == nil && !strings.Contains(said, p.name+": done before, nothing has changed") {
 			t.Errorf("%s was done again:\n%s", p.name, said)
 		}
 	}
