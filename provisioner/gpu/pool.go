@@ -7,6 +7,8 @@ import (
 	"context"
 	"fmt"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
 // poolRejects is after how many rejected shares, with none accepted, a pool
@@ -44,8 +46,10 @@ func (r *run) pool(ctx context.Context) (string, error) {
 			r.likely("where the miner is connected and mines, the pool's difficulty is too high for the rate: make timeout longer, or take a port for slow miners"), r.shown(true))
 	}
 	r.report.Pool, r.report.PoolSeconds = c.where(), took.Seconds()
-	if err := r.writeReport(ctx); err != nil {
-		return "", err
+	if r.report.Verdict == miner.VerdictPassed { // else gate was left out, and there is none
+		if err := r.writeReport(ctx); err != nil {
+			return "", err
+		}
 	}
 	return fmt.Sprintf("%s has accepted a share after %s", c.where(), took.Round(100*time.Millisecond)), nil
 }
