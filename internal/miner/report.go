@@ -76,6 +76,13 @@ type Report struct {
 	P5        Rate    `json:"hashrate_p5_hs"`
 	P95       Rate    `json:"hashrate_p95_hs"`
 	Variation float64 `json:"variation"`
+	// Last is the greatest of the last five samples: 0 says that the miner has
+	// stopped. SilentSeconds is how long before the window's end it was heard
+	// last, and Failures are its lines within the window that name why a device
+	// cannot mine.
+	Last          Rate     `json:"hashrate_last_hs"`
+	SilentSeconds float64  `json:"silent_seconds"`
+	Failures      []string `json:"failures"`
 	// Limit is the rate that the memory bandwidth of the GPUs allows by their
 	// data sheets, 0 where that is not known; LimitShare is Hashrate over it.
 	Limit      Rate    `json:"limit_hs"`
@@ -130,6 +137,8 @@ type DeviceReport struct {
 	P5        Rate    `json:"hashrate_p5_hs"`
 	P95       Rate    `json:"hashrate_p95_hs"`
 	Variation float64 `json:"variation"`
+	// Last is the greatest rate in the last five status lines.
+	Last Rate `json:"hashrate_last_hs"`
 	// TempC is the greatest temperature in degrees Celsius, PowerW the median of
 	// the watts that were drawn, ClockMHz and MemoryClockMHz are the medians of
 	// the clocks; all of them within the window, by nvidia-smi or for want of it
@@ -173,6 +182,9 @@ func (r Report) Encode() ([]byte, error) {
 	}
 	if r.Devices == nil {
 		r.Devices = []DeviceReport{}
+	}
+	if r.Failures == nil {
+		r.Failures = []string{}
 	}
 	if r.Xids == nil {
 		r.Xids = []string{}

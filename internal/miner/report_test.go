@@ -15,7 +15,7 @@ func TestReportSurvivesJSON(t *testing.T) {
 		SchemaVersion: ReportSchema, Miner: "ethminer 0.19.0", Source: "./miner", Device: DeviceCUDA,
 		CPU: "Xeon", GPUs: []string{"Tesla T4"}, Block: 11_700_000, Epoch: 390, DAGBytes: DatasetBytes(390),
 		WindowSeconds: 60, Samples: 60, Hashrate: 25.25e6, Min: 25e6, Max: 26e6, Accepted: 3, Floor: 20e6,
-		Xids: []string{}, Devices: []DeviceReport{{Name: "cu0", SlowedBy: []string{}, Samples: 60, Hashrate: 25.25e6}},
+		Xids: []string{}, Failures: []string{}, Devices: []DeviceReport{{Name: "cu0", SlowedBy: []string{}, Samples: 60, Hashrate: 25.25e6}},
 		Verdict: VerdictPassed, StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	data, err := want.Encode()

@@ -20,6 +20,12 @@ func judge(r miner.Report) error {
 		return fmt.Errorf("the miner printed no status line %s; expected one a second; check that it knows --display-interval, or make benchmark_duration longer", at)
 	case r.Hashrate <= 0:
 		return fmt.Errorf("measured %s, the median of %d samples (greatest %s) %s; expected a rate above zero; the miner stopped mining: see its lines", r.Hashrate, r.Samples, r.Max, at)
+	case r.Last <= 0:
+		return fmt.Errorf("measured %s, the median of %d samples, and %s at last, %s; expected it to go on; the miner stopped mining: see its lines", r.Hashrate, r.Samples, r.Last, at)
+	case r.SilentSeconds > mostSilent:
+		return fmt.Errorf("measured %s, but the miner printed its last status line %.0f s before the end, %s; expected one a second; it hangs: see its lines", r.Hashrate, r.SilentSeconds, at)
+	case len(r.Failures) > 0:
+		return fmt.Errorf("measured %s, but a device failed, %s: %q; expected every device to go on", r.Hashrate, at, r.Failures[0])
 	}
 	if err := judgeDevices(r, at); err != nil {
 		return err
@@ -45,6 +51,10 @@ func judge(r miner.Report) error {
 	return nil
 }
 
+// mostSilent is how many seconds a miner may be silent that was asked for a line
+// a second.
+const mostSilent = 10
+
 // judgeDevices looks at each GPU by itself. A miner that names no device in its
 // lines is judged as a whole only, and so are the cores of a CPU, which other
 // programs may keep from mining for seconds.
@@ -57,6 +67,9 @@ func judgeDevices(r miner.Report, at string) error {
 		names = append(names, d.Name)
 		if d.Hashrate <= 0 {
 			return fmt.Errorf("%s mined nothing, while all together made %s, %s; expected every device to mine; %s", d.Name, r.Hashrate, at, silent)
+		}
+		if d.Last <= 0 {
+			return fmt.Errorf("%s stopped mining: it made %s, the median of %d samples, and nothing at last, %s; expected every device to go on; %s", d.Name, d.Hashrate, d.Samples, at, silent)
 		}
 		if d.Hashrate < r.FloorPerGPU {
 			return fmt.Errorf("%s made %s (%.0f %% of the floor), the median of %d samples, %s; expected min_hashrate_per_gpu %s or more; compare it with the others (%s), and look for a driver or a thermal problem",

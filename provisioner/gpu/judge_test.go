@@ -14,11 +14,11 @@ import (
 func good() miner.Report {
 	r := miner.Report{
 		Device: "cuda", GPUs: []string{"Tesla T4", "Tesla T4", "Tesla T4", "Tesla T4"}, Block: 11_700_000, Epoch: 390, DAGBytes: 4345297536,
-		WindowSeconds: 60, Samples: 60, Hashrate: 100e6, Min: 99e6, Max: 101e6, P5: 99.2e6, P95: 100.8e6, Variation: 0.005,
+		WindowSeconds: 60, Samples: 60, Hashrate: 100e6, Last: 100e6, Min: 99e6, Max: 101e6, P5: 99.2e6, P95: 100.8e6, Variation: 0.005,
 		Limit: 156.25e6, LimitShare: 0.64, Accepted: 3,
 	}
 	for _, name := range []string{"cu0", "cu1", "cu2", "cu3"} {
-		r.Devices = append(r.Devices, miner.DeviceReport{Name: name, Samples: 60, Hashrate: 25e6})
+		r.Devices = append(r.Devices, miner.DeviceReport{Name: name, Samples: 60, Hashrate: 25e6, Last: 25e6})
 	}
 	return r
 }
@@ -35,6 +35,10 @@ func TestJudge(t *testing.T) {
 		}, nil},
 		{"no line at all", func(r *miner.Report) { r.Samples = 0 }, []string{"printed no status line over 60 s", "expected one a second"}},
 		{"zero", func(r *miner.Report) { r.Hashrate = 0 }, []string{"measured 0.00 h/s", "expected a rate above zero"}},
+		{"stops in the last third", func(r *miner.Report) { r.Last = 0 }, []string{"measured 100.0 Mh/s", "and 0.00 h/s at last", "stopped mining"}},
+		{"hangs in the last third", func(r *miner.Report) { r.SilentSeconds = 20 }, []string{"its last status line 20 s before the end", "it hangs"}},
+		{"a device fails within the window", func(r *miner.Report) { r.Failures = []string{"CUDA error"} }, []string{`a device failed`, `"CUDA error"`}},
+		{"one of four stops", func(r *miner.Report) { r.Devices[1].Last = 0 }, []string{"cu1 stopped mining: it made 25.00 Mh/s", "nothing at last"}},
 		{"one of four is silent", func(r *miner.Report) { r.Devices[2].Hashrate = 0 }, []string{"cu2 mined nothing, while all together made 100.0 Mh/s", "epoch 390", "dmesg"}},
 		{"a core of a CPU that was kept busy by others", func(r *miner.Report) { r.Device = "cpu"; r.Devices[2].Hashrate = 0 }, nil},
 		{"one of four is not named", func(r *miner.Report) { r.Devices = r.Devices[:3] }, []string{"4 GPUs are there", "name only cu0, cu1, cu2"}},

@@ -16,6 +16,10 @@ import (
 // status not counted.
 const recentLines = 5
 
+// endingLines is by how many of its last status lines it is judged whether a
+// miner, or a device of it, still mines. One alone may be cut.
+const endingLines = 5
+
 // watch follows a miner's output: it counts from the start and samples while
 // its window is open. Its methods may be called from several goroutines.
 type watch struct {
@@ -34,8 +38,16 @@ type watch struct {
 	rejected  uint64
 	incorrect uint64
 	dag       time.Duration // the slowest device's
-	failures  []string
-	recent    []string
+
+	// Of the window: the last few status lines and when the last one came, and
+	// the lines that name a failure.
+	ending  []miner.Status
+	sampled time.Time
+	silence time.Duration // from then to the window's end
+	ceased  []string
+
+	failures []string
+	recent   []string
 
 	lastStatus string // as it was printed
 	over       bool   // what the miner says as it ends tells nothing
@@ -93,6 +105,9 @@ func (w *watch) failure(text string) {
 	if len(w.failures) < recentLines {
 		w.failures = append(w.failures, text)
 	}
+	if w.open && len(w.ceased) < recentLines {
+		w.ceased = append(w.ceased, text)
+	}
 }
 
 func (w *watch) status(s miner.Status) {
@@ -110,6 +125,11 @@ func (w *watch) status(s miner.Status) {
 		return
 	}
 	w.samples.Add(s.Rate)
+	w.sampled = time.Now()
+	if len(w.ending) == endingLines {
+		w.ending = append(w.ending[:0], w.ending[1:]...)
+	}
+	w.ending = append(w.ending, s)
 	for _, d := range s.Devices {
 		if w.devices[d.Name] == nil {
 			w.devices[d.Name] = &deviceSamples{}
@@ -124,6 +144,11 @@ func (w *watch) measure(open bool) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.open = open
+	if open {
+		w.sampled = time.Now()
+	} else {
+		w.silence = time.Since(w.sampled)
+	}
 }
 
 // end makes the watch deaf.
@@ -176,7 +201,17 @@ func (w *watch) fill(r *miner.Report) {
 	slices.SortFunc(r.Devices, func(x, y miner.DeviceReport) int {
 		return cmp.Or(cmp.Compare(len(x.Name), len(y.Name)), cmp.Compare(x.Name, y.Name)) // cu2 before cu10
 	})
-	r.DAGSeconds = w.dag.Seconds()
+	r.DAGSeconds, r.SilentSeconds, r.Failures = w.dag.Seconds(), w.silence.Round(time.Millisecond).Seconds(), slices.Clone(w.ceased)
+	for _, s := range w.ending {
+		r.Last = max(r.Last, s.Rate)
+		for _, d := range s.Devices {
+			for i := range r.Devices {
+				if r.Devices[i].Name == d.Name {
+					r.Devices[i].Last = max(r.Devices[i].Last, d.Rate)
+				}
+			}
+		}
+	}
 	r.Accepted = max(w.accepted, w.last.Accepted)
 	r.Rejected = max(r.Rejected, w.rejected, w.last.Rejected)
 	r.Incorrect = max(w.incorrect, w.last.Failed)

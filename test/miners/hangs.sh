@@ -1,0 +1,16 @@
+#!/bin/sh
+# Copyright The packer-plugin-ethminer Authors
+# SPDX-License-Identifier: MPL-2.0
+#
+# Says no more, and lives on.
+#
+# option: benchmark_duration = "17s"
+# fails: the miner printed its last status line
+# fails: it hangs
+[ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
+start=$(date +%s)
+while [ $(($(date +%s) - start)) -lt 4 ]; do
+	echo ' m 16:39:20 ethminer 0:00 A0 5.00 Kh - cp0 5.00'
+	sleep 0.1
+done
+while :; do sleep 1; done
