@@ -42,7 +42,7 @@ func (r *run) apiArgs() []string {
 
 // askAPI asks the miner's API once.
 func (r *run) askAPI(ctx context.Context) (miner.Stat, error) {
-	a, err := r.machine.run(ctx, script{name: "api", args: []string{strconv.Itoa(r.port)}, bound: apiBound})
+	a, err := r.ask(ctx, script{name: "api", args: []string{strconv.Itoa(r.port)}, bound: apiBound})
 	if err != nil {
 		return miner.Stat{}, err
 	}

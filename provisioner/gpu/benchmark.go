@@ -7,6 +7,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -47,12 +48,13 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	if err := r.setLimit(); err != nil {
 		return "", err
 	}
-	before := r.xids(ctx, nil)
+	before, readable := r.xids(ctx)
 	r.report.StartedAt = r.now().UTC().Truncate(time.Second)
 
 	err := r.mine(ctx, s, func(ended <-chan error) error { return r.measure(ctx, ended) })
-	if ctx.Err() == nil {
-		r.report.Xids = r.xids(ctx, before)
+	if readable && (err == nil || isMinersEnd(err) || errors.Is(err, errNoRate)) {
+		after, _ := r.xids(ctx)
+		r.report.Xids = slices.DeleteFunc(after, func(line string) bool { return slices.Contains(before, line) })
 	}
 	if isMinersEnd(err) || errors.Is(err, errNoRate) {
 		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.likely("see what the miner printed, and try the same command on a machine like it: ethminer "+strings.Join(s.args, " ")), r.shown(true))

@@ -15,8 +15,6 @@ import (
 	"strings"
 	"time"
 
-	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
-
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
@@ -65,9 +63,6 @@ func (c *PoolCheck) check() error {
 	if c.Worker == "" {
 		c.Worker = "packer"
 	}
-	if c.Password != "" && c.Password != unknown {
-		packersdk.LogSecretFilter.Set(c.Password)
-	}
 	errs = append(errs, checkDuration("pool_check: timeout", c.Timeout, defaultPoolTimeout, time.Second, &c.timeout))
 	return errors.Join(errs...)
 }
@@ -77,15 +72,16 @@ func checkPool(text string) error {
 		return nil
 	}
 	const expected = "expected a scheme, a host and a port, such as \"stratum1+tcp://etc.example.org:4444\""
+	shown := text[strings.LastIndex(text, "@")+1:] // what is before it may be a password
+	if shown != text {
+		return fmt.Errorf("pool_check: pool \"...@%s\": has a user in it; give that as wallet, worker and password", shown)
+	}
 	u, err := url.Parse(text)
 	if err != nil || !poolScheme.MatchString(u.Scheme) || u.Hostname() == "" || u.Path != "" || u.RawQuery != "" || u.Fragment != "" {
-		return fmt.Errorf("pool_check: pool %q: %s", redactURL(text), expected)
+		return fmt.Errorf("pool_check: pool %q: %s", text, expected)
 	}
 	if port, err := strconv.ParseUint(u.Port(), 10, 16); err != nil || port == 0 {
-		return fmt.Errorf("pool_check: pool %q: %s", redactURL(text), expected)
-	}
-	if u.User != nil {
-		return fmt.Errorf("pool_check: pool %q: has a user in it; give that as wallet, worker and password", redactURL(text))
+		return fmt.Errorf("pool_check: pool %q: %s", text, expected)
 	}
 	return nil
 }
@@ -107,6 +103,14 @@ func (c *PoolCheck) url() string {
 	}
 	scheme, rest, _ := strings.Cut(c.Pool, "://")
 	return scheme + "://" + user + "@" + rest
+}
+
+// secrets are what no line may hold: the password, as it is and as it is passed.
+func (c *PoolCheck) secrets() []string {
+	if c.Password == "" {
+		return nil
+	}
+	return []string{escapePart(c.Password), c.Password}
 }
 
 // escapePart writes all but letters and digits as %XX: of the marks, ethminer

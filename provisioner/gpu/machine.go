@@ -59,6 +59,8 @@ type script struct {
 	asRoot bool
 	// bound is after how long the instance itself ends the script.
 	bound time.Duration
+	// secrets are taken out of every line of output.
+	secrets []string
 	// lines gets every line of output that is not of the protocol.
 	lines func(string)
 }
@@ -116,6 +118,9 @@ func (m *machine) run(ctx context.Context, s script) (*answer, error) {
 
 	a := &answer{facts: map[string][]string{}}
 	each := func(line string) {
+		for _, secret := range s.secrets {
+			line = strings.ReplaceAll(line, secret, "<secret>")
+		}
 		if a.read(line) {
 			return
 		}

@@ -6,6 +6,8 @@ package gpu
 import (
 	"context"
 	"fmt"
+	"os"
+	"strings"
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
@@ -21,40 +23,55 @@ func (r *run) poolAsked() bool { return r.config.PoolCheck != nil }
 // pool mines at the user's pool until one share is accepted.
 func (r *run) pool(ctx context.Context) (string, error) {
 	c := r.config.PoolCheck
+	if err := r.machine.upload(ctx, r.machine.path("pool"), strings.NewReader(c.url())); err != nil {
+		return "", err
+	}
 	r.watch = newWatch()
-	start := r.now()
-	s := script{name: "benchmark", args: r.poolArgs(), bound: c.timeout + endGrace}
+	start, settled := r.now(), time.Duration(0)
+	s := script{name: "benchmark", args: r.poolArgs(), bound: c.timeout + endGrace, secrets: c.secrets()}
 	err := r.mine(ctx, s, func(ended <-chan error) error {
 		return r.pause(ctx, ended, c.timeout, "pool: mining at "+c.where(), func() bool {
 			accepted, rejected := r.watch.shares()
+			settled = r.now().Sub(start).Round(time.Millisecond)
 			return accepted > 0 || rejected >= poolRejects
 		})
 	})
-	took := r.now().Sub(start).Round(time.Millisecond)
 	accepted, rejected := r.watch.shares()
 	switch {
 	case err != nil && !isMinersEnd(err):
 		return "", err
 	case accepted > 0: // whatever came after
 	case err != nil:
-		return "", fmt.Errorf("%w before a share was accepted by %s; %s%s", err, c.where(), r.likely("check pool, wallet and password, and that the instance reaches the pool"), r.shown(true))
-	case rejected > 0:
-		return "", fmt.Errorf("%s has rejected %d shares and accepted none; expected one accepted within %s; the pool mines another coin than the miner, which was built for %s: set coin, or take a source that mines it%s",
+		return "", fmt.Errorf("%w before a share was accepted by %s; %s%s", err, c.where(), r.poolRemedy("check pool, wallet and password, and that the instance reaches the pool"), r.shown(true))
+	case rejected >= poolRejects:
+		return "", fmt.Errorf("%s has rejected %d shares and accepted none; expected one accepted within %s; most likely it mines another coin than the miner, which was built for %s: set coin, or take a source that mines it; else see that it knows wallet and worker%s",
 			c.where(), rejected, c.timeout, r.coin().Algorithm(), r.shown(true))
 	default:
-		return "", fmt.Errorf("%s has accepted no share within %s (pool_check: timeout) at %s; %s%s", c.where(), c.timeout, r.watch.rate(),
-			r.likely("where the miner is connected and mines, the pool's difficulty is too high for the rate: make timeout longer, or take a port for slow miners"), r.shown(true))
+		return "", fmt.Errorf("%s has accepted no share within %s (pool_check: timeout) at %s, and rejected %d; %s%s", c.where(), c.timeout, r.watch.rate(), rejected,
+			r.poolRemedy("where the miner is connected and mines, the pool's difficulty is too high for the rate: make timeout longer, or take a port for slow miners"), r.shown(true))
 	}
-	r.report.Pool, r.report.PoolSeconds = c.where(), took.Seconds()
+	if r.watch.log != "" {
+		_ = os.Remove(r.watch.log)
+	}
+	r.report.Pool, r.report.PoolSeconds = c.where(), settled.Seconds()
 	if r.report.Verdict == miner.VerdictPassed { // else gate was left out, and there is none
 		if err := r.writeReport(ctx); err != nil {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%s has accepted a share after %s", c.where(), took.Round(100*time.Millisecond)), nil
+	return fmt.Sprintf("%s has accepted a share after %s", c.where(), settled.Round(100*time.Millisecond)), nil
 }
 
-// poolArgs are the miner's options.
+// poolRemedy is what the miner's lines call for, or else the usual: what the GPUs
+// complained of in the benchmark is no matter of the pool's.
+func (r *run) poolRemedy(usual string) string {
+	if cause := r.cause(); cause != "" {
+		return cause
+	}
+	return usual
+}
+
+// poolArgs are the miner's options, but for the pool itself: see benchmark.sh.
 func (r *run) poolArgs() []string {
-	return []string{r.deviceArg(), "--nocolor", "--stdout", "--display-interval", "1", "-P", r.config.PoolCheck.url()}
+	return []string{r.deviceArg(), "--nocolor", "--stdout", "--display-interval", "1"}
 }

@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
@@ -49,10 +50,10 @@ func TestPoolCheck(t *testing.T) {
 		{name: "Etchash", miner: etchash, pool: pool.Config{Epoch: 1, Etchash: true, Difficulty: 256}},
 		{
 			name: "the wrong algorithm", miner: ethash, pool: pool.Config{Epoch: 1, Etchash: true, Difficulty: 256},
-			want: []string{"pool: failed", " shares and accepted none", "which was built for Ethash: set coin", "**Rejected"},
+			want: []string{"pool: failed", " shares and accepted none", "which was built for Ethash: set coin", "most likely it mines another coin", "**Rejected"},
 		},
 		{name: "a locked door", miner: ethash, pool: pool.Config{Locked: true}, want: []string{"the miner ended by itself (exit code 2) before a share was accepted by 127.0.0.1:", "check pool, wallet and password", "does not let 0xme.and@you in"}},
-		{name: "no work", miner: ethash, pool: pool.Config{Silent: true}, options: map[string]any{"timeout": "2s"}, want: []string{"has accepted no share within 2s (pool_check: timeout)", "Authorized worker"}},
+		{name: "no work", miner: ethash, pool: pool.Config{Silent: true}, options: map[string]any{"timeout": "2s"}, want: []string{"has accepted no share within 2s (pool_check: timeout) at ", "Authorized worker"}},
 		{name: "too hard", miner: ethash, pool: pool.Config{Difficulty: 1 << 50}, options: map[string]any{"timeout": "4s"}, want: []string{"has accepted no share within 4s", "the pool's difficulty is too high for the rate"}},
 		{name: "nobody there", miner: ethash, options: map[string]any{"pool": "stratum1+tcp://127.0.0.1:1"}, want: []string{"before a share was accepted by 127.0.0.1:1", "cannot connect to 127.0.0.1:1: Connection refused"}},
 	} {
@@ -66,6 +67,14 @@ func TestPoolCheck(t *testing.T) {
 			check := map[string]any{"pool": "stratum1+tcp://" + p.Addr(), "wallet": "0xme.and@you", "worker": "a.b:c", "password": "pa:ss@w/rd", "timeout": "5m"}
 			maps.Copy(check, test.options)
 			in := newInstance(t, tools())
+			var commands strings.Builder
+			var mu sync.Mutex
+			in.rewrite = func(command string) string {
+				mu.Lock()
+				defer mu.Unlock()
+				commands.WriteString(command + "\n")
+				return command
+			}
 			options := map[string]any{
 				"source": minerSource(t, test.miner), "pool_check": check, "benchmark_start_timeout": "5m", "benchmark_duration": "3s",
 				"cmake_options": []string{"-DETCHASH=ON"}, // of no effect: what is "built" is there
@@ -77,6 +86,11 @@ func TestPoolCheck(t *testing.T) {
 			for _, part := range test.want {
 				if !strings.Contains(err.Error(), part) {
 					t.Errorf("the error lacks %q:\n%v", part, err)
+				}
+			}
+			for _, secret := range []string{"pa:ss@w/rd", escapePart("pa:ss@w/rd")} {
+				if strings.Contains(commands.String()+said, secret) || err != nil && strings.Contains(err.Error(), secret) {
+					t.Errorf("the password is in a command, a line or the error:\n%s\n%v", said, err)
 				}
 			}
 			report, reportErr := miner.DecodeReport([]byte(in.installed(t, miner.ReportPath)))
@@ -118,7 +132,9 @@ func TestPoolCheckIsChecked(t *testing.T) {
 		{map[string]any{"pool": "stratum://etc.example.org", "wallet": "0x1"}, "expected a scheme"},
 		{map[string]any{"pool": "stratum://etc.example.org:0", "wallet": "0x1"}, "expected a scheme"},
 		{map[string]any{"pool": "stratum://etc.example.org:99999", "wallet": "0x1"}, "expected a scheme"},
-		{map[string]any{"pool": "stratum://me:secret@etc.example.org:1", "wallet": "0x1"}, "has a user in it; give that as wallet"},
+		{map[string]any{"pool": "stratum://me:secret@etc.example.org:1", "wallet": "0x1"}, `pool "...@etc.example.org:1": has a user in it; give that as wallet`},
+		{map[string]any{"pool": "0xabc.rig:secret@etc.example.org:1", "wallet": "0x1"}, "has a user in it; give that as wallet"},
+		{map[string]any{"pool": "0xabc:secret@etc.example.org", "wallet": "0x1"}, "has a user in it; give that as wallet"},
 		{map[string]any{"pool": "stratum://etc.example.org:1", "wallet": "0x1", "timeout": "2h"}, `pool_check: timeout "2h": expected a duration from 1s to 1h0m0s`},
 	} {
 		p := &Provisioner{}

@@ -7,7 +7,6 @@ import (
 	"context"
 	"fmt"
 	"log"
-	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,7 +21,7 @@ const sensorsBound = 10 * time.Second
 // askSensors asks nvidia-smi once. What it does not say is left out: no verdict
 // hangs on it alone.
 func (r *run) askSensors(ctx context.Context) []nvidia.Sensors {
-	a, err := r.machine.run(ctx, script{name: "sensors", args: []string{nvidia.SensorsQuery, nvidia.OldSensorsQuery}, bound: sensorsBound})
+	a, err := r.ask(ctx, script{name: "sensors", args: []string{nvidia.SensorsQuery, nvidia.OldSensorsQuery}, bound: sensorsBound})
 	if err != nil {
 		log.Printf("[DEBUG] the GPUs' sensors: %s", err)
 		return nil
@@ -75,18 +74,30 @@ func deviceIndex(name string) int {
 // xidBound is how long reading the kernel's log may take.
 const xidBound = 30 * time.Second
 
-// xids are the kernel's lines of the GPUs' errors that are not among before.
-func (r *run) xids(ctx context.Context, before []string) []string {
+// xids are the kernel's lines about errors of the GPUs; ok is false where they
+// cannot be read.
+func (r *run) xids(ctx context.Context) (lines []string, ok bool) {
 	if r.found.device != deviceCUDA {
-		return nil
+		return nil, false
 	}
-	a, err := r.machine.run(ctx, script{name: "xid", asRoot: true, bound: xidBound})
+	a, err := r.ask(ctx, script{name: "xid", asRoot: true, bound: xidBound})
 	if err != nil {
 		log.Printf("[DEBUG] the kernel's log: %s", err)
-		return nil
+		return nil, false
 	}
-	return slices.DeleteFunc(a.facts["xid"], func(line string) bool { return slices.Contains(before, line) })
+	return a.facts["xid"], true
 }
+
+// ask runs a script whose answer nothing depends on: it is waited for a little
+// longer than the instance lets it run, whatever the connection does.
+func (r *run) ask(ctx context.Context, s script) (*answer, error) {
+	ctx, cancel := context.WithTimeout(ctx, s.bound+askGrace)
+	defer cancel()
+	return r.machine.run(ctx, s)
+}
+
+// askGrace covers the connection's delays.
+const askGrace = 10 * time.Second
 
 // ailments are what the GPUs and the driver themselves complain of, a line each.
 func ailments(r miner.Report) []string {

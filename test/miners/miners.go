@@ -12,6 +12,7 @@ package miners
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -47,6 +48,9 @@ func All() ([]Miner, error) {
 		}
 		m := Miner{Name: strings.TrimSuffix(entry.Name(), ".sh"), Script: string(script), Options: map[string]any{}}
 		for line := range strings.Lines(m.Script) {
+			if !strings.HasPrefix(line, "#") {
+				break // the head is over
+			}
 			if err := m.read(strings.TrimSpace(line)); err != nil {
 				return nil, fmt.Errorf("%s: %q: %w", entry.Name(), strings.TrimSpace(line), err)
 			}
@@ -60,8 +64,13 @@ func All() ([]Miner, error) {
 }
 
 func (m *Miner) read(line string) (err error) {
-	key, value, _ := strings.Cut(strings.TrimPrefix(line, "# "), ": ")
+	key, value, ok := strings.Cut(strings.TrimPrefix(line, "# "), ": ")
+	if !ok || strings.Contains(key, " ") || key == "SPDX-License-Identifier" {
+		return nil // text
+	}
 	switch key {
+	default:
+		return errors.New("expected gpus, option, fails or says in front of the colon")
 	case "gpus":
 		m.GPUs, err = strconv.Atoi(value)
 	case "fails":

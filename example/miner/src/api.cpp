@@ -49,10 +49,10 @@ std::string get_stat1(Farm& farm) {
         dual += text("%soff", separator);
         sensors += text("%s%u;%u", separator, device.sensors.celsius, device.sensors.fan_percent);
     }
-    return text("[\"ethminer-" MINER_VERSION "\",\"%lld\",\"%" PRId64 ";%" PRIu64 ";%" PRIu64 "\",\"%s\",\"0;0;0\",\"%s\",\"%s\",\"localhost:0\","
+    return text("[\"ethminer-" MINER_VERSION "\",\"%lld\",\"%" PRId64 ";%" PRIu64 ";%" PRIu64 "\",\"%s\",\"0;0;0\",\"%s\",\"%s\",\"%s\","
                 "\"%" PRIu64 ";0;0;0\"]",
                 static_cast<long long>(status.running.count() / 60), kilo(status.rate), status.accepted, status.rejected, rates.c_str(),
-                dual.c_str(), sensors.c_str(), status.failed);
+                dual.c_str(), sensors.c_str(), farm.where().c_str(), status.failed);
 }
 
 std::string get_stat_detail(Farm& farm) {
@@ -75,10 +75,11 @@ std::string get_stat_detail(Farm& farm) {
     }
     char host[256] = "localhost";
     gethostname(host, sizeof host - 1);
-    return text(R"({"connection":{"connected":true,"switches":0,"uri":"simulation://localhost:0"},"devices":[%s],)"
+    return text(R"({"connection":{"connected":true,"switches":0,"uri":"%s://%s"},"devices":[%s],)"
                 R"("host":{"name":%s,"runtime":%lld,"version":"ethminer-)" MINER_VERSION
                 R"("},"mining":{"difficulty":%.0f,"epoch":%u,"epoch_changes":0,"hashrate":%s,"shares":%s},"monitors":null})",
-                devices.c_str(), json::quote(host).c_str(), static_cast<long long>(status.running.count()), status.difficulty,
+                farm.simulates() ? "simulation" : "stratum1+tcp", farm.where().c_str(), devices.c_str(), json::quote(host).c_str(),
+                static_cast<long long>(status.running.count()), status.difficulty,
                 status.epoch, hex32(status.rate).c_str(), shares(status.accepted, status.rejected, status.failed, status.last).c_str());
 }
 

@@ -199,7 +199,7 @@ __global__ void search_nonces(const uint4* dataset, uint32_t pages, Header heade
 constexpr uint32_t kThreads = 128;                // in a block
 constexpr uint32_t kLeastBlocks = 1, kMostBlocks = 1u << 17;
 constexpr double kBatch = 0.02;                   // seconds that a launch should take
-constexpr uint32_t kItemsAtOnce = 1u << 20;       // so that a stop does not wait for a whole dataset
+constexpr uint32_t kItemsAtOnce = 1u << 20;       // so that no launch takes long
 
 class CudaDevice : public Device {
 public:

@@ -121,7 +121,9 @@ const ethash::Light& Farm::light() {
 
 void Farm::mine(size_t number) {
     Slot& slot = *slots_[number];
-    slot.device->prepare(light());
+    const ethash::Light& cache = light();
+    if (stop_) return;
+    slot.device->prepare(cache);
     {
         std::lock_guard lock(mutex_);
         if (mining_since_.hashes.empty()) {

@@ -69,6 +69,9 @@ public:
     // The pool's new job.
     void set_job(const Job& job);
 
+    bool simulates() const { return !settings_.submit; }
+    const std::string& where() const { return settings_.where; }
+
     // The pool's word about a solution.
     void settle(size_t device, bool accepted, double milliseconds);
 

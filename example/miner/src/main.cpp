@@ -88,7 +88,12 @@ void mine(const Options& options, const sigset_t& ending) {
     settings.epoch = static_cast<uint32_t>(options.block / ethash::kEpochLength);
     std::unique_ptr<Pool> pool;
     if (!options.pool.empty()) {
+        // Until the pool has answered nothing is under way that an interrupt could not just cut off.
+        const auto leave = [](int) { _exit(0); };
+        signal(SIGINT, leave), signal(SIGTERM, leave);
+        pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
         pool = std::make_unique<Pool>(parse_pool(options.pool));
+        pthread_sigmask(SIG_BLOCK, &ending, nullptr);
         settings.epoch = pool->epoch();
         settings.job = &pool->job();
         settings.where = pool->where();
@@ -124,10 +129,12 @@ void mine(const Options& options, const sigset_t& ending) {
     }
     logging::name_thread("main");
     logging::line(kNote, "Got interrupt ...");
+    if (pool) pool->hang_up();  // else a device's thread could wait for it
     farm.stop();
     const std::string why_lost = pool ? pool->why_lost() : "";
     pool.reset();
     if (!why_lost.empty()) throw std::runtime_error(why_lost);
+    if (!options.pool.empty()) return logging::line(kNote, "Terminated!");
     const double mean = farm.mean();
     logging::line(kNote, "Simulation results : Max %s Mean %s", logging::rate(std::max(farm.best(), mean), 6).c_str(),
                   logging::rate(mean, 6).c_str());

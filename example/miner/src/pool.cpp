@@ -8,6 +8,8 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
+#include <cctype>
 #include <cerrno>
 #include <chrono>
 #include <cinttypes>
@@ -26,11 +28,13 @@ namespace {
 
 constexpr int kPatience = 20;  // seconds for an answer at the start
 constexpr size_t kLongestLine = 64 * 1024;
+constexpr size_t kMostUnsettled = 1000;
 
 std::string unescape(const std::string& in) {
     std::string out;
     for (size_t i = 0; i < in.size(); i++) {
-        if (in[i] == '%' && i + 2 < in.size() && isxdigit(in[i + 1]) && isxdigit(in[i + 2])) {
+        if (in[i] == '%' && i + 2 < in.size() && isxdigit(static_cast<unsigned char>(in[i + 1])) &&
+            isxdigit(static_cast<unsigned char>(in[i + 2]))) {
             out += static_cast<char>(strtol(in.substr(i + 1, 2).c_str(), nullptr, 16));
             i += 2;
         } else {
@@ -68,8 +72,10 @@ bool epoch_of(const ethash::Hash256& seed, uint32_t& epoch) {
 }  // namespace
 
 PoolAddress parse_pool(const std::string& url) {
+    // Without what stands before the host, which may be a password.
     const auto bad = [&] {
-        return std::invalid_argument("\"" + url + "\" is not stratum1+tcp://USER[.WORKER][:PASSWORD]@HOST:PORT");
+        return std::invalid_argument("\"" + url.substr(0, url.find("://")) + "://...@" + url.substr(url.rfind('@') + 1) +
+                                     "\" is not stratum1+tcp://USER[.WORKER][:PASSWORD]@HOST:PORT");
     };
     PoolAddress address;
     const size_t scheme = url.find("://"), at = url.rfind('@'), colon = url.rfind(':');
@@ -87,8 +93,10 @@ PoolAddress parse_pool(const std::string& url) {
     }
     address.user = unescape(user);
     address.host = url.substr(at + 1, colon - at - 1);
+    if (address.host.empty()) throw bad();
     address.port = url.substr(colon + 1);
-    if (address.user.empty() || address.host.empty() || address.port.empty() ||
+    if (address.host.front() == '[' && address.host.back() == ']') address.host = address.host.substr(1, address.host.size() - 2);
+    if (address.user.empty() || address.port.empty() ||
         address.port.find_first_not_of("0123456789") != std::string::npos)
         throw bad();
     return address;
@@ -108,9 +116,13 @@ Pool::Pool(PoolAddress address) : address_(std::move(address)) {
     if (!take_job(work)) throw std::runtime_error(where() + " gives no work: " + work);
 }
 
-Pool::~Pool() {
+void Pool::hang_up() {
     stop_ = true;
     shutdown(socket_, SHUT_RDWR);
+}
+
+Pool::~Pool() {
+    hang_up();
     if (thread_.joinable()) thread_.join();
     close(socket_);
 }
@@ -131,20 +143,28 @@ void Pool::connect() {
         if (fd >= 0) close(fd);
     }
     freeaddrinfo(found);
+    const timeval patience{kPatience, 0};
+    if (socket_ >= 0) setsockopt(socket_, SOL_SOCKET, SO_SNDTIMEO, &patience, sizeof patience);
     if (socket_ < 0) throw std::runtime_error("cannot connect to " + where() + ": " + strerror(error));
 }
 
+// A pool that does not take it within kPatience is one that has hung up.
 void Pool::send_line(const std::string& line) {
+    std::lock_guard lock(sending_);
     const std::string out = line + "\n";
     size_t sent = 0;
     while (sent < out.size()) {
         const ssize_t n = send(socket_, out.data() + sent, out.size() - sent, MSG_NOSIGNAL);
-        if (n <= 0 && errno != EINTR) return;  // the reader notices
+        if (n <= 0 && errno != EINTR) {
+            shutdown(socket_, SHUT_RDWR);  // the reader notices
+            return;
+        }
         if (n > 0) sent += static_cast<size_t>(n);
     }
 }
 
 bool Pool::read_line(std::string& line, int seconds) {
+    const auto end_of_patience = steady_clock::now() + std::chrono::seconds(seconds);
     for (;;) {
         if (const size_t end = in_.find('\n'); end != std::string::npos) {
             line = in_.substr(0, end);
@@ -152,7 +172,8 @@ bool Pool::read_line(std::string& line, int seconds) {
             return true;
         }
         pollfd waiting{socket_, POLLIN, 0};
-        const int ready = poll(&waiting, 1, seconds < 0 ? -1 : 1000 * seconds);
+        const auto left = std::chrono::duration_cast<std::chrono::milliseconds>(end_of_patience - steady_clock::now()).count();
+        const int ready = poll(&waiting, 1, seconds < 0 ? -1 : static_cast<int>(std::max<int64_t>(0, left)));
         if (ready < 0 && errno == EINTR) continue;
         if (ready <= 0 || in_.size() > kLongestLine) return false;
         char buffer[4096];
@@ -168,7 +189,10 @@ std::string Pool::call(const std::string& method, const std::string& params, int
     if (!address_.worker.empty()) worker = ",\"worker\":" + json::quote(address_.worker);
     send_line(text(R"({"id":%d,"jsonrpc":"2.0","method":"%s","params":%s%s})", id, method.c_str(), params.c_str(), worker.c_str()));
     std::string line;
-    while (read_line(line, kPatience)) {
+    const auto begin = steady_clock::now();
+    for (;;) {
+        const auto passed = std::chrono::duration_cast<std::chrono::seconds>(steady_clock::now() - begin).count();
+        if (passed >= kPatience || !read_line(line, kPatience - static_cast<int>(passed))) break;
         json::Value in;
         const json::Value* given = json::parse(line, in) ? in.find("id") : nullptr;
         if (given && given->raw == std::to_string(id)) return line;
@@ -241,9 +265,13 @@ std::string Pool::why_lost() {
 }
 
 void Pool::submit(size_t device, const Job& job, const Solution& solution) {
-    std::lock_guard lock(mutex_);
-    const int id = next_id_++;
-    sent_[id] = {device, steady_clock::now()};
+    int id;
+    {
+        std::lock_guard lock(mutex_);
+        id = next_id_++;
+        if (sent_.size() >= kMostUnsettled) sent_.erase(sent_.begin());
+        sent_[id] = {device, steady_clock::now()};
+    }
     std::string worker;
     if (!address_.worker.empty()) worker = ",\"worker\":" + json::quote(address_.worker);
     send_line(text(R"({"id":%d,"jsonrpc":"2.0","method":"eth_submitWork","params":["0x%016)" PRIx64 R"(","%s","%s"]%s})", id,

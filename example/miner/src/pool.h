@@ -6,6 +6,7 @@
 #pragma once
 
 #include <atomic>
+#include <chrono>
 #include <functional>
 #include <map>
 #include <mutex>
@@ -44,6 +45,10 @@ public:
     std::string why_lost();
 
     void listen(Listener listener);
+
+    // Ends the connection: nothing waits for the pool any more.
+    void hang_up();
+
     void submit(size_t device, const Job& job, const Solution& solution);
 
 private:
@@ -69,6 +74,7 @@ private:
     std::thread thread_;
     std::atomic<bool> stop_{false};
 
+    std::mutex sending_;  // one line after the other
     std::mutex mutex_;
     std::map<int, Sent> sent_;
     int next_id_ = 10;

@@ -44,6 +44,7 @@ type Pool struct {
 
 	mu                 sync.Mutex
 	connections        map[net.Conn]bool
+	closed             bool
 	accepted, rejected int
 	users              []string
 	taken              map[string]bool // nonces that were accepted
@@ -88,6 +89,7 @@ func (p *Pool) Users() []string {
 func (p *Pool) Close() {
 	_ = p.listener.Close()
 	p.mu.Lock()
+	p.closed = true
 	for conn := range p.connections {
 		_ = conn.Close()
 	}
@@ -102,8 +104,13 @@ func (p *Pool) accept() {
 			return
 		}
 		p.mu.Lock()
+		closed := p.closed
 		p.connections[conn] = true
 		p.mu.Unlock()
+		if closed {
+			_ = conn.Close()
+			return
+		}
 		p.wait.Go(func() {
 			p.serve(conn)
 			_ = conn.Close()
