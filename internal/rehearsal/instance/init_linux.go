@@ -174,7 +174,10 @@ func (p *firstProcess) goDown(reboot bool) {
 		_ = unix.Kill(-1, s)
 	}
 	for end := time.Now().Add(grace); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
-		if errors.Is(unix.Kill(-1, 0), unix.ESRCH) {
+		p.mu.Lock()
+		told := len(p.sessions) == 0
+		p.mu.Unlock()
+		if told && errors.Is(unix.Kill(-1, 0), unix.ESRCH) {
 			break
 		}
 	}

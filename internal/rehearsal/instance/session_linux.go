@@ -35,9 +35,11 @@ func (p *firstProcess) run(m message, files []*os.File) {
 	}
 	go func() {
 		s := <-status
-		p.mu.Lock()
-		delete(p.sessions, m.ID)
-		p.mu.Unlock()
+		defer func() {
+			p.mu.Lock()
+			defer p.mu.Unlock()
+			delete(p.sessions, m.ID)
+		}()
 		end := message{ID: m.ID, Op: opExit, Status: s.ExitStatus()}
 		if s.Signaled() {
 			end.Signal, end.Core = strings.TrimPrefix(unix.SignalName(s.Signal()), "SIG"), s.CoreDump()
