@@ -6,7 +6,6 @@
 package test
 
 import (
-	"context"
 	"fmt"
 	"os"
 	"os/exec"
@@ -168,42 +167,12 @@ func acceptanceTools(t *testing.T, build, packer, work string) func(name string,
 	if err := os.WriteFile(filepath.Join(work, "resources.py"), lister, 0o600); err != nil {
 		t.Fatal(err)
 	}
-	env := os.Environ()
-	for key, value := range toolEnv(build, packer, work) {
-		env = append(env, key+"="+value)
-	}
-	run := func(name string, args ...string) (string, error) {
-		path := name
-		if name == "packer-plugin-ethminer" {
-			path = filepath.Join(build, name)
-		}
-		command := exec.Command(path, args...)
-		command.Dir, command.Env = work, env
-		out, err := command.CombinedOutput()
-		return string(out), err
-	}
+	env := environment(build, packer, work)
+	run := runner(build, work, env)
 	if acceptance() {
 		return run
 	}
-	ctx, cancel := context.WithCancel(context.Background())
-	server := exec.CommandContext(ctx, filepath.Join(build, "packer-plugin-ethminer"), "rehearsal-aws", "serve", "--state", "state", "--instance", "none", "--latency", "instant")
-	server.Dir, server.Env = work, env
-	server.Cancel = func() error { return server.Process.Signal(os.Interrupt) }
-	if err := server.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		cancel()
-		_ = server.Wait()
-	})
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
-		if _, err := os.Stat(filepath.Join(work, "state/server.json")); err == nil {
-			break
-		}
-		if time.Now().After(end) {
-			t.Fatal("the rehearsal does not start")
-		}
-	}
+	serve(t, build, work, env, "--instance", "none", "--latency", "instant")
 	lines, err := run("sh", "-c", `eval "$("$0"/packer-plugin-ethminer rehearsal-aws env --state state)"; env`, build)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, lines)
@@ -213,5 +182,5 @@ func acceptanceTools(t *testing.T, build, packer, work string) func(name string,
 			env = append(env, strings.TrimSpace(line))
 		}
 	}
-	return run
+	return runner(build, work, env)
 }

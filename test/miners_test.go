@@ -8,11 +8,9 @@ package test
 import (
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/test/miners"
 )
@@ -100,36 +98,9 @@ func TestMiners(t *testing.T) {
 	}
 	write(t, filepath.Join(work, "job.pkr.hcl"), job)
 
-	run := func(name string, args ...string) (string, error) {
-		cmd := exec.Command(name, args...)
-		cmd.Dir, cmd.Env = work, os.Environ()
-		for key, value := range toolEnv(build, packer, work) {
-			cmd.Env = append(cmd.Env, key+"="+value)
-		}
-		out, err := cmd.CombinedOutput()
-		return string(out), err
-	}
-	plugin := filepath.Join(build, "packer-plugin-ethminer")
-	aws := exec.Command(plugin, "rehearsal-aws", "serve", "--state", "state")
-	aws.Dir = work
-	if err := aws.Start(); err != nil {
-		t.Fatal(err)
-	}
-	defer func() {
-		if out, err := run(plugin, "rehearsal-aws", "stop", "--state", "state"); err != nil {
-			t.Errorf("%v\n%s", err, out)
-		}
-		_ = aws.Wait()
-	}()
-	for deadline := time.Now().Add(time.Minute); ; time.Sleep(100 * time.Millisecond) {
-		out, err := run(plugin, "rehearsal-aws", "inventory", "--state", "state")
-		if err == nil {
-			break
-		}
-		if time.Now().After(deadline) {
-			t.Fatalf("%v\n%s", err, out)
-		}
-	}
+	env := environment(build, packer, work)
+	run := runner(build, work, env)
+	serve(t, build, work, env)
 	// The one that floods its log takes the machine for itself.
 	const flood = "ethminer-ami.prints_for_ever"
 	said, err := run(packer, "build", "-parallel-builds=3", "-except", flood, "job.pkr.hcl")
@@ -155,7 +126,7 @@ func TestMiners(t *testing.T) {
 			}
 		})
 	}
-	if left, err := run(plugin, "rehearsal-aws", "inventory", "--state", "state", "--leaks"); err != nil {
+	if left, err := run("packer-plugin-ethminer", "rehearsal-aws", "inventory", "--state", "state", "--leaks"); err != nil {
 		t.Errorf("left behind: %v\n%s", err, left)
 	}
 }

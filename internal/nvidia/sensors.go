@@ -13,8 +13,9 @@ import (
 // with --format=csv,noheader,nounits; OldSensorsQuery is the same for drivers
 // that know the last field by its earlier name only.
 const (
-	SensorsQuery    = "index,temperature.gpu,power.draw,clocks.sm,clocks.mem,clocks_event_reasons.active"
-	OldSensorsQuery = "index,temperature.gpu,power.draw,clocks.sm,clocks.mem,clocks_throttle_reasons.active"
+	sensorFields    = "index,temperature.gpu,power.draw,clocks.sm,clocks.mem,"
+	SensorsQuery    = sensorFields + "clocks_event_reasons.active"
+	OldSensorsQuery = sensorFields + "clocks_throttle_reasons.active"
 )
 
 // Sensors are a GPU's at one moment. What the GPU does not tell is 0.

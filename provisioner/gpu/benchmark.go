@@ -52,12 +52,16 @@ func (r *run) benchmark(ctx context.Context) (string, error) {
 	r.report.StartedAt = r.now().UTC().Truncate(time.Second)
 
 	err := r.mine(ctx, s, func(ended <-chan error) error { return r.measure(ctx, ended) })
-	if readable && (err == nil || isMinersEnd(err) || errors.Is(err, errNoRate)) {
+	if readable && (err == nil || errors.Is(err, errEnded) || errors.Is(err, errNoRate)) {
 		after, _ := r.xids(ctx)
 		r.report.Xids = slices.DeleteFunc(after, func(line string) bool { return slices.Contains(before, line) })
 	}
-	if isMinersEnd(err) || errors.Is(err, errNoRate) {
-		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.likely("see what the miner printed, and try the same command on a machine like it: ethminer "+strings.Join(s.args, " ")), r.shown(true))
+	if errors.Is(err, errEnded) || errors.Is(err, errNoRate) {
+		usual := "see what the miner printed, and try the same command on a machine like it: ethminer " + strings.Join(s.args, " ")
+		if ails := ailments(r.report); len(ails) > 0 {
+			usual = ails[0]
+		}
+		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.remedy(usual), r.shown(true))
 	}
 	if err != nil {
 		return "", err

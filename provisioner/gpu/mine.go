@@ -14,8 +14,6 @@ import (
 // errEnded is returned when a miner ends that should have gone on.
 var errEnded = errors.New("the miner ended by itself")
 
-func isMinersEnd(err error) bool { return errors.Is(err, errEnded) }
-
 // mine runs the miner, whose lines r.watch reads, for as long as do takes, and
 // then ends it, if it did not end by itself. do gets what the run came to.
 func (r *run) mine(ctx context.Context, s script, do func(ended <-chan error) error) error {
@@ -31,7 +29,7 @@ func (r *run) mine(ctx context.Context, s script, do func(ended <-chan error) er
 	if ctx.Err() != nil {
 		for range ended { // the run itself stops the miner then, and waits a moment only
 		}
-	} else if !isMinersEnd(err) {
+	} else if !errors.Is(err, errEnded) {
 		r.machine.stop(s, "INT", "TERM", "KILL")
 		select {
 		case last := <-ended: // nil when it was read before
@@ -90,14 +88,10 @@ func (r *run) endedEarly(ctx context.Context, err error) error {
 	return fmt.Errorf("%w (%s)", errEnded, failed.reason)
 }
 
-// likely is the remedy for what the log says, or the driver, or else the usual
-// one.
-func (r *run) likely(usual string) string {
+// remedy is what the miner's lines call for, or else the usual one.
+func (r *run) remedy(usual string) string {
 	if cause := r.cause(); cause != "" {
 		return cause
-	}
-	if ails := ailments(r.report); len(ails) > 0 {
-		return ails[0]
 	}
 	return usual
 }

@@ -5,6 +5,7 @@ package gpu
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"strings"
@@ -38,17 +39,17 @@ func (r *run) pool(ctx context.Context) (string, error) {
 	})
 	accepted, rejected := r.watch.shares()
 	switch {
-	case err != nil && !isMinersEnd(err):
+	case err != nil && !errors.Is(err, errEnded):
 		return "", err
 	case accepted > 0: // whatever came after
 	case err != nil:
-		return "", fmt.Errorf("%w before a share was accepted by %s; %s%s", err, c.where(), r.poolRemedy("check pool, wallet and password, and that the instance reaches the pool"), r.shown(true))
+		return "", fmt.Errorf("%w before a share was accepted by %s; %s%s", err, c.where(), r.remedy("check pool, wallet and password, and that the instance reaches the pool"), r.shown(true))
 	case rejected >= poolRejects:
 		return "", fmt.Errorf("%s has rejected %d shares and accepted none; expected one accepted within %s; most likely it mines another coin than the miner, which was built for %s: set coin, or take a source that mines it; else see that it knows wallet and worker%s",
 			c.where(), rejected, c.timeout, r.coin().Algorithm(), r.shown(true))
 	default:
 		return "", fmt.Errorf("%s has accepted no share within %s (pool_check: timeout) at %s, and rejected %d; %s%s", c.where(), c.timeout, r.watch.rate(), rejected,
-			r.poolRemedy("where the miner is connected and mines, the pool's difficulty is too high for the rate: make timeout longer, or take a port for slow miners"), r.shown(true))
+			r.remedy("where the miner is connected and mines, the pool's difficulty is too high for the rate: make timeout longer, or take a port for slow miners"), r.shown(true))
 	}
 	if r.watch.log != "" {
 		_ = os.Remove(r.watch.log)
@@ -60,15 +61,6 @@ func (r *run) pool(ctx context.Context) (string, error) {
 		}
 	}
 	return fmt.Sprintf("%s has accepted a share after %s", c.where(), settled.Round(100*time.Millisecond)), nil
-}
-
-// poolRemedy is what the miner's lines call for, or else the usual: what the GPUs
-// complained of in the benchmark is no matter of the pool's.
-func (r *run) poolRemedy(usual string) string {
-	if cause := r.cause(); cause != "" {
-		return cause
-	}
-	return usual
 }
 
 // poolArgs are the miner's options, but for the pool itself: see benchmark.sh.

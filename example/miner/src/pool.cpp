@@ -149,9 +149,11 @@ void Pool::connect() {
 }
 
 // A pool that does not take it within kPatience is one that has hung up.
-void Pool::send_line(const std::string& line) {
+void Pool::ask(int id, const char* method, const std::string& params) {
     std::lock_guard lock(sending_);
-    const std::string out = line + "\n";
+    std::string out = text(R"({"id":%d,"jsonrpc":"2.0","method":"%s","params":%s)", id, method, params.c_str());
+    if (!address_.worker.empty()) out += ",\"worker\":" + json::quote(address_.worker);
+    out += "}\n";
     size_t sent = 0;
     while (sent < out.size()) {
         const ssize_t n = send(socket_, out.data() + sent, out.size() - sent, MSG_NOSIGNAL);
@@ -184,10 +186,8 @@ bool Pool::read_line(std::string& line, int seconds) {
 }
 
 // Asks, and passes over whatever comes before the answer.
-std::string Pool::call(const std::string& method, const std::string& params, int id) {
-    std::string worker;
-    if (!address_.worker.empty()) worker = ",\"worker\":" + json::quote(address_.worker);
-    send_line(text(R"({"id":%d,"jsonrpc":"2.0","method":"%s","params":%s%s})", id, method.c_str(), params.c_str(), worker.c_str()));
+std::string Pool::call(const char* method, const std::string& params, int id) {
+    ask(id, method, params);
     std::string line;
     const auto begin = steady_clock::now();
     for (;;) {
@@ -272,8 +272,6 @@ void Pool::submit(size_t device, const Job& job, const Solution& solution) {
         if (sent_.size() >= kMostUnsettled) sent_.erase(sent_.begin());
         sent_[id] = {device, steady_clock::now()};
     }
-    std::string worker;
-    if (!address_.worker.empty()) worker = ",\"worker\":" + json::quote(address_.worker);
-    send_line(text(R"({"id":%d,"jsonrpc":"2.0","method":"eth_submitWork","params":["0x%016)" PRIx64 R"(","%s","%s"]%s})", id,
-                   solution.nonce, hex(job.header).c_str(), hex(solution.mix).c_str(), worker.c_str()));
+    ask(id, "eth_submitWork",
+        text(R"(["0x%016)" PRIx64 R"(","%s","%s"])", solution.nonce, hex(job.header).c_str(), hex(solution.mix).c_str()));
 }

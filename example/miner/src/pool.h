@@ -58,10 +58,11 @@ private:
     };
 
     void connect();
-    void send_line(const std::string& line);
+    // params is a JSON list.
+    void ask(int id, const char* method, const std::string& params);
     // False at the end of the connection, or after seconds without a line.
     bool read_line(std::string& line, int seconds);
-    std::string call(const std::string& method, const std::string& params, int id);
+    std::string call(const char* method, const std::string& params, int id);
     bool take_job(const std::string& line);
     void serve();
 

@@ -6,9 +6,10 @@ package pool
 import (
 	"encoding/binary"
 	"hash"
-	"math/big"
 
 	"golang.org/x/crypto/sha3"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
 // Ethash revision 23 from the light cache, as Ethereum's specification gives it
@@ -35,8 +36,8 @@ type Light struct {
 // In Etchash a seed is hashed twice for each epoch (ECIP-1099).
 func NewLight(epoch int, etchash bool) *Light {
 	l := &Light{
-		cache: make([]item, primeSize(1<<24+int64(epoch)<<17, 64)/64),
-		pages: uint32(primeSize(1<<30+int64(epoch)<<23, 128) / 128),
+		cache: make([]item, miner.CacheBytes(uint64(epoch))/64),
+		pages: uint32(miner.DatasetBytes(uint64(epoch)) / 128),
 	}
 	h := newHasher(sha3.NewLegacyKeccak512())
 	seed := SeedHash(epoch, etchash)
@@ -138,13 +139,4 @@ func (h *hasher) item(data []byte) (out item) {
 		out[w] = binary.LittleEndian.Uint32(h.sum[4*w:])
 	}
 	return out
-}
-
-// primeSize is the greatest size below a limit that is a prime number of units.
-func primeSize(limit, unit int64) int64 {
-	size := limit - unit
-	for !big.NewInt(size / unit).ProbablyPrime(0) { // exact below 2^64
-		size -= 2 * unit
-	}
-	return size
 }

@@ -6,21 +6,7 @@ package pool
 import (
 	"encoding/hex"
 	"testing"
-
-	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
-
-func TestSizes(t *testing.T) {
-	// From the tables at the end of the specification.
-	for _, want := range []struct{ epoch, dataset, cache int64 }{
-		{0, 1073739904, 16776896}, {1, 1082130304, 16907456}, {2047, 18245220736, 285081536},
-	} {
-		dataset, cache := primeSize(1<<30+want.epoch<<23, 128), primeSize(1<<24+want.epoch<<17, 64)
-		if dataset != want.dataset || cache != want.cache || uint64(dataset) != miner.DatasetBytes(uint64(want.epoch)) {
-			t.Errorf("epoch %d: %d, %d", want.epoch, dataset, cache)
-		}
-	}
-}
 
 func TestSeeds(t *testing.T) {
 	const first = "290decd9548b62a8d60345a988386fc84ba6bc95484008f6362f93160ef3e563"

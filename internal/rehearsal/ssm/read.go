@@ -148,11 +148,7 @@ func (c *call) getByPath() (any, error) {
 			all = append(all, v)
 		}
 	}
-	part, next, err := c.page(all, 10)
-	return struct {
-		Parameters []described
-		NextToken  string `json:",omitempty"`
-	}{part, next}, err
+	return c.page(all, 10)
 }
 
 func (c *call) history() (any, error) {
@@ -169,28 +165,29 @@ func (c *call) history() (any, error) {
 		d.Description, d.Labels, d.Tier, d.LastModifiedUser = v.Description, v.labels, "Standard", "arn:aws:iam::"+c.s.AccountID+":user/rehearsal"
 		all = append(all, d)
 	}
-	part, next, err := c.page(all, 50)
-	return struct {
-		Parameters []described
-		NextToken  string `json:",omitempty"`
-	}{part, next}, err
+	return c.page(all, 50)
 }
 
-// page returns the part of a list that is asked for, and where the next begins.
-func (c *call) page(all []described, most int) (part []described, next string, err error) {
+// page answers with the part of a list that is asked for, and where the next
+// begins.
+func (c *call) page(all []described, most int) (any, error) {
 	size, err := c.p.Int("MaxResults", most)
 	if err != nil || size < 1 || size > most {
-		return nil, "", query.Errorf("ValidationException", "MaxResults must be from 1 to %d.", most)
+		return nil, query.Errorf("ValidationException", "MaxResults must be from 1 to %d.", most)
 	}
 	from := 0
 	if token := c.p.Get("NextToken"); token != "" {
 		if from, err = strconv.Atoi(token); err != nil || from < 0 || from > len(all) {
-			return nil, "", query.Errorf("InvalidNextToken", "The specified token is not valid.")
+			return nil, query.Errorf("InvalidNextToken", "The specified token is not valid.")
 		}
 	}
 	to := min(from+size, len(all))
+	out := struct {
+		Parameters []described
+		NextToken  string `json:",omitempty"`
+	}{Parameters: append([]described{}, all[from:to]...)}
 	if to < len(all) {
-		next = strconv.Itoa(to)
+		out.NextToken = strconv.Itoa(to)
 	}
-	return append([]described{}, all[from:to]...), next, nil
+	return out, nil
 }
