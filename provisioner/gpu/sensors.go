@@ -7,6 +7,7 @@ import (
 	"context"
 	"fmt"
 	"log"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -43,23 +44,29 @@ func (r *run) askSensors(ctx context.Context) []nvidia.Sensors {
 func (r *run) fillSensors(o observed) {
 	for i := range r.report.Devices {
 		d := &r.report.Devices[i]
-		var power, clock, memory []miner.Rate
+		own := slices.DeleteFunc(slices.Clone(o.sensors), func(s nvidia.Sensors) bool { return s.Index != deviceIndex(d.Name) })
 		var slowed nvidia.Slowdown
-		for _, s := range o.sensors {
-			if s.Index != deviceIndex(d.Name) {
-				continue
-			}
+		for _, s := range own {
 			d.TempC = max(d.TempC, s.TempC)
-			power, clock, memory = append(power, miner.Rate(s.PowerW)), append(clock, miner.Rate(s.ClockMHz)), append(memory, miner.Rate(s.MemoryClockMHz))
 			slowed |= s.Slowed
 		}
-		if len(power) > 0 {
-			d.PowerW = float64(miner.Summarize(power).Median)
+		if len(own) > 0 { // else what the miner has told stays
+			d.PowerW = median(own, func(s nvidia.Sensors) float64 { return s.PowerW })
 		}
-		d.ClockMHz, d.MemoryClockMHz = float64(miner.Summarize(clock).Median), float64(miner.Summarize(memory).Median)
+		d.ClockMHz = median(own, func(s nvidia.Sensors) float64 { return s.ClockMHz })
+		d.MemoryClockMHz = median(own, func(s nvidia.Sensors) float64 { return s.MemoryClockMHz })
 		d.SlowedBy, d.Hot = slowed.Reasons(), slowed.Thermal()
 	}
 	r.report.Energy()
+}
+
+// median is that of one sensor.
+func median(all []nvidia.Sensors, of func(nvidia.Sensors) float64) float64 {
+	values := make([]miner.Rate, len(all)) // whose statistics are known
+	for i, s := range all {
+		values[i] = miner.Rate(of(s))
+	}
+	return float64(miner.Summarize(values).Median)
 }
 
 // deviceIndex is the number in a device's name, -1 without one.

@@ -33,7 +33,6 @@ type watch struct {
 	steady    miner.Steady // of the rates above zero
 	devices   map[string]*deviceSamples
 	last      miner.Status
-	statuses  int
 	accepted  uint64
 	rejected  uint64
 	incorrect uint64
@@ -111,7 +110,6 @@ func (w *watch) failure(text string) {
 }
 
 func (w *watch) status(s miner.Status) {
-	w.statuses++
 	w.last = s
 	if s.Rate > 0 {
 		select {
@@ -195,7 +193,7 @@ func (w *watch) fill(r *miner.Report) {
 		own := d.rates.Stats()
 		r.Devices = append(r.Devices, miner.DeviceReport{
 			Name: name, Samples: own.Samples, Hashrate: own.Median, P5: own.P5, P95: own.P95, Variation: own.Variation,
-			TempC: d.last.TempC, PowerW: d.last.PowerW,
+			Last: w.lastOf(name), TempC: d.last.TempC, PowerW: d.last.PowerW,
 		})
 	}
 	slices.SortFunc(r.Devices, func(x, y miner.DeviceReport) int {
@@ -204,17 +202,22 @@ func (w *watch) fill(r *miner.Report) {
 	r.DAGSeconds, r.SilentSeconds, r.Failures = w.dag.Seconds(), w.silence.Round(time.Millisecond).Seconds(), slices.Clone(w.ceased)
 	for _, s := range w.ending {
 		r.Last = max(r.Last, s.Rate)
-		for _, d := range s.Devices {
-			for i := range r.Devices {
-				if r.Devices[i].Name == d.Name {
-					r.Devices[i].Last = max(r.Devices[i].Last, d.Rate)
-				}
-			}
-		}
 	}
 	r.Accepted = max(w.accepted, w.last.Accepted)
 	r.Rejected = max(r.Rejected, w.rejected, w.last.Rejected)
 	r.Incorrect = max(w.incorrect, w.last.Failed)
+}
+
+// lastOf is a device's greatest rate in the window's last lines.
+func (w *watch) lastOf(name string) (last miner.Rate) {
+	for _, s := range w.ending {
+		for _, d := range s.Devices {
+			if d.Name == name {
+				last = max(last, d.Rate)
+			}
+		}
+	}
+	return last
 }
 
 // evidence is what a message shows: the lines that name a failure (telling),
