@@ -40,7 +40,7 @@ func localLibraries(t *testing.T) []dependency {
 			t.Fatal(err)
 		}
 		if name == "ethash" {
-			for _, file := range []string{"keccak.cpp", "keccak.h"} {
+			for _, file := range []string{"keccak.cpp", "keccak.h", "permute.h"} {
 				data, err := os.ReadFile("../../example/miner/src/" + file)
 				if err != nil {
 					t.Fatal(err)
