@@ -1,17 +1,19 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// packer-plugin-ethminer bakes, proves and distributes GPU mining images.
+// Command packer-plugin-ethminer builds, verifies and distributes GPU mining images.
 package main
 
 import (
 	"fmt"
+	"log"
 	"os"
 
 	"github.com/hashicorp/packer-plugin-sdk/plugin"
 
 	"github.com/eth-mining/packer-plugin-ethminer/builder/ami"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/command"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/redact"
 	"github.com/eth-mining/packer-plugin-ethminer/post-processor/cfn"
 	"github.com/eth-mining/packer-plugin-ethminer/provisioner/gpu"
 	"github.com/eth-mining/packer-plugin-ethminer/version"
@@ -21,6 +23,7 @@ func main() {
 	if command.Handles(os.Args[1:]) {
 		os.Exit(command.Main(os.Args[1:]))
 	}
+	log.SetOutput(redact.Writer{To: os.Stderr})
 	set := plugin.NewSet()
 	set.RegisterBuilder("ami", new(ami.Builder))
 	set.RegisterProvisioner("gpu", new(gpu.Provisioner))

@@ -14,8 +14,8 @@ require (
 
 require (
 	github.com/anmitsu/go-shlex v0.0.0-20200514113438-38f4b401e2be // indirect
-	github.com/aws/aws-sdk-go-v2 v1.41.5 // indirect
-	github.com/aws/smithy-go v1.24.2 // indirect
+	github.com/aws/aws-sdk-go-v2 v1.45.1 // indirect
+	github.com/aws/smithy-go v1.28.1 // indirect
 	github.com/gliderlabs/ssh v0.3.8 // indirect
 	github.com/go-json-experiment/json v1.27.2 // indirect
 	github.com/kr/fs v0.1.0 // indirect

@@ -1,9 +1,11 @@
 # Bakes an image with a benchmarked ethminer in eu-central-1, copies it to seven
 # more regions, and writes the image ids into the CloudFormation template.
 #
-#   packer init eth-mining.pkr.hcl
 #   packer build -var rehearsal=true eth-mining.pkr.hcl         # simulated, no account
 #   packer build eth-mining.pkr.hcl                             # AWS, costs money
+#
+# Install the plugin first: with `make dev` until the first release, and with
+# `packer init eth-mining.pkr.hcl` from then on.
 
 packer {
   required_version = ">= 1.12.0"
@@ -18,41 +20,31 @@ packer {
 variable "rehearsal" {
   type        = bool
   default     = false
-  description = "Build against the AWS inside the plugin: no account, no bill."
+  description = "Build against the AWS that the plugin simulates: no account, no charges."
 }
 
 variable "rehearsal_instance" {
   type        = string
   default     = "sandbox"
-  description = "What a rehearsal provisions: a Linux sandbox (needs root), or none."
+  description = "Kind of instance in a rehearsal: sandbox (a Linux sandbox, requires root), or none."
 }
 
 variable "miner_source" {
   type        = string
   default     = ""
-  description = "A folder, a tarball or a git URL of a miner to build; empty: upstream's last commit, edited so that it builds. A rehearsal builds the reference miner."
+  description = "Miner source: a folder, a tarball or a git URL. Empty: upstream's last commit, patched for current compilers. A rehearsal builds the reference miner."
 }
 
 variable "min_hashrate" {
   type        = string
   default     = ""
-  description = "Fails the build below this rate, such as \"20 Mh/s\"; empty: only at zero."
+  description = "Minimum hash rate of the build, such as \"20 Mh/s\". Empty: no minimum; a GPU that does not mine still fails the build."
 }
 
 locals {
-  # A rehearsal must not touch the real template: it writes one of its own.
+  # A rehearsal writes a separate file and leaves the real template unchanged.
   template   = "${path.root}/eth-mining-cfn.template"
   output_dir = "${path.root}/../build/rehearsal"
-
-  # On AWS the newest of AWS's images of Ubuntu 24.04 that have the NVIDIA driver
-  # and the CUDA toolkit; in a rehearsal, which has no GPU, Canonical's plain one.
-  source_image = var.rehearsal ? {
-    name  = "ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-amd64-server-*"
-    owner = "099720109477"
-    } : {
-    name  = "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04) *"
-    owner = "amazon"
-  }
 }
 
 source "ethminer-ami" "eth-mining" {
@@ -72,16 +64,17 @@ source "ethminer-ami" "eth-mining" {
   ]
   ami_name = "ethminer-{{timestamp}}"
 
-  # The miner is compiled for this type's GPU: the image mines on g4dn alone.
+  # The miner is compiled for the GPU of this type: the image mines on g4dn only.
   instance_type = "g4dn.xlarge"
 
+  # Ubuntu with the NVIDIA driver and the CUDA toolkit, by AWS.
   source_ami_filter {
     filters = {
-      name                = local.source_image.name
+      name                = "Deep Learning Base OSS Nvidia Driver GPU AMI (Ubuntu 24.04) *"
       root-device-type    = "ebs"
       virtualization-type = "hvm"
     }
-    owners      = [local.source_image.owner]
+    owners      = ["amazon"]
     most_recent = true
   }
   ssh_username = "ubuntu"
@@ -96,16 +89,20 @@ build {
   sources = ["source.ethminer-ami.eth-mining"]
 
   provisioner "ethminer-gpu" {
-    source             = var.rehearsal ? "${path.root}/miner" : var.miner_source
-    device             = var.rehearsal ? "cpu" : "auto"
-    benchmark_block    = var.rehearsal ? 1 : 11700000 # epoch 0, or 390: about Ethereum Classic's DAG today
-    benchmark_warmup   = var.rehearsal ? "2s" : "30s"
-    benchmark_duration = var.rehearsal ? "5s" : "60s"
+    source = var.rehearsal ? "${path.root}/miner" : var.miner_source
+    device = var.rehearsal ? "cpu" : "auto" # a rehearsal has no GPU
+    # Ethereum Classic: the provisioner patches upstream ethminer for it.
+    coin = "etc"
+    # A rehearsal runs a short benchmark with the small DAG of epoch 0. On AWS, the
+    # DAG has about the current size.
+    benchmark_block    = var.rehearsal ? 1 : null
+    benchmark_warmup   = var.rehearsal ? "2s" : null
+    benchmark_duration = var.rehearsal ? "5s" : null
     min_hashrate       = var.min_hashrate
   }
 
-  # First and in a sequence of its own: Packer destroys the artifact when the
-  # first post-processor of a sequence fails and no other has kept it.
+  # First and in a separate sequence: Packer destroys the artifact if the first
+  # post-processor of a sequence fails and no other has kept it.
   post-processor "manifest" {
     output = var.rehearsal ? "${local.output_dir}/manifest.json" : "${path.root}/manifest.json"
   }
@@ -114,7 +111,7 @@ build {
     template = local.template
     output   = var.rehearsal ? "${local.output_dir}/eth-mining-cfn.template" : local.template
 
-    # This build has to fill every row that there is, or nothing is written.
+    # Write the template only if this build updates every existing row.
     required_regions = ["rows"]
     stale_regions    = "fail"
   }

@@ -15,6 +15,7 @@ var (
 	// -X .../version.VersionPrerelease=
 	VersionPrerelease = "dev"
 
-	// PluginVersion is what `describe` reports and what resources are tagged with.
+	// PluginVersion is the version that `describe` reports and that the builder writes
+	// into the tags of its resources.
 	PluginVersion = version.NewPluginVersion(Version, VersionPrerelease, "")
 )

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	"github.com/rogpeppe/go-internal/diff"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 )
 
 var table = flag.Bool("table", false, "measure and print the table")
@@ -153,6 +155,41 @@ func BenchmarkSet(b *testing.B) {
 				if got, err := p.Set(s.src, region, ami); err == nil && got != nil {
 					b.ReportMetric(float64(foreign(want, got)), "foreign-bytes")
 				}
+			})
+		}
+	}
+}
+
+// BenchmarkOneLine gets all cells of a map on one line, and sets one.
+func BenchmarkOneLine(b *testing.B) {
+	for _, yaml := range []bool{false, true} {
+		format := map[bool]string{false: "JSON", true: "YAML"}[yaml]
+		for _, rows := range []int{50, 100, 200} {
+			src := OneLine(rows, yaml)
+			run := func(verb string, f func() error) {
+				b.Run(fmt.Sprintf("%s/cells=%d/KB=%d/%s", format, 149*rows, (len(src)+500)/1000, verb), func(b *testing.B) {
+					b.SetBytes(int64(len(src)))
+					for b.Loop() {
+						if err := f(); err != nil {
+							b.Fatal(err)
+						}
+					}
+				})
+			}
+			run("get", func() error {
+				t, err := cfntemplate.Parse("t", src)
+				if err != nil {
+					return err
+				}
+				m, err := t.Read("AWSRegion2AMI")
+				if err == nil && len(m.Rows) != rows {
+					err = fmt.Errorf("%d rows, want %d", len(m.Rows), rows)
+				}
+				return err
+			})
+			run("set", func() error {
+				_, err := Ours.Set(src, Region(rows/2), ami)
+				return err
 			})
 		}
 	}

@@ -64,3 +64,34 @@ func JSON(size, rows int) []byte {
 	behind.WriteString("    \"Topic\" : { \"Type\" : \"AWS::SNS::Topic\" }\n  }\n}\n")
 	return []byte(before.String() + m.String() + behind.String())
 }
+
+// OneLine is a map of rows x 149 images on one line, and nothing else, as JSON
+// or as YAML in flow style.
+func OneLine(rows int, yaml bool) []byte {
+	var b strings.Builder
+	quote := "\""
+	if yaml {
+		quote = ""
+	}
+	for r := range rows {
+		if r > 0 {
+			b.WriteString(", ")
+		}
+		fmt.Fprintf(&b, "%s%s%s: {", quote, Region(r), quote)
+		for c := range 149 {
+			if c > 0 {
+				b.WriteString(", ")
+			}
+			name := "AMI"
+			if c > 0 {
+				name = fmt.Sprintf("A%d", c)
+			}
+			fmt.Fprintf(&b, "%s%s%s: %s%s%s", quote, name, quote, quote, Old(149*r+c), quote)
+		}
+		b.WriteString("}")
+	}
+	if yaml {
+		return []byte("Mappings: {AWSRegion2AMI: {" + b.String() + "}}\n")
+	}
+	return []byte("{\"Mappings\": {\"AWSRegion2AMI\": {" + b.String() + "}}}")
+}

@@ -4,74 +4,77 @@
 package ami
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log"
+	"maps"
+	"slices"
 	"sort"
 	"strings"
 
+	"github.com/hashicorp/packer-plugin-sdk/multistep"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	registryimage "github.com/hashicorp/packer-plugin-sdk/packer/registry/image"
 
+	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/options"
+	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/steps"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cleanup"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
-// BuilderID tells post-processors whose artifact it is.
-const BuilderID = "ethminer.ami"
-
-// State keys of the artifact, besides generated_data and HCP's.
-const (
-	// StateBuild holds a JSON text, the build's report.
-	StateBuild = "ethminer.build"
-	// StateRehearsal is true for images that exist in a rehearsal only.
-	StateRehearsal = "ethminer.rehearsal"
-	// StateRehearsalDir is the folder of the rehearsal's server.
-	StateRehearsalDir = "ethminer.rehearsal_state"
-	// StateRemoval holds the AWS CLI commands that remove the images and their
-	// snapshots, a line each.
-	StateRemoval = "ethminer.removal"
-)
-
-// Artifact is a set of images, one a region.
+// Artifact is a set of images, one per region.
 type Artifact struct {
 	images  map[string]distribute.Image // by region
+	others  []distribute.Image          // copies of other accounts
 	state   map[string]any
-	clients *ec2api.Clients
-	// missing are the regions that were to have an image and have none.
+	clients *awsclient.Clients
+	// missing are the target regions without an image.
 	missing []string
-	// measured is the benchmark's rate and how it came about; empty without one.
+	// Measured is the benchmark's hash rate and method; empty without a benchmark.
 	measured string
-	// command is the AWS CLI's that removes a resource.
-	command func(ledger.Entry) string
+	// ec2Of returns the client of an account and region; an empty account is the build's.
+	ec2Of func(account, region string) *awsclient.EC2
+	// Command returns the AWS CLI command that removes a resource.
+	command func(cleanup.Entry) string
 	// deregister makes Destroy remove the images.
 	deregister bool
+	// unrebooted is true if the file systems may be inconsistent (capture = "no-reboot").
+	unrebooted bool
 }
 
 var _ packersdk.Artifact = (*Artifact)(nil)
 
 // BuilderId is "ethminer.ami".
-func (*Artifact) BuilderId() string { return BuilderID }
+func (*Artifact) BuilderId() string { return artifact.BuilderID }
 
-// Files is empty: images are no files.
+// Files is empty, as images are not files.
 func (*Artifact) Files() []string { return nil }
 
-// Id is "region:ami-id,region:ami-id", sorted, as amazon-ebs has it.
+// Id is "region:ami-id,region:ami-id", sorted, as in amazon-ebs.
 func (a *Artifact) Id() string {
 	return strings.Join(a.lines(":"), ",")
 }
 
-// String is what Packer prints at a build's end: amazon-ebs's lines, the
-// regions that were given up, then the rate that the images were measured at.
+// String is printed by Packer at the end of a build: amazon-ebs's lines, the
+// regions without an image, the measured hash rate, and the risk of no-reboot.
 func (a *Artifact) String() string {
 	text := "AMIs were created:\n" + strings.Join(a.lines(": "), "\n") + "\n"
+	for _, image := range a.others {
+		text += fmt.Sprintf("account %s, %s: %s\n", image.Account, image.Region, image.ID)
+	}
 	for _, region := range a.missing {
 		text += region + ": no image (on_copy_failure = \"keep\")\n"
 	}
 	if a.measured != "" {
 		text += "hash rate: " + a.measured + "\n"
+	}
+	if a.unrebooted {
+		text += "created without a reboot: the file systems may be inconsistent (capture = \"no-reboot\")\n"
 	}
 	return text
 }
@@ -90,13 +93,13 @@ func (a *Artifact) State(name string) any {
 	switch name {
 	case registryimage.ArtifactStateURI:
 		return a.registryImages()
-	case StateRemoval:
+	case artifact.StateRemoval:
 		return a.removal()
 	}
 	return a.state[name]
 }
 
-// registryImages is what HCP Packer stores of a build.
+// registryImages returns the images to store in HCP Packer.
 func (a *Artifact) registryImages() any {
 	images, err := registryimage.FromMappedData(a.amis(), func(region, id any) (*registryimage.Image, error) {
 		return &registryimage.Image{
@@ -111,7 +114,7 @@ func (a *Artifact) registryImages() any {
 }
 
 func (a *Artifact) sourceImage() string {
-	data, _ := a.state[keyGeneratedData].(map[string]any)
+	data, _ := a.state[steps.KeyGeneratedData].(map[string]any)
 	id, _ := data["SourceAMI"].(string)
 	return id
 }
@@ -124,19 +127,18 @@ func (a *Artifact) amis() map[string]string {
 	return amis
 }
 
-// Destroy is called when a post-processor fails, or does not keep its input.
-// An hour's work is not thrown away for that: the images stay, unless
-// deregister_on_destroy is set.
+// Destroy is called when a post-processor fails, or does not keep its input. It
+// keeps the images unless deregister_on_destroy is set.
 //
-// It returns no error to say so: the SDK cannot decode an error of Destroy, and
-// Packer would print the decoder's complaint instead. The commands that remove
-// the images are in the log, and under StateRemoval.
+// It does not report that as an error: the SDK cannot decode an error of
+// Destroy, and Packer would print the decoding error instead. The commands that
+// remove the images are in the log, and under artifact.StateRemoval.
 func (a *Artifact) Destroy() error {
 	if !a.deregister {
-		log.Printf("[WARN] the images are kept (deregister_on_destroy is false). To remove them:\n%s", a.removal())
+		log.Printf("[WARN] keeping the images (deregister_on_destroy is false). To remove them:\n%s", a.removal())
 		return nil
 	}
-	ctx, cancel := cleanupContext()
+	ctx, cancel := cleanup.Context()
 	defer cancel()
 	err := a.remove(ctx)
 	if err != nil {
@@ -147,41 +149,110 @@ func (a *Artifact) Destroy() error {
 
 func (a *Artifact) remove(ctx context.Context) error {
 	var failures []error
-	var book ledger.Ledger
-	for region, image := range a.images {
+	var book cleanup.Ledger
+	for _, image := range a.all() {
 		if image.Borrowed {
 			continue
 		}
-		failures = append(failures, distribute.Remove(ctx, a.clients.EC2(region), region, image.ID, &book))
+		remover := cleanup.Remover{Client: a.ec2Of(image.Account, image.Region), Ledger: &book}
+		failures = append(failures, remover.Remove(ctx, cleanup.Entry{Kind: cleanup.Image, Region: image.Region, ID: image.ID, Account: image.Account, Seen: true}))
 	}
 	return errors.Join(failures...)
 }
 
-// removal returns the commands that remove the images, a line each.
+// all returns the images of all accounts.
+func (a *Artifact) all() []distribute.Image {
+	return slices.AppendSeq(slices.Clone(a.others), maps.Values(a.images))
+}
+
+// removal returns the commands that remove the images with their snapshots, one per
+// line.
 func (a *Artifact) removal() string {
-	var book ledger.Ledger
-	for region, image := range a.images {
+	var book cleanup.Ledger
+	for _, image := range a.all() {
 		if image.Borrowed {
 			continue
 		}
-		book.Add(ledger.Entry{Kind: ledger.Image, Region: region, ID: image.ID})
-		for _, snapshot := range image.Snapshots {
-			book.Add(ledger.Entry{Kind: ledger.Snapshot, Region: region, ID: snapshot})
-		}
+		book.Add(cleanup.Entry{Kind: cleanup.Image, Region: image.Region, ID: image.ID, Account: image.Account})
 	}
 	entries := book.Left()
-	sort.SliceStable(entries, func(i, j int) bool { return entries[i].Region < entries[j].Region })
-	commands := make([]string, len(entries))
-	for i, entry := range entries {
-		commands[i] = a.command(entry)
+	slices.SortStableFunc(entries, func(x, y cleanup.Entry) int {
+		return cmp.Or(strings.Compare(x.Account, y.Account), strings.Compare(x.Region, y.Region))
+	})
+	var commands []string
+	account := ""
+	for _, entry := range entries {
+		if entry.Account != account { // the commands of the build's account come first
+			account = entry.Account
+			commands = append(commands, "# with the credentials of account "+account)
+		}
+		commands = append(commands, a.command(entry))
 	}
 	return strings.Join(commands, "\n")
 }
 
-// saySaved says that images outlast the build.
+// cancelled returns the message of a build that was cancelled when its images were
+// complete: what is kept, and what can be done with it.
+func (a *Artifact) cancelled(buildID string) string {
+	return fmt.Sprintf("Cancelled when the images were complete, so they are kept, and Packer skips the post-processors:\n  %s\n"+
+		"To remove the images:\n  %s\nTo use them, set build_id = %q and run the same build again.",
+		strings.Join(a.lines(": "), "\n  "), strings.ReplaceAll(a.removal(), "\n", "\n  "), buildID)
+}
+
+// saySaved returns the message that images have been created and are kept.
 func saySaved(images int) string {
 	if images == 1 {
-		return "1 image is made, and stays also if a post-processor fails"
+		return "Created 1 image. It is kept even if a post-processor fails"
 	}
-	return fmt.Sprintf("%d images are made, and stay also if a post-processor fails", images)
+	return fmt.Sprintf("Created %d images. They are kept even if a post-processor fails", images)
+}
+
+// newArtifact hands over the images of a build and returns them as an artifact.
+func newArtifact(j *steps.Build, state multistep.StateBag) (*Artifact, error) {
+	images := map[string]distribute.Image{}
+	j.Report.Images, j.Report.Snapshots = map[string]string{}, map[string][]string{}
+	for _, image := range j.Images {
+		images[image.Region] = image
+		j.Report.Images[image.Region] = image.ID
+		j.Report.Snapshots[image.Region] = image.Snapshots
+	}
+	for _, image := range j.AccountImages {
+		if j.Report.Accounts == nil {
+			j.Report.Accounts = map[string]map[string]string{}
+		}
+		if j.Report.Accounts[image.Account] == nil {
+			j.Report.Accounts[image.Account] = map[string]string{}
+		}
+		j.Report.Accounts[image.Account][image.Region] = image.ID
+	}
+	j.HandOver()
+	generated, _ := state.Get(steps.KeyGeneratedData).(map[string]any)
+	j.Report.SourceImage, _ = generated["SourceAMI"].(string)
+	j.Report.CopiedFrom = j.Inherited[tags.CopiedFrom]
+	text, err := j.Report.JSON()
+	if err != nil {
+		return nil, fmt.Errorf("writing the build's report: %w", err)
+	}
+	checked := ""
+	if j.CheckedLater {
+		checked = j.Config.EthminerCFN.Text()
+	}
+	return &Artifact{
+		images:     images,
+		others:     j.AccountImages,
+		ec2Of:      j.EC2Of,
+		clients:    j.Clients,
+		measured:   j.Measured,
+		missing:    slices.Sorted(maps.Keys(j.Report.FailedRegions)),
+		command:    j.Command,
+		unrebooted: j.Report.Capture == options.CaptureNoReboot,
+		deregister: j.Config.DeregisterOnDestroy,
+		state: map[string]any{
+			steps.KeyGeneratedData:     generated,
+			artifact.StateBuild:        text,
+			artifact.StateRehearsal:    j.Config.Rehearsal,
+			artifact.StateRehearsalDir: j.Config.RehearsalState,
+			artifact.StateChecked:      checked,
+		},
+	}, nil
 }

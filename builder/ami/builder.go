@@ -1,25 +1,21 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package ami is the builder ethminer-ami: an AMI from a GPU instance,
-// distributed to many regions.
+// Package ami implements the builder ethminer-ami, which creates an AMI from a
+// GPU instance and distributes it to many regions.
 //
-// Run below reads as the plan of a build; each step is a file.
+// Builder.Run runs a build, and plan lists its steps. The options are in options, the
+// steps in steps.
 package ami
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"maps"
 	"net/netip"
-	"slices"
-	"strings"
 	"time"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 	"github.com/hashicorp/hcl/v2/hcldec"
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/communicator"
@@ -28,321 +24,219 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/hashicorp/packer-plugin-sdk/packerbuilderdata"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
+	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/options"
+	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/steps"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
-	"github.com/eth-mining/packer-plugin-ethminer/version"
 )
 
-// Builder is the component.
+// Builder implements the builder component.
 type Builder struct {
-	config Config
-	// connect returns the clients; nil is the configured account, or the
+	config options.Config
+	// connect returns the clients; nil means the configured account or the
 	// rehearsal.
-	connect func(context.Context, packersdk.Ui) (*ec2api.Clients, error)
-	// patience is for calls that AWS may accept later.
-	patience distribute.Backoff
-	// launching is how long to wait between launches.
-	launching launch.Patience
-	// watching is how often a spot instance is looked after; 0 is watchInterval.
-	watching time.Duration
-	// callerAddress asks for this machine's public address; nil asks AWS's service.
+	connect func(context.Context, packersdk.Ui) (*awsclient.Clients, error)
+	// pace is how long a build retries and waits.
+	pace steps.Pace
+	// callerAddress returns this machine's public address, see steps.CallerAddress.
 	callerAddress func(context.Context) (netip.Addr, error)
 }
 
 var _ packersdk.Builder = (*Builder)(nil)
 
-// ConfigSpec describes the block to Packer.
-func (b *Builder) ConfigSpec() hcldec.ObjectSpec { return b.config.spec() }
+// ConfigSpec returns the HCL2 schema of the source block.
+func (b *Builder) ConfigSpec() hcldec.ObjectSpec { return b.config.Spec() }
 
 // Prepare checks the configuration.
 func (b *Builder) Prepare(raws ...any) ([]string, []string, error) {
-	warnings, err := b.config.prepare(raws...)
+	warnings, err := b.config.Prepare(raws...)
 	if err != nil {
 		return nil, warnings, err
 	}
 	return awscommon.GetGeneratedDataList(), warnings, nil
 }
 
-// Run builds the image and its copies. It returns no artifact where none was
-// asked for (skip_create_ami).
+// Run builds the image and its copies. It returns no artifact if skip_create_ami
+// is set.
 func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
 	c := &b.config
 	connect := b.connect
 	if connect == nil {
-		connect = c.connect
+		connect = func(ctx context.Context, ui packersdk.Ui) (*awsclient.Clients, error) {
+			return connectClients(ctx, c, ui)
+		}
 	}
 	clients, err := connect(ctx, ui)
 	if err != nil {
 		return nil, err
 	}
-	maps.Copy(c.RunTags, c.lifetimeTags(time.Now()))
-	job := &build{
-		config:   c,
-		clients:  clients,
-		wait:     c.waiter(),
-		patience: b.patience,
-		ledger:   new(ledger.Ledger),
-		report: report{
-			BuildID:       c.buildID,
-			PluginVersion: version.PluginVersion.FormattedVersion(),
-			Rehearsal:     c.Rehearsal,
-			BuildRegion:   clients.Region(),
-			Regions:       c.imageRegions(clients.Region()),
-		},
+	job, state := b.begin(clients, ui, hook)
+	ui = steps.UIOf(state)
+	if c.Preflight != options.PreflightOnly {
+		ui.Sayf("Build ID: %s", c.ID())
 	}
-	job.wait.Note = job.waits.note
-	if job.launching = b.launching; job.launching.Tries == 0 {
-		job.launching = launch.Default
-	}
-	job.prices, job.watching = c.priceList(clients), cmp.Or(b.watching, watchInterval)
-	if job.patience.Tries == 0 {
-		job.patience = distribute.Patience
-	}
-	job.replaces, job.made = map[string]bool{}, map[string]distribute.Image{}
-	job.adopted, job.inherited = map[string]distribute.Image{}, map[string]string{}
-	state := new(multistep.BasicStateBag)
-	state.Put(keyBuild, job)
-	state.Put(keyUI, ui)
-	state.Put("hook", hook)
-	state.Put(keyClient, &temporaries{Ec2Client: clients.EC2(clients.Region()), ledger: job.ledger, region: clients.Region(), ui: ui, keys: map[string]string{}})
-	state.Put("iam", iam.NewFromConfig(*clients.Config()))
-	state.Put("aws_config", clients.Config())
-	state.Put("region", clients.Region())
 
-	plan, making := b.steps(ctx, state, clients)
-	runner := commonsteps.NewRunner(plan, c.PackerConfig, ui)
-	guard(runner, making)
-	runner.Run(ctx, state)
+	ctx, end := context.WithCancel(ctx)
+	defer end() // ends background work of steps without Cleanup (-on-error=abort)
+	newRunner(b.plan(ctx, state, clients), c.PackerConfig, ui).Run(ctx, state)
 
-	if job.checked {
+	if job.Checked {
 		return nil, nil
 	}
-	if !job.done {
-		job.reportLeft(ui)
-		job.reportAdopted(ui)
-		job.reportCommitted(ui)
-		if err, ok := state.GetOk(keyError); ok {
-			return nil, err.(error)
+	if !job.Done {
+		job.ReportFailure(ui)
+		if err, ok := state.GetOk(steps.KeyError); ok {
+			return nil, pointedError{err.(error), job.CLI}
 		}
 		return nil, errors.New("the build was cancelled")
 	}
-	if len(job.images) == 0 {
-		job.reportLeft(ui)
+	if len(job.Images) == 0 {
+		job.ReportLeft(ui)
 		return nil, nil
 	}
-	artifact, err := job.artifact(state)
-	job.reportLeft(ui) // such as an intermediary image that could not be removed
-	if !c.DeregisterOnDestroy {
-		ui.Say(saySaved(len(job.images)))
+	created, err := newArtifact(job, state)
+	job.ReportLeft(ui) // for example, an intermediary image that could not be removed
+	if err == nil && ctx.Err() != nil {
+		// Packer discards the artifact of a cancelled build, and skips the
+		// post-processors.
+		ui.Error(created.cancelled(c.ID()))
+		return nil, errors.New("the build was cancelled when its images were complete; they are kept")
 	}
-	return artifact, err
-}
-
-// reportLeft names what the build has made and could neither delete nor hand
-// over, with the commands that remove it.
-func (j *build) reportLeft(ui packersdk.Ui) {
-	for _, entry := range j.ledger.Left() {
-		ui.Errorf("left behind: %s %s in %s. To remove it:\n  %s", entry.Kind, entry.ID, entry.Region, j.command(entry))
-	}
-}
-
-// reportAdopted says what a failed run found and let be, and keeps a sweep from
-// taking it for a dead build's.
-func (j *build) reportAdopted(ui packersdk.Ui) {
-	if !j.report.Resumed || len(j.adopted) == 0 || j.config.Preflight == preflightOnly {
-		return
-	}
-	ctx, cancel := cleanupContext()
-	defer cancel()
-	finish := j.finish(ui.Sayf)
-	err := j.inAllRegions(j.unreleased, func(image distribute.Image) error {
-		return finish.Tag(ctx, j.clients.EC2(image.Region), image, ec2Tags(map[string]string{tags.State: tags.Held}))
-	})
 	if err != nil {
-		ui.Errorf("a sweep may take what there is for a dead build's after its %s: %s", tags.Expires, err)
+		return nil, err
 	}
-	ui.Sayf("What build %s had before this run is still there, in %s. %s",
-		j.config.buildID, strings.Join(slices.Sorted(maps.Keys(j.adopted)), ", "), j.howToResume())
+	if !c.DeregisterOnDestroy {
+		ui.Sayf("%s (build ID %s)", saySaved(len(job.Images)+len(job.AccountImages)), c.ID())
+	}
+	return created, err
 }
 
-// command is the AWS CLI's that deletes a resource, which in a rehearsal is
-// kept from ever reaching an account.
-func (j *build) command(entry ledger.Entry) string {
-	if !j.config.Rehearsal {
-		return entry.Command()
-	}
-	return strings.Replace(entry.Command(), "aws ", "aws --endpoint-url "+aws.ToString(j.clients.Config().BaseEndpoint)+" ", 1)
-}
-
-// steps is the plan, and the names of those steps that make the image.
-func (b *Builder) steps(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) (plan []multistep.Step, making map[string]bool) {
+// begin returns the state of a build that has not run a step.
+func (b *Builder) begin(clients *awsclient.Clients, ui packersdk.Ui, hook packersdk.Hook) (*steps.Build, multistep.StateBag) {
 	c := &b.config
-	source := &awscommon.StepSourceAMIInfo{
-		SourceAmi:                c.SourceAmi,
-		AmiFilters:               c.SourceAmiFilter,
-		AMIVirtType:              c.AMIVirtType,
-		EnableAMISriovNetSupport: c.AMISriovNetSupport,
-		EnableAMIENASupport:      c.AMIENASupport,
-	}
-	makeImage := b.makeImage(ctx, state, clients)
-	making = map[string]bool{stepName(source): true}
-	for _, step := range makeImage {
-		making[stepName(step)] = true
-		if anew, nests := step.(*stepAnew); nests {
-			for _, inner := range anew.steps {
-				making[stepName(inner)] = true
-			}
+	maps.Copy(c.RunTags, c.LifetimeTags(time.Now()))
+	c.SettleSource(clients.Region())
+	if c.RawRegion == "" { // else Prepare has warned
+		for _, line := range c.CheckOwners(clients.Region()) {
+			ui.Say("Warning: " + line)
 		}
 	}
-	plan = append(plan, stepAdopt{}, stepPreflight{})
-	if c.Preflight == preflightOnly {
-		return plan, making
-	}
-	plan = append(plan, source, stepFindOld{})
-	plan = append(plan, makeImage...)
-	return append(plan, stepAwaitSource{}, stepDistribute{}, stepRelease{}, stepReplace{}, stepProtect{}, stepRetire{}), making
+	job := steps.NewBuild(c, clients, b.pace)
+	clients.ReportOutages(ui.Say)
+	return job, steps.NewState(job, pointedUI{ui, job.CLI}, hook)
 }
 
-// makeImage is the part of the plan that a resumed build or a copy needs not.
-func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
+// plan returns the steps of a build in their order.
+func (b *Builder) plan(ctx context.Context, state multistep.StateBag, clients *awsclient.Clients) []planStep {
 	c := &b.config
-	group := &awscommon.StepSecurityGroup{
-		PollingConfig:    c.PollingConfig,
-		CommConfig:       &c.Comm,
-		SecurityGroupIds: c.SecurityGroupIds, SecurityGroupFilter: c.SecurityGroupFilter,
-		TemporarySGSourceCidrs:    c.TemporarySGSourceCidrs,
-		TemporarySGSourcePublicIp: c.TemporarySGSourcePublicIp,
-		// Else it opens port 0 where nothing connects.
-		SkipSSHRuleCreation: c.SSMAgentEnabled() || c.Comm.Type == "none",
-		Tags:                c.RunTags, Ctx: c.ctx,
+	plan := []planStep{
+		{name: "adopt", step: steps.Adopt{}},
+		{name: "preflight", step: steps.Preflight{}},
 	}
-	ask := b.callerAddress
-	if ask == nil {
-		ask = askCallerAddress
+	if c.Preflight == options.PreflightOnly {
+		return plan
 	}
-	steps := []multistep.Step{
-		stepOlderBuilds{},
-		stepNetwork{},
-		stepCallerAddress{group: group, ask: ask},
-		&stepKeyPair{awscommon.StepKeyPair{
-			Debug: c.PackerDebug, DebugKeyPath: fmt.Sprintf("ec2_%s.pem", c.PackerBuildName),
-			Comm: &c.Comm, Tags: c.RunTags, Ctx: c.ctx,
-		}},
-		group,
-		&awscommon.StepIamInstanceProfile{
-			PollingConfig:                             c.PollingConfig,
-			IamInstanceProfile:                        c.IamInstanceProfile,
-			SkipProfileValidation:                     c.SkipProfileValidation,
-			TemporaryIamInstanceProfilePolicyDocument: c.TemporaryIamInstanceProfilePolicyDocument,
-			Tags: c.RunTags, Ctx: c.ctx,
-		},
-		&awscommon.StepCleanupVolumes{LaunchMappings: c.LaunchMappings},
-		stepArm{},
-	}
-	onInstance := append([]multistep.Step{stepLaunch{}}, b.provision(ctx, state, clients)...)
-	if n := c.launchRestarts(); n > 0 {
-		onInstance = []multistep.Step{&stepAnew{steps: onInstance, restarts: n}}
-	}
-	steps = append(steps, onInstance...)
-	steps = append(steps, stepStop{}, stepDisarm{})
-	if !c.SkipCreateAMI { // it modifies the instance, which must have stopped
-		steps = append(steps, &awscommon.StepModifyEBSBackedInstance{
+	plan = append(plan,
+		planStep{name: "source_ami_info", makes: true, step: &steps.SourceInfo{StepSourceAMIInfo: awscommon.StepSourceAMIInfo{
+			SourceAmi:                c.SourceAmi,
+			AmiFilters:               c.SourceAmiFilter,
+			AMIVirtType:              c.AMIVirtType,
 			EnableAMISriovNetSupport: c.AMISriovNetSupport,
 			EnableAMIENASupport:      c.AMIENASupport,
-		})
-	}
-	return append(steps,
-		stepCreateImage{},
-		stepTerminate{},
+		}}},
+		planStep{name: "find_old", step: steps.FindOld{}},
+	)
+	plan = append(plan, b.makeImage(ctx, state, clients)...)
+	return append(plan,
+		planStep{name: "await_source", step: steps.AwaitSource{}},
+		planStep{name: "distribute", step: steps.Distribute{}},
+		planStep{name: "copy_accounts", step: steps.CopyAccounts{}},
+		planStep{name: "release", step: steps.Release{}},
+		planStep{name: "replace", step: steps.Replace{}},
+		planStep{name: "set_parameters", step: steps.SetParameters{}},
+		planStep{name: "protect", step: steps.Protect{}},
+		planStep{name: "retire", step: steps.Retire{}},
 	)
 }
 
-// provision is the part of the plan that logs in to the instance.
-func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clients *ec2api.Clients) []multistep.Step {
+// makeImage returns the steps that a resumed build or a copy skips.
+func (b *Builder) makeImage(ctx context.Context, state multistep.StateBag, clients *awsclient.Clients) []planStep {
 	c := &b.config
-	generated := &packerbuilderdata.GeneratedData{State: state}
-	configured := c.Comm.Host() // the communicator writes over it
-	if c.Rehearsal && c.RehearsalInstance == rehearsal.NoInstance {
-		return []multistep.Step{
-			stepSkipProvision{},
-			&awscommon.StepSetGeneratedData{GeneratedData: generated},
-		}
+	debugFile := ""
+	if c.PackerDebug {
+		debugFile = fmt.Sprintf("ec2_%s.pem", c.PackerBuildName)
 	}
-	return []multistep.Step{
-		&awscommon.StepCreateSSMTunnel{
+	plan := []planStep{
+		{name: "older_builds", step: steps.OlderBuilds{}},
+		{name: "network", step: steps.Network{}},
+		{name: "caller_address", step: steps.CallerAddress{Ask: b.callerAddress}},
+		{name: "key_pair", step: &steps.KeyPair{DebugFile: debugFile}},
+		{name: "security_group", step: &steps.SecurityGroup{}},
+		{name: "instance_profile", step: &steps.InstanceProfile{}},
+		{name: "clean_volumes", step: steps.CleanVolumes{}},
+		{name: "arm", step: steps.Arm{}},
+	}
+	onInstance := append([]planStep{
+		{name: "launch", step: steps.Launch{}},
+		{name: "check_image", step: steps.CheckImage{}},
+	}, b.provision(ctx, state, clients)...)
+	for i := range onInstance {
+		onInstance[i].makes = true
+	}
+	if n := c.LaunchRestarts(); n > 0 {
+		onInstance = []planStep{restarting(onInstance, n)}
+	}
+	plan = append(plan, onInstance...)
+	plan = append(plan,
+		planStep{name: "stop", step: steps.Stop{}},
+		planStep{name: "disarm", step: steps.Disarm{}},
+	)
+	if !c.SkipCreateAMI { // the step modifies the instance, which must be stopped
+		plan = append(plan, planStep{name: "modify_ebs_backed_instance", step: &awscommon.StepModifyEBSBackedInstance{
+			EnableAMISriovNetSupport: c.AMISriovNetSupport,
+			EnableAMIENASupport:      c.AMIENASupport,
+		}})
+	}
+	plan = append(plan,
+		planStep{name: "create_image", whole: true, step: steps.CreateImage{}},
+		planStep{name: "terminate", whole: true, step: steps.Terminate{}},
+	)
+	for i := range plan {
+		plan[i].makes = true
+	}
+	return plan
+}
+
+// provision returns the steps that log in to the instance.
+func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clients *awsclient.Clients) []planStep {
+	c := &b.config
+	setData := planStep{name: "set_generated_data", step: &awscommon.StepSetGeneratedData{
+		GeneratedData: &packerbuilderdata.GeneratedData{State: state},
+	}}
+	configured := c.Comm.Host() // the communicator overwrites it
+	if c.Rehearsal && c.RehearsalInstance == rehearsal.NoInstance {
+		return []planStep{{name: "skip_provision", step: steps.SkipProvision{}}, setData}
+	}
+	return []planStep{
+		{name: "create_ssm_tunnel", step: &awscommon.StepCreateSSMTunnel{
 			AwsConfig: *clients.Config(), Region: clients.Region(),
 			PauseBeforeSSM: c.PauseBeforeSSM, LocalPortNumber: c.SessionManagerPort,
 			RemotePortNumber: c.Comm.Port(), SSMAgentEnabled: c.SSMAgentEnabled(),
 			SSHConfig: &c.Comm.SSH,
-		},
-		&stepConnect{host: configured, StepConnect: communicator.StepConnect{
+		}},
+		{name: "connect", needs: true, step: &steps.Connect{Configured: configured, StepConnect: communicator.StepConnect{
 			Config: &c.Comm,
 			Host: func(state multistep.StateBag) (string, error) {
-				// Made anew each time: it remembers its answer, and the instance
-				// may be another one by now (spot_restarts).
+				// A new function each time: it caches its result, and the instance
+				// may have changed (spot_restarts).
 				return awscommon.SSHHost(ctx, clients.EC2(clients.Region()), c.SSHInterface, configured)(state)
 			},
 			SSHPort:   awscommon.Port(c.SSHInterface, c.Comm.Port()),
 			SSHConfig: c.Comm.SSHConfigFunc(),
-		}},
-		&awscommon.StepSetGeneratedData{GeneratedData: generated},
-		&commonsteps.StepProvision{},
-		stepReadBenchmark{},
-		&commonsteps.StepCleanupTempKeys{Comm: &c.Comm},
+		}}},
+		setData,
+		{name: "provision", needs: true, step: &commonsteps.StepProvision{}},
+		{name: "read_benchmark", step: steps.ReadBenchmark{}},
+		{name: "cleanup_temp_keys", step: &commonsteps.StepCleanupTempKeys{Comm: &c.Comm}},
 	}
-}
-
-// stepSkipProvision says that a rehearsal has nothing to log in to.
-type stepSkipProvision struct{ noCleanup }
-
-func (stepSkipProvision) Run(_ context.Context, state multistep.StateBag) multistep.StepAction {
-	uiOf(state).Say("Skipping the provisioners: rehearsal_instance = \"none\" has nothing to log in to")
-	return multistep.ActionContinue
-}
-
-// handOver makes the images the user's.
-func (j *build) handOver() {
-	for _, image := range j.images {
-		j.ledger.Strike(image.Region, image.ID)
-		for _, snapshot := range image.Snapshots {
-			j.ledger.Strike(image.Region, snapshot)
-		}
-	}
-}
-
-// artifact hands the images over.
-func (j *build) artifact(state multistep.StateBag) (packersdk.Artifact, error) {
-	images := map[string]distribute.Image{}
-	j.report.Images, j.report.Snapshots = map[string]string{}, map[string][]string{}
-	for _, image := range j.images {
-		images[image.Region] = image
-		j.report.Images[image.Region] = image.ID
-		j.report.Snapshots[image.Region] = image.Snapshots
-	}
-	j.handOver()
-	generated, _ := state.Get(keyGeneratedData).(map[string]any)
-	j.report.SourceImage, _ = generated["SourceAMI"].(string)
-	j.report.CopiedFrom = j.inherited[tags.CopiedFrom]
-	text, err := j.report.json()
-	if err != nil {
-		return nil, fmt.Errorf("writing the build's report: %w", err)
-	}
-	return &Artifact{
-		images:     images,
-		clients:    j.clients,
-		measured:   j.measured,
-		missing:    slices.Sorted(maps.Keys(j.report.FailedRegions)),
-		command:    j.command,
-		deregister: j.config.DeregisterOnDestroy,
-		state: map[string]any{
-			keyGeneratedData:  generated,
-			StateBuild:        text,
-			StateRehearsal:    j.config.Rehearsal,
-			StateRehearsalDir: j.config.RehearsalState,
-		},
-	}, nil
 }

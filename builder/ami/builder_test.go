@@ -12,6 +12,7 @@ import (
 	"maps"
 	"net/http"
 	"net/http/httptest"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -23,31 +24,34 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
-// world is an AWS in this process, where everything happens at once, and a
-// build's view of it.
+// world is a fake AWS in this process, which completes every operation at once, and
+// the state of the next build.
 type world struct {
 	aws *rehearsal.Server
 	ui  lockedBuffer
 
 	mu     sync.Mutex
 	calls  int
-	slow   map[int]bool  // calls that packer-plugin-amazon repeats for up to two minutes
-	onCall func(nth int) // told before each call is sent
-	lose   int           // the call whose answer is lost, after it was carried out
+	onCall func(nth int) // runs before each call is sent
+	cut    int           // number of the call whose response is truncated
+	lose   int           // number of the call whose response is lost, after it took effect
 
-	transport http.RoundTripper // of the next build, nil for the world itself
-	hook      packersdk.Hook    // the provisioners of the next build, nil for none
-	answers   []string          // to what a build asks; "" afterwards
+	patience    distribute.Backoff // of the next build; the default is 4 requests
+	outageLimit time.Duration      // of the next build; 0 means a minute
+	credentials aws.Credentials    // of the next build; none means the world's
+	transport   http.RoundTripper  // of the next build; nil uses the world itself
+	hook        packersdk.Hook     // provisioners of the next build; nil for none
+	answers     []string           // to the build's prompts; "" afterwards
 }
 
-// lockedBuffer takes what a build says, from several goroutines.
+// lockedBuffer collects a build's output from several goroutines.
 type lockedBuffer struct {
 	mu  sync.Mutex
 	buf bytes.Buffer
@@ -65,8 +69,8 @@ func (b *lockedBuffer) String() string {
 	return b.buf.String()
 }
 
-// listener takes what a build says. The SDK's own Ui reads a global set of
-// secrets, which the Prepare of a build beside it writes.
+// listener is a Ui that collects output. It avoids a data race in the SDK's Ui, which
+// reads global secrets while the Prepare of a parallel build writes them.
 type listener struct {
 	packersdk.Ui
 	out    io.Writer
@@ -86,13 +90,21 @@ func (l listener) Errorf(format string, args ...any) { l.Say(fmt.Sprintf(format,
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{slow: map[int]bool{}, aws: rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret"})}
+	w := &world{aws: rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret"})}
 	t.Cleanup(func() { _ = w.aws.Close() })
 	return w
 }
 
-// RoundTrip hands a request to the server without a network.
-func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
+// RoundTrip passes a request to the server without a network. A server that closes
+// the connection loses the response.
+func (w *world) RoundTrip(r *http.Request) (response *http.Response, err error) {
+	defer func() {
+		if p := recover(); p == http.ErrAbortHandler { //nolint:errorlint // a panic, not an error
+			response, err = nil, io.ErrUnexpectedEOF
+		} else if p != nil {
+			panic(p)
+		}
+	}()
 	w.mu.Lock()
 	w.calls++
 	nth, onCall := w.calls, w.onCall
@@ -107,22 +119,21 @@ func (w *world) RoundTrip(r *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	if bytes.Contains(body, []byte("Action=CreateKeyPair&")) && !bytes.Contains(body, []byte("&DryRun=true")) || bytes.Contains(body, []byte("Action=DeleteSecurityGroup&")) {
-		w.mu.Lock()
-		w.slow[nth] = true
-		w.mu.Unlock()
-	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	answer := httptest.NewRecorder()
 	w.aws.ServeHTTP(answer, r)
 	if nth == w.lose {
 		return nil, io.ErrUnexpectedEOF
 	}
+	if nth == w.cut { // status 200 with half of the body
+		whole := answer.Body.Bytes()
+		answer.Body = bytes.NewBuffer(whole[:len(whole)/2])
+	}
 	return answer.Result(), nil
 }
 
-// build runs a build of two regions without an instance to log in to.
-func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) (packersdk.Artifact, error) {
+// builder returns a builder for two regions that does not log in to its instance.
+func (w *world) builder(t *testing.T, config map[string]any) *Builder {
 	t.Helper()
 	raw := map[string]any{
 		"rehearsal": true, "rehearsal_instance": "none",
@@ -130,26 +141,42 @@ func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) 
 		"ami_name": "sweep", "temporary_key_pair_type": "ed25519",
 	}
 	maps.Copy(raw, config)
-	var b Builder
+	b := new(Builder)
 	if _, _, err := b.Prepare(raw); err != nil {
 		t.Fatal(err)
 	}
 	b.config.TemporarySGSourcePublicIp = false
 	b.config.TemporarySGSourceCidrs = []string{rehearsal.CallerIP + "/32"}
-	b.patience = distribute.Backoff{Tries: 4, Least: time.Millisecond, Most: time.Millisecond}
-	b.launching = launch.Patience{Tries: 4, Throttle: time.Millisecond, Walk: time.Millisecond}
-	b.watching = time.Millisecond
+	b.pace.Patience = distribute.Backoff{Tries: 4, Least: time.Millisecond, Most: time.Millisecond}
+	if w.patience.Tries > 0 {
+		b.pace.Patience = w.patience
+	}
+	b.pace.Launching = launch.Patience{Tries: 4, Throttle: time.Millisecond, Round: time.Millisecond}
+	b.pace.Watching = time.Millisecond
+	b.pace.Settling, b.pace.Removal = time.Second, 2*time.Second
+	b.connect = func(context.Context, packersdk.Ui) (*awsclient.Clients, error) { return w.clients(), nil }
+	return b
+}
+
+// clients returns clients whose requests pass w.transport, if it is set.
+func (w *world) clients() *awsclient.Clients {
 	var transport http.RoundTripper = w
 	if w.transport != nil {
 		transport = w.transport
 	}
-	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
-		return ec2api.New(w.awsConfig(transport), ""), nil
-	}
+	clients := awsclient.New(w.awsConfig(transport), "")
+	clients.OutagePace(time.Millisecond, 0, cmp.Or(w.outageLimit, time.Minute))
+	return clients
+}
+
+// build runs a build of two regions that does not log in to its instance.
+func (w *world) build(t *testing.T, ctx context.Context, config map[string]any) (packersdk.Artifact, error) {
+	t.Helper()
+	b := w.builder(t, config)
 	return b.Run(ctx, listener{&packersdk.BasicUi{}, &w.ui, w.answer}, cmp.Or[packersdk.Hook](w.hook, &packersdk.MockHook{}))
 }
 
-// answer answers a question of a build.
+// answer returns the next answer to a prompt.
 func (w *world) answer(string) string {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -167,9 +194,14 @@ func (w *world) awsConfig(transport http.RoundTripper) aws.Config {
 		BaseEndpoint: aws.String("http://127.0.0.1"),
 		HTTPClient:   &http.Client{Transport: transport},
 		Credentials: aws.CredentialsProviderFunc(func(context.Context) (aws.Credentials, error) {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			if w.credentials.HasKeys() {
+				return w.credentials, nil
+			}
 			return aws.Credentials{AccessKeyID: "AKIATEST", SecretAccessKey: "secret"}, nil
 		}),
-		Retryer: func() aws.Retryer { // as the SDK's own, without its pauses
+		Retryer: func() aws.Retryer { // the SDK's own, without its pauses
 			return retry.NewStandard(func(o *retry.StandardOptions) {
 				o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
 			})
@@ -177,12 +209,12 @@ func (w *world) awsConfig(transport http.RoundTripper) aws.Config {
 	}
 }
 
-// client is a user's, apart from any build.
+// client returns a client that is independent of any build.
 func (w *world) client(region string) *ec2.Client {
 	return ec2.NewFromConfig(w.awsConfig(w), func(o *ec2.Options) { o.Region = region })
 }
 
-// left lists what exists, "region kind id" each; a key pair goes by its name.
+// left lists all resources as "region kind id", with the name as a key pair's id.
 func (w *world) left() []string {
 	var left []string
 	for region, resources := range w.aws.Inventory() {
@@ -219,19 +251,19 @@ func TestBuild(t *testing.T) {
 			}
 			source := r.Tags["Source"]
 			if r.Kind == "snapshot" && source != "its own" || r.Kind == "image" && !strings.HasPrefix(source, "ami-") {
-				t.Errorf("%s %s in %s: the tag Source is %q", r.Kind, r.ID, region, source)
+				t.Errorf("%s %s in %s: got tag Source %q", r.Kind, r.ID, region, source)
 			}
 		}
 		slices.Sort(kinds)
 		if !slices.Equal(kinds, []string{"image", "snapshot"}) {
-			t.Errorf("%s has %v, want an image and its snapshot, and nothing else", region, kinds)
+			t.Errorf("%s: got %v, want only an image and its snapshot", region, kinds)
 		}
 	}
-	if artifact.State(StateRehearsal) != true {
-		t.Error("the artifact is not marked as a rehearsal's")
+	if artifact.State("ethminer.rehearsal") != true {
+		t.Error("the artifact is not marked as a rehearsal")
 	}
-	if text, _ := artifact.State(StateBuild).(string); !strings.Contains(text, `"instance_type":"g4dn.xlarge"`) {
-		t.Errorf("the report does not name the instance type: %s", text)
+	if text, _ := artifact.State("ethminer.build").(string); !strings.Contains(text, `"instance_type":"g4dn.xlarge"`) {
+		t.Errorf("got report without the instance type: %s", text)
 	}
 }
 
@@ -254,10 +286,10 @@ func TestIntermediaryIsRemoved(t *testing.T) {
 				got = append(got, strings.Split(part, ":")[0])
 			}
 			if !slices.Equal(got, test.regions) {
-				t.Errorf("the artifact is in %v, want %v", got, test.regions)
+				t.Errorf("got an artifact in %v, want %v", got, test.regions)
 			}
 			if left := w.left(); len(left) != 2*len(test.regions) {
-				t.Errorf("want an image and a snapshot in each of %v, there is:\n%s", test.regions, strings.Join(left, "\n"))
+				t.Errorf("want an image and a snapshot in each of %v, got:\n%s", test.regions, strings.Join(left, "\n"))
 			}
 		})
 	}
@@ -270,29 +302,39 @@ func TestSkipCreateAMI(t *testing.T) {
 		t.Errorf("got %v, %v, want neither artifact nor error", artifact, err)
 	}
 	if left := w.left(); len(left) > 0 {
-		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+		t.Errorf("got leftover resources, want none:\n%s", strings.Join(left, "\n"))
 	}
 }
 
-// One copy that fails takes the whole build back: no region is left with an
-// image that the others lack.
-func TestAFailedCopyLeavesNothing(t *testing.T) {
+// TestFailedCopyLeavesNothing: a single failed copy removes the images in all regions.
+func TestFailedCopyLeavesNothing(t *testing.T) {
 	w := newWorld(t)
 	w.aws.AddFault(rehearsal.Fault{CopyRegion: "us-east-1", State: "failed"})
 	_, err := w.build(t, t.Context(), map[string]any{"ami_regions": []string{"us-east-1", "us-west-1", "us-west-2"}})
 	if err == nil || !strings.Contains(err.Error(), "us-east-1") {
-		t.Errorf("the error must name the region that failed: %v", err)
+		t.Errorf("got error %v, want the failed region in it", err)
 	}
 	if left := w.left(); len(left) > 0 {
-		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+		t.Errorf("got leftover resources, want none:\n%s", strings.Join(left, "\n"))
 	}
 }
 
-// Whatever single call is refused, a build leaves its images, or nothing, or
-// says what it left.
-func TestSweepOfRefusedCalls(t *testing.T) {
+// named reports whether the output names a leftover, as a line of left, and the command
+// that removes it.
+func named(said, line string) bool {
+	region, kind, id := strings.Fields(line)[0], strings.Fields(line)[1], strings.Fields(line)[2]
+	label := regexp.QuoteMeta(id)
+	if kind == "key-pair" {
+		label = "(?:key-[0-9a-f]+|" + label + ")" // the id, or the name if the response was lost
+	}
+	return regexp.MustCompile(`left behind: ` + kind + ` ` + label + ` in ` + region + `\. To remove it:\n  aws .*` + label).MatchString(said)
+}
+
+// TestRefusalAtEachCall refuses each call in turn. The build must succeed, remove
+// everything, or report each leftover.
+func TestRefusalAtEachCall(t *testing.T) {
 	clean := newWorld(t)
-	if _, err := clean.build(t, t.Context(), nil); err != nil {
+	if _, err := clean.build(t, t.Context(), withProfile()); err != nil {
 		t.Fatalf("%v\n%s", err, clean.ui.String())
 	}
 	whole := len(clean.left())
@@ -301,34 +343,46 @@ func TestSweepOfRefusedCalls(t *testing.T) {
 			t.Parallel()
 			w := newWorld(t)
 			w.aws.AddFault(rehearsal.Fault{Nth: nth, Code: "UnauthorizedOperation", Status: http.StatusForbidden})
-			artifact, err := w.build(t, t.Context(), nil)
+			artifact, err := w.build(t, t.Context(), withProfile())
 			want := 0
 			if artifact != nil {
 				want = whole
 			} else if err == nil {
-				t.Error("neither an artifact nor an error")
+				t.Error("got neither an artifact nor an error")
 			}
-			var unsaid []string
+			var unreported []string
 			for _, line := range w.left() {
-				id := line[strings.LastIndexByte(line, ' ')+1:]
 				if artifact != nil && (strings.Contains(line, " image ") || strings.Contains(line, " snapshot ")) {
 					continue
 				}
-				if !strings.Contains(w.ui.String(), id) || !strings.Contains(w.ui.String(), "elete") {
-					unsaid = append(unsaid, line)
+				if !named(w.ui.String(), line) {
+					unreported = append(unreported, line)
 				}
 			}
-			if len(unsaid) > 0 || len(w.left()) < want {
-				t.Errorf("left behind without a word (error %v):\n%s\n--- the build said:\n%s", err, strings.Join(unsaid, "\n"), w.ui.String())
+			if len(unreported) > 0 || len(w.left()) < want {
+				t.Errorf("got unreported leftovers (error %v):\n%s\n--- build output:\n%s", err, strings.Join(unreported, "\n"), w.ui.String())
 			}
 		})
 	}
 }
 
-// Whenever a build is cancelled, it leaves its images, or nothing.
-func TestSweepOfCancellations(t *testing.T) {
+// imageOf returns the image of a snapshot, or else the id itself.
+func (w *world) imageOf(id string) string {
+	for _, resources := range w.aws.Inventory() {
+		for _, r := range resources {
+			if slices.Contains(r.Snapshots, id) {
+				return r.ID
+			}
+		}
+	}
+	return id
+}
+
+// TestCancelAtEachCall cancels a build at each call. It must report each leftover, and
+// list the images that it keeps, because Packer drops the artifact of a cancelled build.
+func TestCancelAtEachCall(t *testing.T) {
 	clean := newWorld(t)
-	if _, err := clean.build(t, t.Context(), nil); err != nil {
+	if _, err := clean.build(t, t.Context(), withProfile()); err != nil {
 		t.Fatal(err)
 	}
 	for nth := 1; nth <= clean.calls; nth++ {
@@ -342,18 +396,22 @@ func TestSweepOfCancellations(t *testing.T) {
 					cancel()
 				}
 			}
-			artifact, err := w.build(t, ctx, nil)
-			if left := w.left(); artifact == nil && len(left) > 0 {
-				t.Errorf("left behind (error %v):\n%s\n--- the build said:\n%s", err, strings.Join(left, "\n"), w.ui.String())
+			artifact, err := w.build(t, ctx, withProfile())
+			if artifact != nil || err == nil {
+				t.Errorf("got %v and %v, want an error and no artifact", artifact, err)
 			}
-			if artifact == nil && err == nil {
-				t.Error("neither an artifact nor an error")
+			said := w.ui.String()
+			for _, line := range w.left() {
+				kept := regexp.MustCompile(`--delete-associated-snapshots --image-id ` + w.imageOf(strings.Fields(line)[2]))
+				if !kept.MatchString(said) && !named(said, line) {
+					t.Errorf("got a leftover without a removal command (error %v): %s\n--- build output:\n%s", err, line, said)
+				}
 			}
 		})
 	}
 }
 
-// A spot instance cannot be stopped: its image is taken with a reboot.
+// TestSpot: a spot instance cannot be stopped, so its image is created with a reboot.
 func TestSpot(t *testing.T) {
 	w := newWorld(t)
 	if _, err := w.build(t, t.Context(), map[string]any{"spot_price": "auto"}); err != nil {
@@ -361,10 +419,10 @@ func TestSpot(t *testing.T) {
 	}
 	calls := w.aws.Calls()
 	if n := calls["eu-central-1"]["StopInstances"]; n != 0 {
-		t.Errorf("StopInstances was called %d times; a one-time spot instance cannot be stopped", n)
+		t.Errorf("got %d StopInstances calls, want 0: a one-time spot instance cannot be stopped", n)
 	}
 	if left := w.left(); len(left) != 4 {
-		t.Errorf("want two images with a snapshot each, there is:\n%s", strings.Join(left, "\n"))
+		t.Errorf("want two images with a snapshot each, got:\n%s", strings.Join(left, "\n"))
 	}
 }
 
@@ -374,11 +432,11 @@ func TestForceDeregister(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := w.left()
-	if _, err := w.build(t, t.Context(), nil); err == nil || !strings.Contains(err.Error(), "is taken in us-east-1 by ami-") {
-		t.Errorf("a name that is taken must be found before anything is created: %v", err)
+	if _, err := w.build(t, t.Context(), nil); err == nil || !strings.Contains(err.Error(), "which is in use in us-east-1 by ami-") {
+		t.Errorf("got error %v, want the name conflict before anything is created", err)
 	}
 	if after := w.left(); !slices.Equal(before, after) {
-		t.Errorf("a refused build changed what there is:\n%s", strings.Join(after, "\n"))
+		t.Errorf("the failed build changed resources:\n%s", strings.Join(after, "\n"))
 	}
 	artifact, err := w.build(t, t.Context(), map[string]any{"force_deregister": true, "force_delete_snapshot": true})
 	if err != nil {
@@ -387,18 +445,19 @@ func TestForceDeregister(t *testing.T) {
 	left := strings.Join(w.left(), "\n")
 	for _, old := range before {
 		if strings.Contains(left, old) {
-			t.Errorf("%s is still there:\n%s", old, left)
+			t.Errorf("%s still exists:\n%s", old, left)
 		}
 	}
 	for _, image := range strings.Split(artifact.Id(), ",") {
 		if id := strings.Split(image, ":")[1]; !strings.Contains(left, id) {
-			t.Errorf("%s of the artifact is not there:\n%s", id, left)
+			t.Errorf("%s of the artifact does not exist:\n%s", id, left)
 		}
 	}
 }
 
-// With deregister_on_destroy, a failed post-processor takes the images back.
-func TestDestroyDeregistersWhenAsked(t *testing.T) {
+// TestDeregisterOnDestroy: with deregister_on_destroy, a failed post-processor
+// deletes the images.
+func TestDeregisterOnDestroy(t *testing.T) {
 	w := newWorld(t)
 	artifact, err := w.build(t, t.Context(), map[string]any{"deregister_on_destroy": true})
 	if err != nil {
@@ -408,13 +467,13 @@ func TestDestroyDeregistersWhenAsked(t *testing.T) {
 		t.Fatal(err)
 	}
 	if left := w.left(); len(left) > 0 {
-		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+		t.Errorf("got leftover resources, want none:\n%s", strings.Join(left, "\n"))
 	}
 }
 
-// Protection comes after everything else, in all regions: a build that fails
-// while it finishes can still take its images back.
-func TestAProtectedImageIsNotLeftBehind(t *testing.T) {
+// TestProtectedImageIsDeleted: protection is enabled last, in all regions, so
+// that a build that fails in its final steps can still delete its images.
+func TestProtectedImageIsDeleted(t *testing.T) {
 	protect := map[string]any{
 		"deregistration_protection": map[string]any{"enabled": true},
 		"tags":                      map[string]string{"Name": "x"},
@@ -423,10 +482,10 @@ func TestAProtectedImageIsNotLeftBehind(t *testing.T) {
 	w := newWorld(t)
 	w.aws.AddFault(rehearsal.Fault{Action: "CreateTags", Region: "us-east-1", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
 	if _, err := w.build(t, t.Context(), protect); err == nil {
-		t.Error("a build whose tags are refused succeeded")
+		t.Error("got no error, want one for the refused tags")
 	}
 	if left := w.left(); len(left) > 0 {
-		t.Errorf("left behind:\n%s\n%s", strings.Join(left, "\n"), w.ui.String())
+		t.Errorf("got leftover resources, want none:\n%s\n%s", strings.Join(left, "\n"), w.ui.String())
 	}
 
 	w = newWorld(t)
@@ -438,50 +497,56 @@ func TestAProtectedImageIsNotLeftBehind(t *testing.T) {
 		t.Error(err)
 	}
 	if left := w.left(); len(left) > 0 {
-		t.Errorf("left behind:\n%s", strings.Join(left, "\n"))
+		t.Errorf("got leftover resources, want none:\n%s", strings.Join(left, "\n"))
 	}
 }
 
-// An intermediary that cannot be removed is said, although the build is good.
-func TestAnIntermediaryThatStaysIsSaid(t *testing.T) {
+// TestLeftoverIntermediaryIsReported: a successful build reports an intermediary image
+// that it could not remove.
+func TestLeftoverIntermediaryIsReported(t *testing.T) {
 	w := newWorld(t)
 	w.aws.AddFault(rehearsal.Fault{Action: "DeregisterImage", Code: "UnauthorizedOperation", Status: http.StatusForbidden})
 	if _, err := w.build(t, t.Context(), map[string]any{"encrypt_boot": true}); err != nil {
 		t.Fatal(err)
 	}
-	if said := w.ui.String(); !strings.Contains(said, "left behind: image ami-") || !strings.Contains(said, "ec2 deregister-image --image-id ami-") {
-		t.Errorf("the build does not say that its unencrypted intermediary is still there:\n%s", said)
+	if said := w.ui.String(); !strings.Contains(said, "left behind: image ami-") || !strings.Contains(said, "ec2 deregister-image --delete-associated-snapshots --image-id ami-") {
+		t.Errorf("the output does not say that the unencrypted intermediary image still exists:\n%s", said)
 	}
 }
 
-// Whatever answer is lost on its way, the build knows each instance and image
-// that it has made, although the call that made it is repeated.
-func TestSweepOfLostAnswers(t *testing.T) {
+// TestLostResponseAtEachCall loses or truncates each response in turn. The build retries
+// the call and must track every resource that it created.
+func TestLostResponseAtEachCall(t *testing.T) {
 	clean := newWorld(t)
-	if _, err := clean.build(t, t.Context(), nil); err != nil {
+	if _, err := clean.build(t, t.Context(), withProfile()); err != nil {
 		t.Fatal(err)
 	}
 	whole := len(clean.left())
-	for nth := 1; nth <= clean.calls; nth++ {
-		if clean.slow[nth] {
-			continue
-		}
-		t.Run(fmt.Sprintf("call %d", nth), func(t *testing.T) {
-			t.Parallel()
-			w := newWorld(t)
-			w.lose = nth
-			artifact, err := w.build(t, t.Context(), nil)
-			want := 0
-			if artifact != nil {
-				want = whole
-			}
-			// Key pair and security group are packer-plugin-amazon's to make.
-			ours := slices.DeleteFunc(w.left(), func(line string) bool {
-				return strings.Contains(line, " key-pair ") || strings.Contains(line, " security-group ")
+	for name, lose := range map[string]func(w *world, nth int){
+		"lost": func(w *world, nth int) { w.lose = nth },
+		"cut":  func(w *world, nth int) { w.cut = nth },
+	} {
+		for nth := 1; nth <= clean.calls; nth++ {
+			t.Run(fmt.Sprintf("%s/call %d", name, nth), func(t *testing.T) {
+				t.Parallel()
+				w := newWorld(t)
+				lose(w, nth)
+				artifact, err := w.build(t, t.Context(), withProfile())
+				want := 0
+				if artifact != nil {
+					want = whole
+				}
+				if left := w.left(); len(left) != want {
+					t.Errorf("want %d resources (error %v), got:\n%s\n--- build output:\n%s", want, err, strings.Join(left, "\n"), w.ui.String())
+				}
 			})
-			if len(ours) != want {
-				t.Errorf("want %d resources (error %v), there is:\n%s\n--- the build said:\n%s", want, err, strings.Join(ours, "\n"), w.ui.String())
-			}
-		})
+		}
+	}
+}
+
+func TestPrepareReturnsGeneratedData(t *testing.T) {
+	generated, _, err := new(Builder).Prepare(map[string]any{"region": "eu-central-1"})
+	if err != nil || !slices.Contains(generated, "SourceAMI") {
+		t.Errorf("got generated data %v, %v, want SourceAMI in it", generated, err)
 	}
 }

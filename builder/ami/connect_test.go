@@ -6,7 +6,9 @@ package ami
 import (
 	"context"
 	"errors"
+	"io"
 	"maps"
+	"net/http"
 	"net/netip"
 	"slices"
 	"strings"
@@ -17,20 +19,19 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
-// admitting is a build against an account that looks at the temporary security
-// group before the instance is launched, and counts the questions for this
-// machine's address.
+// admitting is the result of a build: the rules of its temporary security group at the
+// launch of the instance, and the number of look-ups of this machine's address.
 type admitting struct {
-	asked int
-	rules []string // "port from block"
-	said  string
-	err   error
-	left  []string
-	calls map[string]int // in the build's region
+	lookups int
+	rules   []string // "port from block"
+	said    string
+	err     error
+	left    []string
+	calls   map[string]int // in the build's region
 }
 
 func admit(t *testing.T, config map[string]any, address string, unknown error) (a admitting) {
@@ -38,13 +39,29 @@ func admit(t *testing.T, config map[string]any, address string, unknown error) (
 	w := newWorld(t)
 	raw := map[string]any{"region": "eu-central-1", "ami_name": "admit", "skip_create_ami": true, "temporary_key_pair_type": "ed25519"}
 	maps.Copy(raw, config)
+	var private []string
+	if kinds, ok := raw["subnets"].(string); ok { // a letter for each: public or private
+		delete(raw, "subnets")
+		out, err := w.client("eu-central-1").DescribeSubnets(t.Context(), &ec2.DescribeSubnetsInput{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var ids []string
+		for i, kind := range kinds {
+			id := aws.ToString(out.Subnets[i].SubnetId)
+			if ids = append(ids, id); kind == '-' {
+				private = append(private, id)
+			}
+		}
+		raw["subnet_ids"] = ids
+	}
 	var b Builder
 	if _, _, err := b.Prepare(raw); err != nil {
 		t.Fatal(err)
 	}
-	b.config.Rehearsal = true // waits as briefly as one, and lets in whom it is told
+	b.config.Rehearsal = true // for its short waits; callerAddress replaces its address
 	b.callerAddress = func(context.Context) (netip.Addr, error) {
-		a.asked++
+		a.lookups++
 		if unknown != nil {
 			return netip.Addr{}, unknown
 		}
@@ -56,7 +73,7 @@ func admit(t *testing.T, config map[string]any, address string, unknown error) (
 			Filters: []ec2types.Filter{{Name: aws.String("group-name"), Values: []string{"packer_*"}}},
 		})
 		if err != nil || len(groups.SecurityGroups) != 1 {
-			t.Errorf("there is not one temporary group: %v, %v", groups, err)
+			t.Errorf("got groups %v, %v, want one temporary group", groups, err)
 			return
 		}
 		for _, rule := range groups.SecurityGroups[0].IpPermissions {
@@ -67,92 +84,127 @@ func admit(t *testing.T, config map[string]any, address string, unknown error) (
 				a.rules = append(a.rules, *block.CidrIpv6)
 			}
 			if aws.ToInt32(rule.FromPort) != 22 || aws.ToInt32(rule.ToPort) != 22 {
-				t.Errorf("the ports %d to %d are open", *rule.FromPort, *rule.ToPort)
+				t.Errorf("got open ports %d to %d, want 22", *rule.FromPort, *rule.ToPort)
 			}
 		}
 	}
-	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
-		return ec2api.New(w.awsConfig(l), ""), nil
+	b.connect = func(context.Context, packersdk.Ui) (*awsclient.Clients, error) {
+		return awsclient.New(w.awsConfig(privateSubnets{l, private}), ""), nil
 	}
 	_, a.err = b.Run(t.Context(), listener{&packersdk.BasicUi{}, &w.ui, w.answer}, &packersdk.MockHook{})
 	a.said, a.left, a.calls = w.ui.String(), w.left(), w.aws.Calls()["eu-central-1"]
 	return a
 }
 
-// The temporary group lets in whom it must and nobody else, and this machine's
-// address is asked for only where it matters.
-func TestWhoIsLetIn(t *testing.T) {
-	// The instances of this AWS cannot be logged in to.
+// TestTemporaryGroupSources: the temporary group allows only the required sources. This machine's
+// address is looked up only if a rule needs it.
+func TestTemporaryGroupSources(t *testing.T) {
+	// The fake AWS has no instances that accept a login.
 	nobody := map[string]any{"ssh_timeout": "1ms"}
 	for _, test := range []struct {
 		name    string
 		config  map[string]any
 		address string
 		rules   []string
-		asked   int
+		lookups int
 	}{
 		{"the caller", nil, "198.51.100.7", []string{"198.51.100.7/32"}, 1},
 		{"the caller, by IPv6", nil, "2001:db8::7", []string{"2001:db8::7/128"}, 1},
-		{"whom the user names", map[string]any{"temporary_security_group_source_cidrs": []string{"203.0.113.0/24", "2001:db8::/32"}}, "", []string{"203.0.113.0/24", "2001:db8::/32"}, 0},
-		{"nobody without a communicator", map[string]any{"communicator": "none"}, "", nil, 0},
-		{"nobody through Systems Manager", map[string]any{"ssh_interface": "session_manager", "iam_instance_profile": "p", "skip_profile_validation": true, "pause_before_ssm": "1ms"}, "", nil, 0},
-		{"everybody who can reach a private address", map[string]any{"ssh_interface": "private_ip"}, "", []string{"0.0.0.0/0"}, 0},
+		{"CIDRs of the user", map[string]any{"temporary_security_group_source_cidrs": []string{"203.0.113.0/24", "2001:db8::/32"}}, "", []string{"203.0.113.0/24", "2001:db8::/32"}, 0},
+		{"no source without a communicator", map[string]any{"communicator": "none"}, "", nil, 0},
+		{"no source with Systems Manager", map[string]any{"ssh_interface": "session_manager", "iam_instance_profile": "p", "skip_profile_validation": true, "pause_before_ssm": "1ms"}, "", nil, 0},
+		{"any source in a private subnet", map[string]any{"subnets": "-"}, "", []string{"0.0.0.0/0"}, 0},
+		{"any source in private subnets", map[string]any{"subnets": "--"}, "", []string{"0.0.0.0/0"}, 0},
+		{"the caller in a public subnet", map[string]any{"subnets": "+"}, "198.51.100.7", []string{"198.51.100.7/32"}, 1},
+		{"the caller and private networks in public and private subnets", map[string]any{"subnets": "+-"}, "198.51.100.7",
+			[]string{"198.51.100.7/32", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10"}, 1},
+		{"the caller with a public address requested", map[string]any{"subnets": "-", "associate_public_ip_address": true}, "198.51.100.7", []string{"198.51.100.7/32"}, 1},
+		{"any source with a public address declined", map[string]any{"subnets": "+", "associate_public_ip_address": false}, "", []string{"0.0.0.0/0"}, 0},
+		{"CIDRs of the user in a private subnet", map[string]any{"subnets": "-", "temporary_security_group_source_cidrs": []string{"10.1.0.0/16"}}, "", []string{"10.1.0.0/16"}, 0},
+		{"any source for a private address", map[string]any{"ssh_interface": "private_ip"}, "", []string{"0.0.0.0/0"}, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			config := maps.Clone(nobody)
 			maps.Copy(config, test.config)
 			a := admit(t, config, test.address, nil)
-			if !slices.Equal(a.rules, test.rules) || a.asked != test.asked {
-				t.Errorf("it lets in %q after %d questions, want %q after %d\n%v\n%s", a.rules, a.asked, test.rules, test.asked, a.err, a.said)
+			if !slices.Equal(a.rules, test.rules) || a.lookups != test.lookups {
+				t.Errorf("got sources %q after %d address look-ups, want %q after %d\n%v\n%s", a.rules, a.lookups, test.rules, test.lookups, a.err, a.said)
 			}
-			if open := strings.Contains(a.said, "Everybody who can reach"); open != slices.Contains(test.rules, "0.0.0.0/0") {
-				t.Errorf("said that everybody is let in: %v\n%s", open, a.said)
+			if open := strings.Contains(a.said, "Allowing connections to port"); open != slices.Contains(test.rules, "0.0.0.0/0") {
+				t.Errorf("output mentions open access: got %v\n%s", open, a.said)
 			}
 			if len(a.left) > 0 {
-				t.Errorf("left behind: %v", a.left)
+				t.Errorf("got leftover resources %v, want none", a.left)
 			}
 		})
 	}
 }
 
-// Without an answer nothing is created, and the error names the way out.
-func TestTheCallersAddressIsUnknown(t *testing.T) {
+// privateSubnets makes some subnets appear private: without automatic public addresses.
+type privateSubnets struct {
+	http.RoundTripper
+	ids []string
+}
+
+func (p privateSubnets) RoundTrip(r *http.Request) (*http.Response, error) {
+	answer, err := p.RoundTripper.RoundTrip(r)
+	if err != nil || len(p.ids) == 0 {
+		return answer, err
+	}
+	body, err := io.ReadAll(answer.Body)
+	if err != nil {
+		return nil, err
+	}
+	items := strings.Split(string(body), "</item>")
+	for i, item := range items {
+		if slices.ContainsFunc(p.ids, func(id string) bool { return strings.Contains(item, "<subnetId>"+id+"</subnetId>") }) {
+			items[i] = strings.ReplaceAll(item, "<mapPublicIpOnLaunch>true<", "<mapPublicIpOnLaunch>false<")
+		}
+	}
+	answer.Body = io.NopCloser(strings.NewReader(strings.Join(items, "</item>")))
+	answer.ContentLength = -1
+	return answer, nil
+}
+
+// TestUnknownCallerAddress: a failed look-up of the caller's address creates
+// nothing, and the error names the option that avoids it.
+func TestUnknownCallerAddress(t *testing.T) {
 	a := admit(t, nil, "", errors.New("no route"))
 	if a.err == nil || !strings.Contains(a.err.Error(), "temporary_security_group_source_cidrs") || !strings.Contains(a.err.Error(), "no route") {
-		t.Errorf("the error is %v", a.err)
+		t.Errorf("got error %v, want the cause and temporary_security_group_source_cidrs", a.err)
 	}
 	for _, action := range []string{"CreateKeyPair", "CreateSecurityGroup", "RunInstances"} {
-		// A dry run of the preflight is one call.
+		// The preflight's dry run counts as one call.
 		if n := a.calls[action]; n > 1 || len(a.left) > 0 {
-			t.Errorf("%s was called %d times; left are %v", action, n, a.left)
+			t.Errorf("got %d calls of %s and leftover resources %v", n, action, a.left)
 		}
 	}
 }
 
-// A rehearsal never asks a host outside.
-func TestARehearsalAsksNobody(t *testing.T) {
+// TestRehearsalSkipsCallerLookup: a rehearsal never connects to an external host.
+func TestRehearsalSkipsCallerLookup(t *testing.T) {
 	var b Builder
 	state := t.TempDir()
 	if _, _, err := b.Prepare(map[string]any{"rehearsal": true, "rehearsal_state": state, "rehearsal_instance": "none", "rehearsal_latency": "instant", "region": "eu-central-1", "skip_create_ami": true}); err != nil {
 		t.Fatal(err)
 	}
 	b.callerAddress = func(context.Context) (netip.Addr, error) {
-		t.Error("a rehearsal asks for this machine's address")
+		t.Error("a rehearsal looks up this machine's address")
 		return netip.Addr{}, errors.New("no")
 	}
 	w := newWorld(t)
-	b.connect = func(ctx context.Context, ui packersdk.Ui) (*ec2api.Clients, error) {
-		b.config.admitRehearsal(rehearsal.CallerIP)
-		return ec2api.New(w.awsConfig(w), ""), nil
+	b.connect = func(ctx context.Context, ui packersdk.Ui) (*awsclient.Clients, error) {
+		admitRehearsal(&b.config, rehearsal.CallerIP)
+		return awsclient.New(w.awsConfig(w), ""), nil
 	}
 	if _, err := b.Run(t.Context(), listener{&packersdk.BasicUi{}, &w.ui, w.answer}, &packersdk.MockHook{}); err != nil {
 		t.Errorf("%v\n%s", err, w.ui.String())
 	}
 }
 
-// When nobody answers at the instance's address, the error says which options
-// decide about that.
-func TestNoLogin(t *testing.T) {
+// TestLoginTimeoutNamesOptions: if the instance cannot be reached, the error lists the options that
+// control access.
+func TestLoginTimeoutNamesOptions(t *testing.T) {
 	a := admit(t, map[string]any{"ssh_timeout": "1ms"}, "198.51.100.7", nil)
 	for _, want := range []string{
 		"logging in to i-", "Timeout waiting for SSH",
@@ -160,46 +212,10 @@ func TestNoLogin(t *testing.T) {
 		`ssh_username: "ubuntu"`, "ssh_timeout: ", "get-console-output --latest --instance-id i-",
 	} {
 		if a.err == nil || !strings.Contains(a.err.Error(), want) {
-			t.Errorf("the error does not say %q:\n%v", want, a.err)
+			t.Errorf("got error without %q:\n%v", want, a.err)
 		}
 	}
 	if len(a.left) > 0 {
-		t.Errorf("left behind: %v", a.left)
-	}
-}
-
-func TestWhyNoLogin(t *testing.T) {
-	reachable := ec2types.Instance{InstanceId: aws.String("i-1"), PublicIpAddress: aws.String("198.51.100.1")}
-	timeout := errors.New("Timeout waiting for SSH.")
-	for _, test := range []struct {
-		name     string
-		config   map[string]any
-		admitted []string
-		instance ec2types.Instance
-		err      error
-		first    string
-		not      string
-	}{
-		{"no public address", nil, []string{"192.0.2.1/32"}, ec2types.Instance{}, timeout, "associate_public_ip_address = true", "security_group_ids"},
-		{"the group", nil, []string{"192.0.2.1/32"}, reachable, timeout, "temporary_security_group_source_cidrs: only 192.0.2.1/32", "associate_public_ip_address"},
-		{"the user's own group", map[string]any{"security_group_id": "sg-1"}, nil, reachable, timeout, "security_group_ids", "source_cidrs: only"},
-		{"Systems Manager", map[string]any{"ssh_interface": "session_manager", "iam_instance_profile": "p"}, nil, ec2types.Instance{}, timeout, "AmazonSSMManagedInstanceCore", "source_cidrs"},
-		{"a private address", map[string]any{"ssh_interface": "private_ip"}, []string{"0.0.0.0/0"}, ec2types.Instance{}, timeout, "source_cidrs", "associate_public_ip_address"},
-		{"a host of the user's", map[string]any{"ssh_host": "bastion.example"}, []string{"192.0.2.1/32"}, ec2types.Instance{}, timeout, "source_cidrs", "associate_public_ip_address"},
-		{"the user's name", nil, []string{"192.0.2.1/32"}, reachable, errors.New("ssh: handshake failed: ssh: unable to authenticate"), `ssh_username: "ubuntu"`, "source_cidrs"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			config := map[string]any{"region": "us-east-1"}
-			maps.Copy(config, test.config)
-			var b Builder
-			if _, _, err := b.Prepare(config); err != nil {
-				t.Fatal(err)
-			}
-			j := &build{config: &b.config, admitted: test.admitted, clients: ec2api.New(aws.Config{Region: "us-east-1"}, "")}
-			causes := j.whyNoLogin(test.instance, b.config.Comm.Host(), test.err)
-			if !strings.Contains(causes[0], test.first) || strings.Contains(strings.Join(causes, "\n"), test.not) {
-				t.Errorf("want first %q and not %q:\n%s", test.first, test.not, strings.Join(causes, "\n"))
-			}
-		})
+		t.Errorf("got leftover resources %v, want none", a.left)
 	}
 }

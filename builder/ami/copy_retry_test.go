@@ -8,27 +8,28 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
-// Whatever EC2's own troubles are, a copy is asked for again, until there is
-// one image and no second one: by the SDK (3 calls), then by the builder, which
-// says so.
-func TestACopyOutlastsEC2sTroubles(t *testing.T) {
+// TestCopyRetriesEC2Errors: a copy is retried after any server-side error of EC2
+// and yields exactly one image. The SDK retries first (3 calls), then the builder,
+// which reports its retries of a throttled copy, and an outage.
+func TestCopyRetriesEC2Errors(t *testing.T) {
 	const sdk = 3 // calls, the default of retry.NewStandard
-	for _, trouble := range []rehearsal.Fault{
+	for _, transient := range []rehearsal.Fault{
 		{Code: "RequestLimitExceeded"}, // 503
 		{Code: "InternalError", Status: http.StatusInternalServerError},
 		{Code: "Unavailable", Status: http.StatusServiceUnavailable},
 		{Code: "ServiceUnavailable", Status: http.StatusBadGateway},
 	} {
 		for _, times := range []int{1, sdk, 2*sdk + 1} {
-			t.Run(fmt.Sprintf("%s, %d times", trouble.Code, times), func(t *testing.T) {
+			t.Run(fmt.Sprintf("%s, %d times", transient.Code, times), func(t *testing.T) {
 				t.Parallel()
 				w := newWorld(t)
 				for nth := range times {
-					fault := trouble
+					fault := transient
 					fault.Action, fault.Region, fault.Nth = "CopyImage", "us-east-1", nth+1
 					w.aws.AddFault(fault)
 				}
@@ -37,30 +38,56 @@ func TestACopyOutlastsEC2sTroubles(t *testing.T) {
 				}
 				w.oneImageEach(t, "eu-central-1", "us-east-1")
 				if n := w.aws.Calls()["us-east-1"]["CopyImage"]; n != times+1 {
-					t.Errorf("CopyImage was called %d times, want %d", n, times+1)
+					t.Errorf("got %d CopyImage calls, want %d", n, times+1)
 				}
-				if said := strings.Count(w.ui.String(), trouble.Code); said != times/sdk {
-					t.Errorf("the build says %d times that it tries again, want %d:\n%s", said, times/sdk, w.ui.String())
+				retried, want := transient.Code, times/sdk
+				if transient.Status != 0 {
+					retried, want = "AWS has not answered CopyImage in us-east-1", min(times/sdk, 1)
+				}
+				if said := strings.Count(w.ui.String(), retried); said != want {
+					t.Errorf("got %d reports of %q, want %d:\n%s", said, retried, want, w.ui.String())
 				}
 			})
 		}
 	}
 }
 
-func TestHowManyImagesAreMade(t *testing.T) {
+func TestImageCountIsReported(t *testing.T) {
 	for _, test := range []struct {
 		regions []string
 		said    string
 	}{
-		{[]string{"eu-central-1"}, "1 image is made, and stays also if"},
-		{[]string{"us-east-1"}, "2 images are made, and stay also if"},
+		{[]string{"eu-central-1"}, "Created 1 image. It is kept"},
+		{[]string{"us-east-1"}, "Created 2 images. They are kept"},
 	} {
 		w := newWorld(t)
 		if _, err := w.build(t, t.Context(), map[string]any{"ami_regions": test.regions}); err != nil {
 			t.Fatal(err)
 		}
 		if !strings.Contains(w.ui.String(), test.said) {
-			t.Errorf("the build does not say %q:\n%s", test.said, w.ui.String())
+			t.Errorf("got output without %q:\n%s", test.said, w.ui.String())
 		}
+	}
+}
+
+// EC2 starts a copy, but every response to CopyImage is an error. The build finds the
+// copy by its name and tag.
+func TestCopyWithoutResponse(t *testing.T) {
+	w := newWorld(t)
+	w.outageLimit = 50 * time.Millisecond
+	all := make([]int, 10000)
+	for i := range all {
+		all[i] = i + 2 // the first one is the dry run
+	}
+	w.transport = &fault{world: w, action: "CopyImage", nths: all, answer: func(r *http.Request) (*http.Response, error) {
+		_, _ = w.RoundTrip(r)
+		return refuse(500, "InternalError", "something failed"), nil
+	}}
+	artifact, err := w.build(t, t.Context(), nil)
+	if err != nil || !strings.Contains(artifact.String(), "us-east-1: ami-") {
+		t.Errorf("got %v and error %v, want an image in us-east-1\n%s", artifact, err, w.ui.String())
+	}
+	if left := w.aws.Inventory()["us-east-1"]; len(left) != 2 {
+		t.Errorf("got %v in us-east-1, want an image and its snapshot", left)
 	}
 }

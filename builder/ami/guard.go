@@ -5,79 +5,96 @@ package ami
 
 import (
 	"context"
-	"reflect"
 	"runtime/debug"
-	"strings"
 	"time"
 
+	"github.com/hashicorp/packer-plugin-sdk/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
+	"github.com/hashicorp/packer-plugin-sdk/multistep/commonsteps"
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
+	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/steps"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 )
 
-// guarded runs a step of the plan: it takes its time, watches its spot instance
-// meanwhile, leaves out the steps that
-// make an image where there is one to copy, and turns a panic into an error, so
-// that the build still cleans up and says what it could not.
-type guarded struct {
-	multistep.Step
-	name  string
-	makes bool // part of making an image
-
-	left bool // it was left out
+// planStep is a step of the plan.
+type planStep struct {
+	name  string // in the report
+	step  multistep.Step
+	makes bool // part of making an image: skipped if there is one to copy
+	whole bool // the loss of the instance does not end the step
+	needs bool // the step requires a running instance
 }
 
-// guard guards all steps of a runner, and those within one; those named in
-// making are left out where the image exists.
-func guard(runner multistep.Runner, making map[string]bool) {
-	var wrap func(steps []multistep.Step)
-	wrap = func(steps []multistep.Step) {
-		for i, step := range steps {
-			if step == nil {
-				continue
-			}
-			name := stepName(step)
-			steps[i] = &guarded{Step: step, name: name, makes: making[name]}
-			if anew, nests := step.(*stepAnew); nests {
-				wrap(anew.steps)
-			}
-		}
+// newRunner returns the runner of a plan, whose steps are guarded. The SDK adds its
+// wrappers for -on-error within.
+func newRunner(plan []planStep, config common.PackerConfig, ui packersdk.Ui) multistep.Runner {
+	list := make([]multistep.Step, len(plan))
+	for i, p := range plan {
+		list[i] = p.step
 	}
+	runner := commonsteps.NewRunner(list, config, ui)
 	switch r := runner.(type) {
 	case *multistep.BasicRunner:
-		wrap(r.Steps)
+		list = r.Steps
 	case *multistep.DebugRunner:
-		wrap(r.Steps)
+		list = r.Steps
 	}
+	for i, p := range plan {
+		p.step = list[i]
+		list[i] = &guarded{planStep: p}
+	}
+	return runner
 }
 
-// InnerStepName is what -debug calls the step.
+// guarded wraps a step of the plan: it measures the step's duration, watches the
+// instance, and skips steps that create an image if there is one to copy. It
+// converts a panic into an error, so that the build still cleans up. The context
+// of a step lives until its Cleanup, as later steps may need its background work,
+// such as a tunnel. Once there is an instance or an image to lose, all requests wait
+// out an outage of AWS.
+type guarded struct {
+	planStep
+
+	left bool               // the step was skipped
+	end  context.CancelFunc // ends the step's background work; nil before Run
+}
+
+// InnerStepName returns the step's name for -debug.
 func (g *guarded) InnerStepName() string { return g.name }
 
 func (g *guarded) Run(ctx context.Context, state multistep.StateBag) (action multistep.StepAction) {
-	b := buildOf(state)
-	if g.left = g.makes && b.sourced; g.left {
+	b := steps.BuildOf(state)
+	if g.left = g.makes && b.Sourced; g.left {
 		return multistep.ActionContinue
 	}
-	if anew, nests := g.Step.(*stepAnew); nests {
-		return anew.Run(ctx, state) // its steps are guarded each
+	if restart, nests := g.step.(*steps.Restart); nests {
+		return restart.Run(ctx, state) // each of its steps is guarded
 	}
 	begun := time.Now()
-	ctx, settle := b.watch(ctx, state, g.name)
+	if g.end != nil { // -on-error=ask can retry a step
+		g.end()
+	}
+	ctx, g.end = context.WithCancel(ctx)
+	settle := b.Watch(ctx, g.end, state, g.whole, g.needs)
 	defer func() {
 		if p := recover(); p != nil {
-			action = halt(state, "a mistake in this plugin, in %s: %v\n%s", g.name, p, debug.Stack())
+			action = steps.Halt(state, "internal error in %s, a bug in this plugin: %v\n%s", g.name, p, debug.Stack())
 		}
 		if err := settle(action == multistep.ActionHalt); err != nil && g.makes {
-			state.Put(keyError, err)
+			state.Put(steps.KeyError, err)
 			action = multistep.ActionHalt
 		}
-		waited, asked := b.waits.take()
-		b.report.Phases = append(b.report.Phases, phase{
-			Name: phaseName(g.name), Seconds: seconds(time.Since(begun)), WaitedSeconds: seconds(waited), Questions: asked,
+		waited, asked := b.Waits.Take()
+		b.Report.Phases = append(b.Report.Phases, artifact.Phase{
+			Name: g.name, Seconds: artifact.Seconds(time.Since(begun)), WaitedSeconds: artifact.Seconds(waited), Questions: asked,
 		})
 	}()
-	return g.Step.Run(ctx, state)
+	if b.Started() {
+		ctx = awsclient.WaitOut(ctx)
+	}
+	return g.step.Run(ctx, state)
 }
 
 func (g *guarded) Cleanup(state multistep.StateBag) {
@@ -86,24 +103,21 @@ func (g *guarded) Cleanup(state multistep.StateBag) {
 	}
 	defer func() {
 		if p := recover(); p != nil {
-			uiOf(state).Errorf("a mistake in this plugin, while %s cleaned up: %v\n%s", g.name, p, debug.Stack())
+			steps.UIOf(state).Errorf("internal error during the clean-up of %s, a bug in this plugin: %v\n%s", g.name, p, debug.Stack())
 		}
 	}()
-	g.Step.Cleanup(state)
-}
-
-// stepName is the name of a step's type, or what a wrapper says of its own.
-func stepName(step multistep.Step) string {
-	if wrapper, ok := step.(multistep.StepWrapper); ok {
-		return wrapper.InnerStepName()
+	if g.end != nil {
+		defer g.end()
 	}
-	return reflect.Indirect(reflect.ValueOf(step)).Type().Name()
+	g.step.Cleanup(state)
 }
 
-var wordStart = lazyregexp.New(`([a-z0-9])([A-Z])|([A-Z])([A-Z][a-z])`)
-
-// phaseName is a step's name for people: stepCreateImage is create_image.
-func phaseName(step string) string {
-	step = strings.TrimPrefix(strings.TrimPrefix(step, "step"), "Step")
-	return strings.ToLower(wordStart.ReplaceAllString(step, "${1}${3}_${2}${4}"))
+// restarting returns a step that runs a plan, and runs it again after a spot
+// interruption.
+func restarting(plan []planStep, most int) planStep {
+	list := make([]multistep.Step, len(plan))
+	for i, p := range plan {
+		list[i] = &guarded{planStep: p}
+	}
+	return planStep{name: "restart", step: &steps.Restart{Steps: list, Most: most}}
 }

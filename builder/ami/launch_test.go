@@ -26,8 +26,8 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
-// launches records the calls of RunInstances, and may lose their answers or
-// act on them.
+// launches records the calls of RunInstances and CreateFleet. It can lose their responses and run a
+// function after each.
 type launches struct {
 	*world
 	lose   bool
@@ -44,7 +44,7 @@ func (l *launches) RoundTrip(r *http.Request) (*http.Response, error) {
 	}
 	r.Body = io.NopCloser(bytes.NewReader(body))
 	form, _ := url.ParseQuery(string(body))
-	if form.Get("Action") != "RunInstances" || form.Get("DryRun") == "true" {
+	if !slices.Contains([]string{"RunInstances", "CreateFleet"}, form.Get("Action")) || form.Get("DryRun") == "true" {
 		return l.world.RoundTrip(r)
 	}
 	l.mu.Lock()
@@ -61,7 +61,7 @@ func (l *launches) RoundTrip(r *http.Request) (*http.Response, error) {
 	return answer, err
 }
 
-// values are those of a parameter, by call.
+// values returns the values of a parameter, one per call.
 func (l *launches) values(name string) []string {
 	var values []string
 	for _, form := range l.made {
@@ -76,35 +76,35 @@ func newLaunches(t *testing.T) *launches {
 	return l
 }
 
-// refuse makes the calls of these numbers fail with a code.
+// refuse makes the calls with these numbers fail with a code.
 func (l *launches) refuse(code string, calls ...int) {
 	for _, nth := range calls {
 		l.aws.AddFault(rehearsal.Fault{Action: "RunInstances", Nth: nth, Code: code})
 	}
 }
 
-// run builds without an image, and says what is left.
+// run builds without an image and fails the test if resources are left.
 func (l *launches) run(t *testing.T, ctx context.Context, config map[string]any) error {
 	t.Helper()
 	raw := map[string]any{"skip_create_ami": true, "ami_regions": []string{"eu-central-1"}}
 	maps.Copy(raw, config)
 	_, err := l.build(t, ctx, raw)
 	if left := l.left(); len(left) > 0 {
-		t.Errorf("left behind (error %v):\n%s\n--- the build said:\n%s", err, strings.Join(left, "\n"), l.ui.String())
+		t.Errorf("got leftover resources (error %v), want none:\n%s\n--- build output:\n%s", err, strings.Join(left, "\n"), l.ui.String())
 	}
 	return err
 }
 
 const noCapacity = "InsufficientInstanceCapacity"
 
-// With no capacity on the first k rungs the build succeeds on the next one,
-// after one call for each.
-func TestLaunchClimbs(t *testing.T) {
-	ladder := func() map[string]any { // one each: Prepare renders it in place
+// TestLaunchTriesEachAttempt: without capacity in the first k attempts, the build succeeds in the
+// next one, after one call per attempt.
+func TestLaunchTriesEachAttempt(t *testing.T) {
+	config := func() map[string]any { // a new map each time: Prepare modifies it
 		return map[string]any{
 			"instance_types":     []string{"g4dn.xlarge", "g5.xlarge"},
 			"markets":            []string{"spot", "on-demand"},
-			"availability_zones": []string{"eu-central-1a", "eu-central-1b"},
+			"availability_zones": []string{"eu-central-1a", "eu-central-1b"}, "spot_allocation_strategy": "in-order",
 		}
 	}
 	var order []string
@@ -116,26 +116,26 @@ func TestLaunchClimbs(t *testing.T) {
 		}
 	}
 	for k := range len(order) + 1 {
-		t.Run(fmt.Sprintf("no capacity on %d rungs", k), func(t *testing.T) {
+		t.Run(fmt.Sprintf("no capacity in %d attempts", k), func(t *testing.T) {
 			t.Parallel()
 			l := newLaunches(t)
 			for nth := range k {
 				l.refuse(noCapacity, nth+1)
 			}
-			err := l.run(t, t.Context(), ladder())
+			err := l.run(t, t.Context(), config())
 			calls := min(k+1, len(order))
 			var tried []string
 			for i := range l.made {
 				tried = append(tried, l.values("InstanceType")[i]+" "+l.values("InstanceMarketOptions.MarketType")[i]+" "+l.values("Placement.AvailabilityZone")[i])
 			}
 			if !slices.Equal(tried, order[:calls]) {
-				t.Errorf("tried\n%s\nwant\n%s", strings.Join(tried, "\n"), strings.Join(order[:calls], "\n"))
+				t.Errorf("got attempts\n%s\nwant\n%s", strings.Join(tried, "\n"), strings.Join(order[:calls], "\n"))
 			}
-			if n := strings.Count(l.ui.String(), "Not launched: "); n != k {
-				t.Errorf("%d refusals are said, want %d:\n%s", n, k, l.ui.String())
+			if n := strings.Count(l.ui.String(), "Launch refused: "); n != k {
+				t.Errorf("got %d reported refusals, want %d:\n%s", n, k, l.ui.String())
 			}
 			if tokens := l.values("ClientToken"); len(slices.Compact(slices.Sorted(slices.Values(tokens)))) != calls {
-				t.Errorf("want a client token of its own for each rung: %v", tokens)
+				t.Errorf("got client tokens %v, want one per attempt", tokens)
 			}
 			if k < len(order) {
 				if err != nil {
@@ -143,9 +143,9 @@ func TestLaunchClimbs(t *testing.T) {
 				}
 				return
 			}
-			for _, rung := range []string{"all 8 combinations", "g4dn.xlarge, spot, eu-central-1a: no capacity there now", "g5.xlarge, on-demand, eu-central-1b", "capacity_timeout"} {
-				if err == nil || !strings.Contains(err.Error(), rung) {
-					t.Errorf("the error does not say %q:\n%v", rung, err)
+			for _, want := range []string{"all 8 combinations", "g4dn.xlarge, spot, eu-central-1a: no capacity at this time", "g5.xlarge, on-demand, eu-central-1b", "capacity_timeout"} {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got error without %q:\n%v", want, err)
 				}
 			}
 		})
@@ -156,19 +156,19 @@ func TestLaunchRefusals(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		config map[string]any
-		code   string // of the first call, or of all
+		code   string // of the first call, or of all if always is set
 		always bool
 		calls  []string // InstanceType, market and place of each
 		err    []string
 		said   string
 	}{
-		{"by default EC2 chooses, then each zone", nil, noCapacity, false, []string{"g4dn.xlarge  ", "g4dn.xlarge  eu-central-1a"}, nil, "g4dn.xlarge, on-demand, a zone of EC2's choice: no capacity there now"},
+		{"by default EC2 chooses, then each zone", nil, noCapacity, false, []string{"g4dn.xlarge  ", "g4dn.xlarge  eu-central-1a"}, nil, "g4dn.xlarge, on-demand, a zone chosen by EC2: no capacity at this time"},
 		{"a zone without the type", map[string]any{"availability_zones": []string{"eu-central-1c", "eu-central-1a"}}, "", false,
 			[]string{"g4dn.xlarge  eu-central-1c", "g4dn.xlarge  eu-central-1a"}, nil, "is not supported in your requested Availability Zone (eu-central-1c) (Unsupported)"},
-		{"a quota", map[string]any{"markets": []string{"spot", "on-demand"}}, "MaxSpotInstanceCountExceeded", false,
-			[]string{"g4dn.xlarge spot ", "g4dn.xlarge  "}, nil, "g4dn.xlarge, spot, everywhere: more than the account's quota"},
-		{"quotas everywhere", nil, "VcpuLimitExceeded", true, []string{"g4dn.xlarge  "},
-			[]string{`"Running On-Demand G and VT instances" (L-DB2E81BA)`, "--quota-code L-DB2E81BA --region eu-central-1", "g4dn.xlarge, on-demand, everywhere: more than the account's quota"}, ""},
+		{"a quota", map[string]any{"markets": []string{"spot", "on-demand"}, "spot_allocation_strategy": "in-order"}, "MaxSpotInstanceCountExceeded", false,
+			[]string{"g4dn.xlarge spot ", "g4dn.xlarge  "}, nil, "g4dn.xlarge, spot, everywhere: exceeds the account's quota"},
+		{"all quotas are exceeded", nil, "VcpuLimitExceeded", true, []string{"g4dn.xlarge  "},
+			[]string{`"Running On-Demand G and VT instances" (L-DB2E81BA)`, "--quota-code L-DB2E81BA --region eu-central-1", "g4dn.xlarge, on-demand, everywhere: exceeds the account's quota"}, ""},
 		{"a spot price that is too low", map[string]any{"spot_price": "0.01", "availability_zones": []string{"eu-central-1a"}}, "", false,
 			[]string{"g4dn.xlarge spot eu-central-1a"}, []string{"Your Spot request price of 0.01 is lower", "raise spot_price"}, ""},
 		{"the wrong architecture stops", map[string]any{"instance_types": []string{"g4dn.xlarge", "g5g.xlarge", "g5.xlarge"}, "availability_zone": "eu-central-1a"}, noCapacity, false,
@@ -176,7 +176,7 @@ func TestLaunchRefusals(t *testing.T) {
 		{"a refused permission stops", map[string]any{"preflight": "off"}, "UnauthorizedOperation", true, []string{"g4dn.xlarge  "}, []string{"UnauthorizedOperation: You are not authorized"}, ""},
 		{"throttled too long", nil, "RequestLimitExceeded", true, []string{"g4dn.xlarge  ", "g4dn.xlarge  ", "g4dn.xlarge  ", "g4dn.xlarge  "}, []string{"RequestLimitExceeded"}, "EC2 throttles"},
 		{"without a reservation, on demand", map[string]any{"markets": []string{"capacity-reservation", "on-demand"}, "availability_zone": "eu-central-1a"}, "", false,
-			[]string{"g4dn.xlarge  eu-central-1a", "g4dn.xlarge  eu-central-1a"}, nil, "g4dn.xlarge, capacity-reservation, eu-central-1a: no reservation with room"},
+			[]string{"g4dn.xlarge  eu-central-1a", "g4dn.xlarge  eu-central-1a"}, nil, "g4dn.xlarge, capacity-reservation, eu-central-1a: no reservation with available capacity"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -193,28 +193,28 @@ func TestLaunchRefusals(t *testing.T) {
 				tried = append(tried, form.Get("InstanceType")+" "+form.Get("InstanceMarketOptions.MarketType")+" "+form.Get("Placement.AvailabilityZone"))
 			}
 			if !slices.Equal(tried, test.calls) {
-				t.Errorf("tried %q, want %q", tried, test.calls)
+				t.Errorf("got attempts %q, want %q", tried, test.calls)
 			}
 			if err != nil && test.err == nil {
 				t.Error(err)
 			}
 			for _, want := range test.err {
 				if err == nil || !strings.Contains(err.Error(), want) {
-					t.Errorf("the error does not say %q:\n%v", want, err)
+					t.Errorf("got error without %q:\n%v", want, err)
 				}
 			}
 			if err != nil && strings.Contains(err.Error(), "RequestID") {
-				t.Errorf("the error has the SDK's noise: %v", err)
+				t.Errorf("got the SDK's request ID in the error: %v", err)
 			}
 			if !strings.Contains(l.ui.String(), test.said) {
-				t.Errorf("the build does not say %q:\n%s", test.said, l.ui.String())
+				t.Errorf("got output without %q:\n%s", test.said, l.ui.String())
 			}
 		})
 	}
 }
 
-// A throttled call is repeated as it is; a rung that was refused is another
-// launch when it is tried again.
+// TestLaunchTokens: a throttled call is retried with its client token. A refused attempt
+// gets a new token when it is repeated.
 func TestLaunchTokens(t *testing.T) {
 	l := newLaunches(t)
 	l.refuse("RequestLimitExceeded", 1)
@@ -224,10 +224,10 @@ func TestLaunchTokens(t *testing.T) {
 	}
 	tokens := l.values("ClientToken")
 	if len(tokens) != 6 || tokens[0] != tokens[1] || len(slices.Compact(slices.Sorted(slices.Values(tokens)))) != 5 {
-		t.Errorf("want 6 calls of which the first two are one launch: %v", tokens)
+		t.Errorf("got tokens %v, want 6 calls, the first two with the same token", tokens)
 	}
-	if said := l.ui.String(); strings.Count(said, "Not launched: ") != 2 || !strings.Contains(said, "(capacity_timeout)") {
-		t.Errorf("want each refusal once, and the wait:\n%s", said)
+	if said := l.ui.String(); strings.Count(said, "Launch refused: ") != 2 || !strings.Contains(said, "(capacity_timeout)") {
+		t.Errorf("got output\n%s\nwant each refusal once, and the wait", said)
 	}
 }
 
@@ -243,13 +243,14 @@ func TestLaunchCancelled(t *testing.T) {
 			}
 		}
 		if err := l.run(t, ctx, config); err == nil || len(l.made) != 2 {
-			t.Errorf("%d launches after a cancel at the second one, error %v", len(l.made), err)
+			t.Errorf("got %d launches and error %v, want 2 and an error after cancelling at the second", len(l.made), err)
 		}
 	}
 }
 
-// EC2 launches, and no answer ever comes: the build finds its instance by the token.
-func TestLaunchUnanswered(t *testing.T) {
+// TestLaunchWithoutResponse: EC2 launches an instance but every response is lost. The build
+// finds its instance by the client token.
+func TestLaunchWithoutResponse(t *testing.T) {
 	l := newLaunches(t)
 	l.lose = true
 	if err := l.run(t, t.Context(), nil); err != nil {
@@ -261,25 +262,23 @@ func TestLaunchParameters(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		config map[string]any
-		want   map[string]string // "" is not sent
+		want   map[string]string // "" means not sent
 	}{
 		{"on demand", map[string]any{"shutdown_behavior": "terminate"}, map[string]string{"InstanceMarketOptions.MarketType": "", "InstanceInitiatedShutdownBehavior": "terminate", "CapacityReservationSpecification.CapacityReservationPreference": "none"}},
-		{"open reservations, else on demand", map[string]any{"capacity_reservation_preference": "open"}, map[string]string{"CapacityReservationSpecification.CapacityReservationPreference": "open"}},
+		{"open reservations, otherwise on demand", map[string]any{"capacity_reservation_preference": "open"}, map[string]string{"CapacityReservationSpecification.CapacityReservationPreference": "open"}},
 		{"spot", map[string]any{"spot_price": "auto", "shutdown_behavior": "stop", "spot_tags": map[string]string{"For": "spot"}}, map[string]string{
 			"InstanceMarketOptions.MarketType": "spot", "InstanceMarketOptions.SpotOptions.SpotInstanceType": "one-time", "InstanceMarketOptions.SpotOptions.MaxPrice": "",
 			"InstanceInitiatedShutdownBehavior": "terminate", "CapacityReservationSpecification.CapacityReservationPreference": "", "TagSpecification.4.ResourceType": "spot-instances-request"}},
 		{"a spot price", map[string]any{"spot_price": "0.9"}, map[string]string{"InstanceMarketOptions.SpotOptions.MaxPrice": "0.9"}},
-		{"the market alone", map[string]any{"markets": []string{"spot"}, "spot_tags": map[string]string{"For": "spot"}}, map[string]string{"InstanceMarketOptions.MarketType": "spot", "TagSpecification.4.ResourceType": "spot-instances-request"}},
+		{"markets without a price", map[string]any{"markets": []string{"spot"}, "spot_tags": map[string]string{"For": "spot"}}, map[string]string{"InstanceMarketOptions.MarketType": "spot", "TagSpecification.4.ResourceType": "spot-instances-request"}},
 		{"a limit is the highest spot price", map[string]any{"markets": []string{"spot"}, "max_price_per_hour": 0.5}, map[string]string{"InstanceMarketOptions.SpotOptions.MaxPrice": "0.500000"}},
-		{"also that of the whole build", map[string]any{"spot_price": "0.9", "max_build_cost": 3, "max_build_time": "6h"}, map[string]string{"InstanceMarketOptions.SpotOptions.MaxPrice": "0.500000"}},
-		{"fleets are not needed", map[string]any{"spot_instance_types": []string{"g4dn.2xlarge", "g4dn.xlarge"}, "spot_price": "auto", "fleet_tags": map[string]string{"a": "b"}},
-			map[string]string{"InstanceType": "g4dn.xlarge", "Placement.AvailabilityZone": "eu-central-1b"}}, // the least expensive type and zone
-		{"another strategy keeps the order", map[string]any{"spot_instance_types": []string{"g5.xlarge", "g4dn.xlarge"}, "spot_price": "auto", "spot_allocation_strategy": "capacity-optimized"},
-			map[string]string{"InstanceType": "g5.xlarge", "Placement.AvailabilityZone": ""}},
+		{"the limit of the whole build is also one", map[string]any{"spot_price": "0.9", "max_build_cost": 3, "max_build_time": "6h"}, map[string]string{"InstanceMarketOptions.SpotOptions.MaxPrice": "0.500000"}},
+		{"the configured order", map[string]any{"spot_instance_types": []string{"g5.xlarge", "g4dn.xlarge"}}, map[string]string{"InstanceType": "g5.xlarge", "Placement.AvailabilityZone": ""}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			l := newLaunches(t)
+			test.config["spot_allocation_strategy"] = "in-order"
 			if err := l.run(t, t.Context(), test.config); err != nil {
 				t.Fatal(err)
 			}
@@ -295,21 +294,21 @@ func TestLaunchParameters(t *testing.T) {
 func TestReservationParameters(t *testing.T) {
 	for name, config := range map[string]map[string]any{
 		"CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationId":               {"capacity_reservation_id": "cr-0123456789abcdef0"},
-		"CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationResourceGroupArn": {"capacity_reservation_group_arn": "arn:aws:x"},
+		"CapacityReservationSpecification.CapacityReservationTarget.CapacityReservationResourceGroupArn": {"capacity_reservation_group_arn": "arn:aws:resource-groups:us-east-1:111122223333:group/g"},
 		"CapacityReservationSpecification.CapacityReservationPreference":                                 {"markets": []string{"capacity-reservation"}},
 	} {
 		l := newLaunches(t)
 		err := l.run(t, t.Context(), config)
 		if got := l.made[0].Get(name); got == "" || got == "none" || got == "open" {
-			t.Errorf("%v: %s = %q", config, name, got)
+			t.Errorf("%v: got %s = %q, want the reservation", config, name, got)
 		}
 		if err == nil {
-			t.Errorf("%v: launched outside of a reservation", config)
+			t.Errorf("%v: got no error, want one: no such reservation exists", config)
 		}
 	}
 }
 
-// The instance goes where there is a reservation with room, and only there.
+// TestReservations: the instance uses a reservation with available capacity.
 func TestReservations(t *testing.T) {
 	for _, test := range []struct {
 		name   string
@@ -318,16 +317,16 @@ func TestReservations(t *testing.T) {
 		calls  int
 		err    string
 	}{
-		{"an open one", ec2types.InstanceMatchCriteriaOpen, func(string) map[string]any {
+		{"an open reservation", ec2types.InstanceMatchCriteriaOpen, func(string) map[string]any {
 			return map[string]any{"markets": []string{"capacity-reservation"}, "availability_zones": []string{"eu-central-1a", "eu-central-1b"}}
 		}, 2, ""},
-		{"amazon-ebs's option alone", ec2types.InstanceMatchCriteriaTargeted, func(id string) map[string]any {
+		{"only amazon-ebs's option", ec2types.InstanceMatchCriteriaTargeted, func(id string) map[string]any {
 			return map[string]any{"capacity_reservation_id": id, "availability_zone": "eu-central-1b"}
 		}, 1, ""},
-		{"one that wants to be named", ec2types.InstanceMatchCriteriaTargeted, func(string) map[string]any {
+		{"a targeted reservation that is not named", ec2types.InstanceMatchCriteriaTargeted, func(string) map[string]any {
 			return map[string]any{"markets": []string{"capacity-reservation"}, "availability_zone": "eu-central-1b"}
-		}, 1, "no reservation with room there now (ReservationCapacityExceeded)"},
-		{"of another type", ec2types.InstanceMatchCriteriaOpen, func(string) map[string]any {
+		}, 1, "no reservation with available capacity (ReservationCapacityExceeded)"},
+		{"a reservation of another type", ec2types.InstanceMatchCriteriaOpen, func(string) map[string]any {
 			return map[string]any{"markets": []string{"capacity-reservation", "on-demand"}, "instance_type": "g5.xlarge", "availability_zone": "eu-central-1b"}
 		}, 2, ""},
 	} {
@@ -346,14 +345,14 @@ func TestReservations(t *testing.T) {
 			config["skip_create_ami"] = true
 			_, err = l.build(t, t.Context(), config)
 			if len(l.made) != test.calls || test.err == "" && err != nil || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
-				t.Errorf("%d launches, error %v, want %d, %q\n%s", len(l.made), err, test.calls, test.err, l.ui.String())
+				t.Errorf("got %d launches, error %v, want %d, %q\n%s", len(l.made), err, test.calls, test.err, l.ui.String())
 			}
 			found, err := client.DescribeCapacityReservations(t.Context(), &ec2.DescribeCapacityReservationsInput{CapacityReservationIds: []string{id}})
 			if err != nil || aws.ToInt32(found.CapacityReservations[0].AvailableInstanceCount) != 1 {
-				t.Errorf("the reservation is still used: %v, %v", found, err)
+				t.Errorf("the reservation is still in use: %v, %v", found, err)
 			}
 			if left := l.left(); len(left) != 1 {
-				t.Errorf("left besides the reservation: %v", left)
+				t.Errorf("got %v, want only the reservation", left)
 			}
 		})
 	}
@@ -370,19 +369,19 @@ func TestLaunchPrices(t *testing.T) {
 		source string
 		price  float64
 	}{
-		{"said where it may be asked", nil, nil, 1, "", "AWS Price List, simulated", 0.6},
-		{"not said where it may not", nil, deny, 1, "", "", 0},
-		{"the user's", map[string]any{"prices": map[string]any{"g4dn.xlarge": 0.526}}, deny, 1, "", "prices", 0.526},
-		{"spot in the zone that was taken", map[string]any{"markets": []string{"spot"}, "availability_zone": "eu-central-1b"}, nil, 1, "", "EC2 spot price history, simulated", 0.2424},
+		{"reported with permission", nil, nil, 1, "", "AWS Price List, simulated", 0.6},
+		{"not reported without permission", nil, deny, 1, "", "", 0},
+		{"the user's price", map[string]any{"prices": map[string]any{"g4dn.xlarge": 0.526}}, deny, 1, "", "prices", 0.526},
+		{"the spot price of the chosen zone", map[string]any{"markets": []string{"spot"}, "availability_zone": "eu-central-1b"}, nil, 1, "", "EC2 spot price history, simulated", 0.2424},
 		{"within the limit", map[string]any{"max_price_per_hour": 0.6}, nil, 1, "", "AWS Price List, simulated", 0.6},
-		{"above the limit", map[string]any{"max_price_per_hour": 0.5}, nil, 0, "costs $0.60 an hour (AWS Price List), more than $0.50 (max_price_per_hour)", "", 0},
-		{"above the limit by the user's price", map[string]any{"max_price_per_hour": 0.5, "prices": map[string]any{"g4dn.xlarge": 0.526}}, deny, 0, "costs $0.526 an hour (prices)", "", 0},
-		{"unknown with a limit", map[string]any{"max_price_per_hour": 100}, deny, 0, `price: give it, such as prices = { "g4dn.xlarge" = USD_AN_HOUR }`, "", 0},
-		{"unknown on spot: EC2 keeps the limit", map[string]any{"max_price_per_hour": 1, "markets": []string{"spot"}}, deny, 1, "", "", 0},
+		{"above the limit", map[string]any{"max_price_per_hour": 0.5}, nil, 0, "costs $0.60 per hour (AWS Price List), more than $0.50 (max_price_per_hour)", "", 0},
+		{"above the limit by the user's price", map[string]any{"max_price_per_hour": 0.5, "prices": map[string]any{"g4dn.xlarge": 0.526}}, deny, 0, "costs $0.526 per hour (prices)", "", 0},
+		{"unknown with a limit", map[string]any{"max_price_per_hour": 100}, deny, 0, `price: set it, such as prices = { "g4dn.xlarge" = USD_PER_HOUR }`, "", 0},
+		{"unknown on spot: EC2 enforces the limit", map[string]any{"max_price_per_hour": 1, "markets": []string{"spot"}}, deny, 1, "", "", 0},
 		{"spot above the limit", map[string]any{"max_price_per_hour": 0.2, "markets": []string{"spot"}, "availability_zone": "eu-central-1a"}, nil, 0, "(EC2 spot price history), more than $0.20", "", 0},
-		{"dear on demand, cheap on spot", map[string]any{"max_price_per_hour": 0.4, "markets": []string{"on-demand", "spot"}, "availability_zone": "eu-central-1b"}, nil, 1, "", "EC2 spot price history, simulated", 0.2424},
-		{"too long", map[string]any{"max_build_cost": 3, "max_build_time": "6h"}, nil, 0, "could cost $3.60: $0.60 an hour (AWS Price List) x 6h0m0s of max_build_time, more than $3.00 (max_build_cost)", "", 0},
-		{"short enough", map[string]any{"max_build_cost": 3, "max_build_time": "4h"}, nil, 1, "", "AWS Price List, simulated", 0.6},
+		{"above the limit on demand, within it on spot", map[string]any{"max_price_per_hour": 0.4, "markets": []string{"on-demand", "spot"}, "availability_zone": "eu-central-1b"}, nil, 1, "", "EC2 spot price history, simulated", 0.2424},
+		{"above the cost limit", map[string]any{"max_build_cost": 3, "max_build_time": "6h"}, nil, 0, "could cost $3.60: $0.60 per hour (AWS Price List) x 6h0m0s of max_build_time, more than $3.00 (max_build_cost)", "", 0},
+		{"within the cost limit", map[string]any{"max_build_cost": 3, "max_build_time": "4h"}, nil, 1, "", "AWS Price List, simulated", 0.6},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -394,11 +393,11 @@ func TestLaunchPrices(t *testing.T) {
 			maps.Copy(raw, test.config)
 			artifact, err := l.build(t, t.Context(), raw)
 			if len(l.made) != test.calls {
-				t.Errorf("launched %d times, want %d", len(l.made), test.calls)
+				t.Errorf("got %d launches, want %d", len(l.made), test.calls)
 			}
 			if test.err != "" {
 				if err == nil || !strings.Contains(err.Error(), test.err) {
-					t.Errorf("the error does not say %q:\n%v", test.err, err)
+					t.Errorf("got error without %q:\n%v", test.err, err)
 				}
 				return
 			}
@@ -410,36 +409,36 @@ func TestLaunchPrices(t *testing.T) {
 				Price  float64 `json:"price_per_hour_usd"`
 				Source string  `json:"price_source"`
 			}
-			if err := json.Unmarshal([]byte(artifact.State(StateBuild).(string)), &got); err != nil {
+			if err := json.Unmarshal([]byte(artifact.State("ethminer.build").(string)), &got); err != nil {
 				t.Fatal(err)
 			}
 			if got.Price < test.price-1e-9 || got.Price > test.price+1e-9 || got.Source != test.source || got.Market == "" {
-				t.Errorf("the report says %+v, want %v of %q", got, test.price, test.source)
+				t.Errorf("got report %+v, want price %v from %q", got, test.price, test.source)
 			}
 		})
 	}
 }
 
-// EC2 takes the instance back while it is provisioned.
-func TestReclaim(t *testing.T) {
+// TestSpotInterruption: EC2 interrupts the spot instance during provisioning.
+func TestSpotInterruption(t *testing.T) {
 	failed := errors.New("Script exited with non-zero exit status: 2300218")
 	for _, test := range []struct {
 		name     string
 		config   map[string]any
-		reclaims int  // how many instances EC2 takes back
-		hangs    bool // the provisioner notices nothing, and waits
-		silent   bool // it notices nothing, and has done its work
+		reclaims int  // number of instances that EC2 interrupts
+		hangs    bool // the provisioner does not notice, and waits
+		silent   bool // the provisioner does not notice, and succeeds
 		launches int
 		err      []string
 	}{
-		{"the script fails", nil, 1, false, false, 1, []string{"EC2 has taken back the spot instance i-", "g4dn.xlarge in eu-central-1", "spot_restarts = 1"}},
-		{"the connection is dead", nil, 1, true, false, 1, []string{"EC2 has taken back the spot instance i-"}},
-		{"noticed when the image is made", map[string]any{"skip_create_ami": false}, 1, false, true, 1, []string{"EC2 has taken back the spot instance i-"}},
-		{"launched anew", map[string]any{"spot_restarts": 1}, 1, false, false, 2, nil},
-		{"launched anew from a dead connection", map[string]any{"spot_restarts": 1}, 1, true, false, 2, nil},
-		{"launched anew although nothing failed", map[string]any{"spot_restarts": 1}, 1, false, true, 2, nil},
-		{"as often as was asked", map[string]any{"spot_restarts": 2}, 3, false, false, 3, []string{"EC2 has taken back"}},
-		{"not for a script that fails by itself", map[string]any{"spot_restarts": 2}, 0, false, false, 1, []string{failed.Error()}},
+		{"the script fails", nil, 1, false, false, 1, []string{"EC2 interrupted the spot instance i-", "g4dn.xlarge in eu-central-1", "spot_restarts = 1"}},
+		{"the connection is dead", nil, 1, true, false, 1, []string{"EC2 interrupted the spot instance i-"}},
+		{"noticed at image creation", map[string]any{"skip_create_ami": false}, 1, false, true, 1, []string{"EC2 interrupted the spot instance i-"}},
+		{"restarted", map[string]any{"spot_restarts": 1}, 1, false, false, 2, nil},
+		{"restarted after a dead connection", map[string]any{"spot_restarts": 1}, 1, true, false, 2, nil},
+		{"restarted after successful provisioning", map[string]any{"spot_restarts": 1}, 1, false, true, 2, nil},
+		{"restarted at most spot_restarts times", map[string]any{"spot_restarts": 2}, 3, false, false, 3, []string{"EC2 interrupted"}},
+		{"not restarted for a failing script", map[string]any{"spot_restarts": 2}, 0, false, false, 1, []string{failed.Error()}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -465,25 +464,25 @@ func TestReclaim(t *testing.T) {
 			maps.Copy(config, test.config)
 			err := l.run(t, t.Context(), config)
 			if len(l.made) != test.launches {
-				t.Errorf("launched %d times, want %d\n%s", len(l.made), test.launches, l.ui.String())
+				t.Errorf("got %d launches, want %d\n%s", len(l.made), test.launches, l.ui.String())
 			}
 			if test.err == nil && err != nil {
 				t.Errorf("%v\n%s", err, l.ui.String())
 			}
 			for _, want := range test.err {
 				if err == nil || !strings.Contains(err.Error(), want) {
-					t.Errorf("the error does not say %q: %v", want, err)
+					t.Errorf("got error without %q: %v", want, err)
 				}
 			}
 			if test.reclaims > 0 && err != nil && strings.Contains(err.Error(), "Script exited") {
-				t.Errorf("the error is the provisioner's: %v", err)
+				t.Errorf("got the provisioner's error, want the interruption: %v", err)
 			}
 		})
 	}
 }
 
-// The report counts what was paid for in vain.
-func TestReclaimIsReported(t *testing.T) {
+// TestSpotInterruptionIsReported: the report includes the time of interrupted instances.
+func TestSpotInterruptionIsReported(t *testing.T) {
 	l := newLaunches(t)
 	provisioned := 0
 	l.hook = &packersdk.MockHook{RunFunc: func(context.Context) error {
@@ -499,10 +498,73 @@ func TestReclaimIsReported(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, l.ui.String())
 	}
-	if text := artifact.State(StateBuild).(string); !strings.Contains(text, `"spot_reclaims":1`) || !strings.Contains(text, `"reclaimed_seconds":`) {
-		t.Errorf("the report does not say that an instance was taken back: %s", text)
+	if text := artifact.State("ethminer.build").(string); !strings.Contains(text, `"spot_reclaims":1`) || !strings.Contains(text, `"reclaimed_seconds":`) {
+		t.Errorf("got report without the interruption: %s", text)
 	}
 	if left := l.left(); len(left) != 4 {
-		t.Errorf("want two images with a snapshot each, there is:\n%s", strings.Join(left, "\n"))
+		t.Errorf("want two images with a snapshot each, got:\n%s", strings.Join(left, "\n"))
 	}
+}
+
+// TestInstanceEndsDuringProvisioning: someone ends the instance. The build fails with
+// the cause at once, also if the provisioner does not notice, and leaves nothing.
+func TestInstanceEndsDuringProvisioning(t *testing.T) {
+	own := errors.New("Script exited with non-zero exit status: 2300218")
+	for _, test := range []struct {
+		name   string
+		config map[string]any
+		end    func(ctx context.Context, client *ec2.Client, id string) error
+		hangs  bool // the provisioner does not notice, and waits
+		want   []string
+	}{
+		{"terminated", nil, terminateInstance, false, []string{"the instance i-", "(g4dn.xlarge in eu-central-1", "User initiated shutdown", "CloudTrail names the user"}},
+		{"terminated, with a dead connection", nil, terminateInstance, true, []string{"the instance i-", "User initiated shutdown"}},
+		{"terminated on spot", map[string]any{"markets": []string{"spot"}, "spot_restarts": 2}, terminateInstance, true, []string{"the instance i-", "User initiated shutdown"}},
+		{"stopped", nil, stopInstance, false, []string{"is stop", "CloudTrail names the user"}},
+		{"neither", nil, func(context.Context, *ec2.Client, string) error { return nil }, false, []string{own.Error()}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			l := newLaunches(t)
+			calls := 0
+			l.hook = &packersdk.MockHook{RunFunc: func(ctx context.Context) error {
+				if calls++; calls > 1 {
+					return nil // the cleanup provisioner
+				}
+				client := l.client("eu-central-1")
+				out, err := client.DescribeInstances(ctx, &ec2.DescribeInstancesInput{})
+				if err == nil {
+					err = test.end(ctx, client, aws.ToString(out.Reservations[0].Instances[0].InstanceId))
+				}
+				if err != nil {
+					t.Error(err)
+				}
+				if test.hangs {
+					<-ctx.Done()
+				}
+				return own
+			}}
+			config := map[string]any{"communicator": "none", "rehearsal_instance": "sandbox"}
+			maps.Copy(config, test.config)
+			err := l.run(t, t.Context(), config)
+			if len(l.made) != 1 {
+				t.Errorf("got %d launches, want 1", len(l.made))
+			}
+			for _, want := range test.want {
+				if err == nil || !strings.Contains(err.Error(), want) {
+					t.Errorf("got error without %q: %v", want, err)
+				}
+			}
+		})
+	}
+}
+
+func terminateInstance(ctx context.Context, client *ec2.Client, id string) error {
+	_, err := client.TerminateInstances(ctx, &ec2.TerminateInstancesInput{InstanceIds: []string{id}})
+	return err
+}
+
+func stopInstance(ctx context.Context, client *ec2.Client, id string) error {
+	_, err := client.StopInstances(ctx, &ec2.StopInstancesInput{InstanceIds: []string{id}})
+	return err
 }

@@ -5,6 +5,7 @@ package ami
 
 import (
 	"context"
+	"fmt"
 	"net"
 	"os"
 	"strconv"
@@ -18,12 +19,13 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	gossh "golang.org/x/crypto/ssh"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 )
 
-// machineWorld is a world whose instances one can log in to, at the port.
+// machineWorld returns a world whose instances accept SSH logins, and their port.
 func machineWorld(t *testing.T) (*world, int) {
 	t.Helper()
 	if os.Geteuid() != 0 {
@@ -33,7 +35,7 @@ func machineWorld(t *testing.T) (*world, int) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	w := &world{slow: map[int]bool{}, aws: rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret", Host: host})}
+	w := &world{aws: rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret", Host: host})}
 	t.Cleanup(func() {
 		_ = w.aws.Close()
 		if err := host.Close(); err != nil {
@@ -57,8 +59,8 @@ func (w *world) machineBuilder(t *testing.T, port int) *Builder {
 	b.config.Comm.SSHDisableAgentForwarding = true
 	b.config.TemporarySGSourcePublicIp = false
 	b.config.TemporarySGSourceCidrs = []string{rehearsal.CallerIP + "/32"}
-	b.connect = func(context.Context, packersdk.Ui) (*ec2api.Clients, error) {
-		return ec2api.New(w.awsConfig(w), ""), nil
+	b.connect = func(context.Context, packersdk.Ui) (*awsclient.Clients, error) {
+		return awsclient.New(w.awsConfig(w), ""), nil
 	}
 	return b
 }
@@ -67,26 +69,26 @@ func (w *world) listener() packersdk.Ui {
 	return listener{Ui: &packersdk.BasicUi{Reader: strings.NewReader("")}, out: &w.ui}
 }
 
-// soon waits for something, and fails the test if it does not come.
+// soon waits up to a minute for a condition and fails the test if it does not hold.
 func soon(t *testing.T, what string, holds func() bool) {
 	t.Helper()
 	for end := time.Now().Add(time.Minute); !holds(); time.Sleep(20 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("never: %s", what)
+			t.Fatalf("timeout waiting until %s", what)
 		}
 	}
 }
 
-// A build that is killed while it provisions makes no further call, and cleans
-// up nothing. Its instance ends itself, and its volume goes with it.
-func TestAKilledBuildsInstanceEndsItself(t *testing.T) {
+// TestKilledBuildInstanceShutsDown: a build that is killed during provisioning cleans
+// up nothing. Its instance shuts itself down, and its volume is deleted.
+func TestKilledBuildInstanceShutsDown(t *testing.T) {
 	w, port := machineWorld(t)
 	b := w.machineBuilder(t, port)
 	b.config.MaxBuildTime = 3 * time.Second // less than the option allows
 	provisioning, dead := make(chan struct{}), make(chan struct{})
 	hook := &packersdk.MockHook{RunFunc: func(context.Context) error {
 		close(provisioning)
-		<-dead // and never comes back
+		<-dead // and never return
 		select {}
 	}}
 	ended := make(chan error, 1)
@@ -99,7 +101,7 @@ func TestAKilledBuildsInstanceEndsItself(t *testing.T) {
 	case err := <-ended:
 		t.Fatalf("%v\n%s", err, w.ui.String())
 	case <-time.After(time.Minute):
-		t.Fatalf("it does not provision:\n%s", w.ui.String())
+		t.Fatalf("timeout waiting for provisioning:\n%s", w.ui.String())
 	}
 	close(dead)
 	soon(t, "the instance is gone", func() bool {
@@ -107,18 +109,33 @@ func TestAKilledBuildsInstanceEndsItself(t *testing.T) {
 		return !strings.Contains(left, " instance ") && !strings.Contains(left, " volume ")
 	})
 	if n := w.aws.Calls()["eu-central-1"]["TerminateInstances"]; n != 0 {
-		t.Errorf("TerminateInstances was called %d times", n)
+		t.Errorf("got %d TerminateInstances calls, want 0", n)
 	}
-	if said := w.ui.String(); !strings.Contains(said, "The instance ends itself 3s after its first boot") {
-		t.Errorf("it does not say what will happen:\n%s", said)
+	if said := w.ui.String(); !strings.Contains(said, "the instance terminates 3s after its first boot") {
+		t.Errorf("the output does not announce the shutdown:\n%s", said)
 	}
 }
 
-// An instance of the image that a build made knows no switch, and what the
-// user's own user data did is in it.
-func TestTheImageHasNoSwitch(t *testing.T) {
+// userDataRan is a provisioner that waits for the user data script, which runs
+// concurrently with the login. An earlier image would lack its results.
+type userDataRan struct{}
+
+func (userDataRan) Run(ctx context.Context, _ string, ui packersdk.Ui, communicator packersdk.Communicator, _ interface{}) error {
+	command := &packersdk.RemoteCmd{Command: "for i in $(seq 600); do test -s /var/lib/mine && exit; sleep 0.1; done; exit 1"}
+	if err := command.RunWithUi(ctx, communicator, ui); err != nil {
+		return err
+	}
+	if status := command.ExitStatus(); status != 0 {
+		return fmt.Errorf("the user data did not run: exit status %d", status)
+	}
+	return nil
+}
+
+// TestImageHasNoShutdownTimer: an instance of the created image has no shutdown timer, but
+// has the results of the user's own user data.
+func TestImageHasNoShutdownTimer(t *testing.T) {
 	w, port := machineWorld(t)
-	artifact, err := w.machineBuilder(t, port).Run(t.Context(), w.listener(), &packersdk.MockHook{})
+	artifact, err := w.machineBuilder(t, port).Run(t.Context(), w.listener(), userDataRan{})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, w.ui.String())
 	}
@@ -139,8 +156,8 @@ func TestTheImageHasNoSwitch(t *testing.T) {
 		t.Fatal(err)
 	}
 	var login *gossh.Client
-	soon(t, "one can log in", func() bool {
-		found, err := describeInstance(t.Context(), client, aws.ToString(out.Instances[0].InstanceId))
+	soon(t, "the instance accepts a login", func() bool {
+		found, err := launch.Describe(t.Context(), client, aws.ToString(out.Instances[0].InstanceId))
 		if err != nil || aws.ToString(found.PublicIpAddress) == "" {
 			return false
 		}

@@ -12,24 +12,32 @@ import (
 	awscommon "github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/steps"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 )
 
-// planned returns the step of a type from the plan of a configuration.
-func planned[S multistep.Step](t *testing.T, config map[string]any) S {
+// prepared returns a builder with the configuration.
+func prepared(t *testing.T, config map[string]any) *Builder {
 	t.Helper()
 	config["region"] = "us-east-1"
-	var b Builder
+	b := new(Builder)
 	if _, _, err := b.Prepare(config); err != nil {
 		t.Fatal(err)
 	}
-	plan, _ := b.steps(t.Context(), new(multistep.BasicStateBag), ec2api.New(aws.Config{Region: "us-east-1"}, ""))
-	for _, step := range plan {
-		if found, ok := step.(S); ok {
+	return b
+}
+
+// planned returns the step of type S in the plan of a configuration.
+func planned[S multistep.Step](t *testing.T, config map[string]any) S {
+	t.Helper()
+	b := prepared(t, config)
+	plan := b.plan(t.Context(), new(multistep.BasicStateBag), awsclient.New(aws.Config{Region: "us-east-1"}, ""))
+	for _, p := range plan {
+		if found, ok := p.step.(S); ok {
 			return found
 		}
 	}
-	t.Fatal("the plan lacks a step")
+	t.Fatal("the plan has no such step")
 	panic("unreachable")
 }
 
@@ -40,18 +48,18 @@ func anInstance(address string) ec2types.Instance {
 	}
 }
 
-// The address is that of the instance there is now: after spot_restarts it is
-// another one.
+// TestSSHInterface: the address belongs to the current instance, which changes after a
+// spot restart.
 func TestSSHInterface(t *testing.T) {
 	for ssh, want := range map[string]string{
 		"": "198.51.100.", "public_ip": "198.51.100.", "private_ip": "10.0.0.", "public_dns": "public", "private_dns": "private", "ipv6": "2001:db8::",
 	} {
-		step := planned[*stepConnect](t, map[string]any{"ssh_interface": ssh})
+		step := planned[*steps.Connect](t, map[string]any{"ssh_interface": ssh})
 		for _, address := range []string{"1", "2"} {
 			state := new(multistep.BasicStateBag)
-			state.Put(keyInstance, anInstance(address))
+			state.Put("instance", anInstance(address))
 			if got, err := step.Host(state); err != nil || got != want+address {
-				t.Errorf("ssh_interface = %q: it connects to %q, %v; want %q", ssh, got, err, want+address)
+				t.Errorf("ssh_interface = %q: got host %q, %v, want %q", ssh, got, err, want+address)
 			}
 			step.Config.SSHHost = want + address // as the communicator does
 		}
@@ -64,18 +72,18 @@ func TestSessionManager(t *testing.T) {
 	}
 	tunnel := planned[*awscommon.StepCreateSSMTunnel](t, config())
 	if !tunnel.SSMAgentEnabled || tunnel.LocalPortNumber != 2222 || tunnel.PauseBeforeSSM != 9*time.Second || tunnel.RemotePortNumber != 22 {
-		t.Errorf("the tunnel is %+v", tunnel)
+		t.Errorf("got tunnel %+v", tunnel)
 	}
-	if group := planned[*awscommon.StepSecurityGroup](t, config()); !group.SkipSSHRuleCreation {
-		t.Error("a port is opened, and none is needed")
+	if !prepared(t, config()).config.NoSSHRule() {
+		t.Error("got a security group rule for SSH, want none")
 	}
-	host, err := planned[*stepConnect](t, config()).Host(new(multistep.BasicStateBag))
+	host, err := planned[*steps.Connect](t, config()).Host(new(multistep.BasicStateBag))
 	if err != nil || host != "localhost" {
-		t.Errorf("it connects to %q, %v; want this end of the tunnel", host, err)
+		t.Errorf("got host %q, %v, want localhost, the local end of the tunnel", host, err)
 	}
 }
 
-// Who may reach the temporary port.
+// TestSourceCidrs checks which sources may connect to the SSH port.
 func TestSourceCidrs(t *testing.T) {
 	for _, test := range []struct {
 		config map[string]any
@@ -88,16 +96,16 @@ func TestSourceCidrs(t *testing.T) {
 		{map[string]any{"ssh_interface": "private_ip"}, []string{"0.0.0.0/0"}, false},
 		{map[string]any{"ssh_interface": "private_ip", "temporary_security_group_source_public_ip": true}, nil, true},
 	} {
-		group := planned[*awscommon.StepSecurityGroup](t, test.config)
+		group := prepared(t, test.config).config
 		if len(group.TemporarySGSourceCidrs) != len(test.cidrs) || len(test.cidrs) > 0 && group.TemporarySGSourceCidrs[0] != test.cidrs[0] || group.TemporarySGSourcePublicIp != test.public {
-			t.Errorf("%v: open to %v, to the caller %v; want %v, %v", test.config, group.TemporarySGSourceCidrs, group.TemporarySGSourcePublicIp, test.cidrs, test.public)
+			t.Errorf("%v: got sources %v, caller %v, want %v, %v", test.config, group.TemporarySGSourceCidrs, group.TemporarySGSourcePublicIp, test.cidrs, test.public)
 		}
 	}
 }
 
 func TestVirtualizationType(t *testing.T) {
-	step := planned[*awscommon.StepSourceAMIInfo](t, map[string]any{"ami_virtualization_type": "paravirtual"})
+	step := planned[*steps.SourceInfo](t, map[string]any{"ami_virtualization_type": "paravirtual"})
 	if step.AMIVirtType != "paravirtual" {
-		t.Errorf("ami_virtualization_type is %q", step.AMIVirtType)
+		t.Errorf("got ami_virtualization_type %q", step.AMIVirtType)
 	}
 }

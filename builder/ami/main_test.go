@@ -10,7 +10,7 @@ import (
 	"testing"
 )
 
-// TestMain silences packer-plugin-amazon's log lines, many a Prepare.
+// TestMain discards packer-plugin-amazon's log: many lines for each Prepare.
 func TestMain(m *testing.M) {
 	log.SetOutput(io.Discard)
 	os.Exit(m.Run())

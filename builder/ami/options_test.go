@@ -10,7 +10,6 @@ import (
 	"io"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"regexp"
 	"slices"
@@ -22,8 +21,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
-// listing writes down every call of a build, and answers for IAM, which the
-// rehearsal does not have.
+// listing records every call of a build.
 type listing struct {
 	*world
 	mu   sync.Mutex
@@ -47,24 +45,11 @@ func (r *listing) RoundTrip(req *http.Request) (*http.Response, error) {
 	r.mu.Lock()
 	r.made[action] = append(r.made[action], form)
 	r.mu.Unlock()
-	if strings.Contains(req.Header.Get("Authorization"), "/iam/aws4_request") {
-		name := form.Get("InstanceProfileName") + form.Get("RoleName")
-		answer := httptest.NewRecorder()
-		_, _ = fmt.Fprintf(answer, `<R><%[1]sResult><InstanceProfile><InstanceProfileName>%[2]s</InstanceProfileName></InstanceProfile>`+
-			`<Role><RoleName>%[2]s</RoleName></Role></%[1]sResult></R>`, action, name)
-		return answer.Result(), nil
-	}
-	if action == "RunInstances" && form.Get("DryRun") == "true" { // StepIamInstanceProfile asks whether EC2 knows the profile
-		answer := httptest.NewRecorder()
-		answer.WriteHeader(http.StatusPreconditionFailed)
-		_, _ = fmt.Fprintf(answer, aws403, "DryRunOperation", "Request would have succeeded, but DryRun flag is set.")
-		return answer.Result(), nil
-	}
 	return r.world.RoundTrip(req)
 }
 
-// sent says whether a call of an action has a parameter; its name may have "*"
-// for an index, its value "*" for any.
+// sent reports whether a call of an action has a parameter. "*" in its name matches an
+// index, and the value "*" matches any value.
 func (r *listing) sent(action, name, value string) bool {
 	pattern := regexp.MustCompile("^" + strings.ReplaceAll(regexp.QuoteMeta(name), `\*`, "[0-9]+") + "$")
 	for _, form := range r.made[action] {
@@ -77,7 +62,7 @@ func (r *listing) sent(action, name, value string) bool {
 	return false
 }
 
-// tagged says whether a call of an action tags a kind of resource so.
+// tagged reports whether a call of an action tags a kind of resource with key = value.
 func (r *listing) tagged(action, kind, key, value string) bool {
 	for _, form := range r.made[action] {
 		for n := 1; ; n++ {
@@ -97,9 +82,9 @@ func (r *listing) tagged(action, kind, key, value string) bool {
 
 var nextYear = time.Now().AddDate(1, 0, 0).UTC().Format(time.RFC3339)
 
-// effects are options of amazon-ebs, and what they make the build ask of AWS:
-// "Action Parameter = value", "Action tags kind Key = value", and with a "!" in
-// front what it must not ask.
+// effects are options of amazon-ebs and the requests that they cause, as
+// "Action Parameter = value" or "Action tags kind Key = value". The prefix "!" marks a
+// request that must not be sent.
 var effects = []struct {
 	config map[string]any
 	want   []string
@@ -108,9 +93,9 @@ var effects = []struct {
 		[]string{"CreateImage Name = its name", "CopyImage Name = its name", "CreateImage Description = made in eu-central-1 from 0 tags", "CopyImage Description = made in eu-central-1 from 0 tags"}},
 	{map[string]any{"ami_regions": []string{"us-west-2"}, "snapshot_copy_duration_minutes": 30},
 		[]string{"CopyImage SourceRegion = eu-central-1", "CopyImage SnapshotCopyCompletionDurationMinutes = 30"}},
-	{map[string]any{"ami_users": []string{"444455556666"}, "ami_groups": []string{"all"}, "ami_org_arns": []string{"arn:aws:organizations::1:organization/o-1"}, "ami_ou_arns": []string{"arn:aws:organizations::1:ou/o-1/ou-1"}},
+	{map[string]any{"ami_users": []string{"444455556666"}, "ami_groups": []string{"all"}, "ami_org_arns": []string{"arn:aws:organizations::111122223333:organization/o-abcdefghij"}, "ami_ou_arns": []string{"arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678"}},
 		[]string{"ModifyImageAttribute LaunchPermission.Add.*.UserId = 444455556666", "ModifyImageAttribute LaunchPermission.Add.*.Group = all",
-			"ModifyImageAttribute LaunchPermission.Add.*.OrganizationArn = arn:aws:organizations::1:organization/o-1", "ModifyImageAttribute LaunchPermission.Add.*.OrganizationalUnitArn = arn:aws:organizations::1:ou/o-1/ou-1"}},
+			"ModifyImageAttribute LaunchPermission.Add.*.OrganizationArn = arn:aws:organizations::111122223333:organization/o-abcdefghij", "ModifyImageAttribute LaunchPermission.Add.*.OrganizationalUnitArn = arn:aws:organizations::111122223333:ou/o-abcdefghij/ou-abcd-12345678"}},
 	{map[string]any{"ami_product_codes": []string{"code1"}}, []string{"ModifyImageAttribute ProductCode.1 = code1"}},
 	{map[string]any{"snapshot_users": []string{"444455556666"}, "snapshot_groups": []string{"all"}},
 		[]string{"ModifySnapshotAttribute UserId.1 = 444455556666", "ModifySnapshotAttribute UserGroup.1 = all"}},
@@ -133,8 +118,13 @@ var effects = []struct {
 	{map[string]any{"run_volume_tags": map[string]string{"V": "{{ .BuildRegion }}"}, "run_volume_tag": []map[string]any{{"name": "W", "value": "w"}}},
 		[]string{"RunInstances tags volume V = eu-central-1", "RunInstances tags volume W = w", "!CreateImage tags image V = eu-central-1"}},
 	{map[string]any{"spot_price": "auto", "spot_tags": map[string]string{"P": "{{ .BuildRegion }}"}, "spot_tag": []map[string]any{{"key": "O", "value": "o"}}},
+		[]string{"CreateFleet TargetCapacitySpecification.DefaultTargetCapacityType = spot", "CreateLaunchTemplate LaunchTemplateData.TagSpecification.4.ResourceType = spot-instances-request", "!StopInstances InstanceId.1 = *"}},
+	{map[string]any{"spot_price": "auto", "fleet_tags": map[string]string{"F": "{{ .BuildRegion }}"}, "fleet_tag": []map[string]any{{"key": "G", "value": "g"}}},
+		[]string{"CreateFleet tags fleet F = eu-central-1", "CreateFleet tags fleet G = g", "!CreateLaunchTemplate tags launch-template F = eu-central-1"}},
+	{map[string]any{"spot_price": "auto", "spot_tags": map[string]string{"P": "{{ .BuildRegion }}"}, "spot_tag": []map[string]any{{"key": "O", "value": "o"}}, "availability_zone": "eu-central-1a"},
 		[]string{"RunInstances InstanceMarketOptions.MarketType = spot", "RunInstances tags spot-instances-request P = eu-central-1", "RunInstances tags spot-instances-request O = o", "!StopInstances InstanceId.1 = *"}},
-	{map[string]any{"spot_price": "auto", "spot_instance_types": []string{"g5.xlarge"}, "spot_allocation_strategy": "lowest-price"}, []string{"RunInstances InstanceType = g5.xlarge", "DescribeSpotPriceHistory InstanceType.1 = g5.xlarge"}},
+	{map[string]any{"spot_price": "auto", "spot_instance_types": []string{"g5.xlarge"}, "spot_allocation_strategy": "lowest-price"},
+		[]string{"CreateFleet LaunchTemplateConfigs.1.Overrides.1.InstanceType = g5.xlarge", "CreateFleet SpotOptions.AllocationStrategy = lowest-price"}},
 	{map[string]any{"ebs_optimized": true, "enable_nitro_enclave": true, "instance_type": "g5.xlarge"},
 		[]string{"RunInstances EbsOptimized = true", "RunInstances EnclaveOptions.Enabled = true", "RunInstances InstanceType = g5.xlarge"}},
 	{map[string]any{"instance_type": "t3.micro", "enable_unlimited_credits": true}, []string{"RunInstances CreditSpecification.CpuCredits = unlimited"}},
@@ -144,7 +134,7 @@ var effects = []struct {
 	{map[string]any{"metadata_options": map[string]any{"http_endpoint": "disabled"}}, []string{"RunInstances MetadataOptions.HttpEndpoint = disabled", "!RunInstances MetadataOptions.HttpTokens = *"}},
 	{map[string]any{"placement": map[string]any{"tenancy": "host", "host_id": "h-1"}},
 		[]string{"RunInstances Placement.Tenancy = host", "RunInstances Placement.HostId = h-1"}},
-	{map[string]any{"placement": map[string]any{"tenancy": "host", "host_resource_group_arn": "arn:h"}}, []string{"RunInstances Placement.HostResourceGroupArn = arn:h"}},
+	{map[string]any{"placement": map[string]any{"tenancy": "host", "host_resource_group_arn": "arn:aws:resource-groups:us-east-1:111122223333:group/h"}}, []string{"RunInstances Placement.HostResourceGroupArn = arn:aws:resource-groups:us-east-1:111122223333:group/h"}},
 	{map[string]any{"tenancy": "dedicated"}, []string{"RunInstances Placement.Tenancy = dedicated"}},
 	{map[string]any{"license_specifications": []map[string]any{{"license_configuration_request": map[string]any{"license_configuration_arn": "arn:l"}}}},
 		[]string{"RunInstances LicenseSpecification.1.LicenseConfigurationArn = arn:l"}},
@@ -173,6 +163,8 @@ func TestOptionsTakeEffect(t *testing.T) {
 		t.Run(strings.Join(slices.Sorted(maps.Keys(test.config)), " "), func(t *testing.T) {
 			t.Parallel()
 			r := newListing(t)
+			r.alias(t, "eu-central-1", "alias/here", "alias/k")
+			r.alias(t, "us-east-1", "alias/there")
 			if _, err := r.build(t, t.Context(), test.config); err != nil {
 				t.Fatalf("%v\n%s", err, r.ui.String())
 			}
@@ -188,15 +180,15 @@ func TestOptionsTakeEffect(t *testing.T) {
 					got = r.sent(action, name, value)
 				}
 				if got == unwanted {
-					t.Errorf("%v: %s; of %s there were\n%v", test.config, want, action, r.made[action])
+					t.Errorf("%v: want %s; got these calls of %s:\n%v", test.config, want, action, r.made[action])
 				}
 			}
 		})
 	}
 }
 
-// Options that name what exists already.
-func TestOptionsThatNameWhatExists(t *testing.T) {
+// TestExistingResourceOptions covers options that refer to existing resources.
+func TestExistingResourceOptions(t *testing.T) {
 	w := newWorld(t)
 	ctx, ec2 := t.Context(), w.client("eu-central-1")
 	network, err := ec2.DescribeSubnets(ctx, nil)
@@ -241,20 +233,20 @@ func TestOptionsThatNameWhatExists(t *testing.T) {
 				t.Fatalf("%v\n%s", err, w.ui.String())
 			}
 			for param, value := range test.want {
-				launches := r.made["RunInstances"] // the preflight tries first
+				launches := r.made["RunInstances"] // the first is the preflight's dry run
 				if got := launches[len(launches)-1].Get(param); got != value {
-					t.Errorf("RunInstances %s = %q, want %q", param, got, value)
+					t.Errorf("RunInstances %s: got %q, want %q", param, got, value)
 				}
 			}
 			if _, made := r.made["CreateSecurityGroup"]; made == strings.HasPrefix(name, "security_group") {
-				t.Errorf("a security group was made: %v", made)
+				t.Errorf("got a security group created: %v, want %v", made, !made)
 			}
 		})
 	}
 }
 
-// With -debug each step waits, the instance's addresses are said, and its key is
-// saved.
+// TestDebug: with -debug, each step pauses, the output has the instance's addresses, and
+// the key is saved.
 func TestDebug(t *testing.T) {
 	t.Chdir(t.TempDir())
 	w := newWorld(t)
@@ -262,23 +254,23 @@ func TestDebug(t *testing.T) {
 	if err != nil {
 		t.Fatalf("%v\n%s", err, w.ui.String())
 	}
-	for _, want := range []string{"Private IP: ", "Public IP: ", "ec2_x.pem", "Pausing after run of step 'stepKeyPair'", "Pausing after run of step 'stepLaunch'", "Pausing before cleanup of step 'stepLaunch'"} {
+	for _, want := range []string{"Private IP: ", "Public IP: ", "ec2_x.pem", "Pausing after run of step 'key_pair'", "Pausing after run of step 'launch'", "Pausing before cleanup of step 'launch'"} {
 		if !strings.Contains(w.ui.String(), want) {
-			t.Errorf("-debug does not say %q:\n%s", want, w.ui.String())
+			t.Errorf("got output without %q:\n%s", want, w.ui.String())
 		}
 	}
 	if left := w.left(); len(left) > 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("got leftover resources %v, want none", left)
 	}
 }
 
-// With -on-error the build does what it is told when a step fails.
+// TestOnError covers the values of -on-error for a failing step.
 func TestOnError(t *testing.T) {
 	for _, test := range []struct {
 		onError string
 		answers []string
 		ok      bool
-		kinds   string // what is there afterwards in the build's region
+		kinds   string // resources in the build's region afterwards
 	}{
 		{"cleanup", nil, false, ""},
 		{"ask", []string{"c"}, false, ""},
@@ -293,7 +285,7 @@ func TestOnError(t *testing.T) {
 			w.aws.AddFault(rehearsal.Fault{Action: "CreateImage", Nth: 1, Code: "InvalidParameterValue"})
 			_, err := w.build(t, t.Context(), map[string]any{"packer_on_error": test.onError})
 			if (err == nil) != test.ok {
-				t.Errorf("the build ended with %v\n%s", err, w.ui.String())
+				t.Errorf("got error %v\n%s", err, w.ui.String())
 			}
 			var kinds []string
 			for _, r := range w.aws.Inventory()["eu-central-1"] {
@@ -301,48 +293,11 @@ func TestOnError(t *testing.T) {
 			}
 			slices.Sort(kinds)
 			if got := strings.Join(kinds, " "); got != test.kinds {
-				t.Errorf("there is %q, want %q\n%s", got, test.kinds, w.ui.String())
+				t.Errorf("got resources %q, want %q\n%s", got, test.kinds, w.ui.String())
 			}
 			if asked := strings.Contains(w.ui.String(), "[r] retry step"); asked != (test.onError == "ask") {
-				t.Errorf("asked: %v\n%s", asked, w.ui.String())
+				t.Errorf("got a prompt: %v\n%s", asked, w.ui.String())
 			}
 		})
-	}
-}
-
-func TestWindowsOptionsAreRefused(t *testing.T) {
-	for want, config := range map[string]map[string]any{
-		"no_ephemeral: true":               {"no_ephemeral": true},
-		"fast_launch: EC2 has it for Wind": {"fast_launch": map[string]any{"max_parallel_launches": 6}},
-		"fast_launch":                      {"fast_launch": map[string]any{"region_launch_templates": []map[string]any{{"region": "us-east-1", "template_name": "t"}}}},
-		`communicator: "winrm"`:            {"communicator": "winrm", "winrm_username": "x"},
-		"block_duration_minutes: 60":       {"block_duration_minutes": 60},
-		"":                                 {"no_ephemeral": false, "fast_launch": map[string]any{"enable_fast_launch": false}},
-	} {
-		config["region"] = "us-east-1"
-		var b Builder
-		_, _, err := b.Prepare(config)
-		switch {
-		case want == "" && err != nil:
-			t.Errorf("%v: %v", config, err)
-		case want != "" && (err == nil || !strings.Contains(err.Error(), want)):
-			t.Errorf("%v: the error is %v, want %q", config, err, want)
-		}
-	}
-}
-
-func TestDeprecatedOptionsAreWarnedAbout(t *testing.T) {
-	for option, config := range map[string]map[string]any{
-		"spot_price_auto_product": {"spot_price": "auto", "spot_price_auto_product": "Linux/UNIX (Amazon VPC)"},
-		"enable_t2_unlimited":     {"instance_type": "t2.micro", "enable_t2_unlimited": true},
-		"fleet_tags":              {"spot_price": "auto", "fleet_tags": map[string]string{"From": "{{ .SourceAMI }}"}},
-		"fleet_tag":               {"spot_price": "auto", "fleet_tag": []map[string]any{{"key": "From", "value": "{{ .SourceAMI }}"}}},
-	} {
-		config["region"] = "us-east-1"
-		var b Builder
-		_, warnings, err := b.Prepare(config)
-		if err != nil || !strings.Contains(strings.Join(warnings, "\n"), strings.TrimSuffix(option, "s")) {
-			t.Errorf("%s: warnings %q, error %v", option, warnings, err)
-		}
 	}
 }

@@ -14,9 +14,8 @@ import (
 	"github.com/hashicorp/packer-plugin-amazon/builder/ebs"
 )
 
-// provenBy names the test that shows what an option does, for those that
-// TestOptionsTakeEffect has no row of. The communicator's own are the SDK's,
-// which reads them from the same struct.
+// provenBy names the test of each option that TestOptionsTakeEffect does not cover.
+// The SDK reads the communicator's options from the same struct.
 var provenBy = map[string]string{
 	"access_key": "TestCredentials", "secret_key": "TestCredentials", "token": "TestCredentials", "profile": "TestCredentials", "shared_credentials_file": "TestCredentials",
 	"assume_role": "TestAssumeRole", "vault_aws_engine": "TestVault",
@@ -24,12 +23,12 @@ var provenBy = map[string]string{
 	"max_retries": "TestAccessOptions", "skip_credential_validation": "TestAccessOptions", "skip_metadata_api_check": "TestAccessOptions",
 	"aws_polling": "TestWaiter", "force_deregister": "TestReplace", "force_delete_snapshot": "TestForceDeregister", "disable_stop_instance": "TestShutdownBehavior",
 	"capacity_reservation_preference": "TestLaunchParameters", "capacity_reservation_id": "TestReservationParameters", "capacity_reservation_group_arn": "TestReservationParameters",
-	"spot_price_auto_product": "TestDeprecatedOptionsAreWarnedAbout",
-	"source_ami":              "TestOptionsThatNameWhatExists", "subnet_id": "TestOptionsThatNameWhatExists", "subnet_filter": "TestOptionsThatNameWhatExists", "vpc_id": "TestOptionsThatNameWhatExists",
-	"vpc_filter": "TestOptionsThatNameWhatExists", "security_group_id": "TestOptionsThatNameWhatExists", "security_group_ids": "TestOptionsThatNameWhatExists", "security_group_filter": "TestOptionsThatNameWhatExists",
+	"spot_price_auto_product": "TestDeprecatedOptionsWarn",
+	"source_ami":              "TestExistingResourceOptions", "subnet_id": "TestExistingResourceOptions", "subnet_filter": "TestExistingResourceOptions", "vpc_id": "TestExistingResourceOptions",
+	"vpc_filter": "TestExistingResourceOptions", "security_group_id": "TestExistingResourceOptions", "security_group_ids": "TestExistingResourceOptions", "security_group_filter": "TestExistingResourceOptions",
 	"temporary_security_group_source_cidrs": "TestSourceCidrs", "temporary_security_group_source_public_ip": "TestSourceCidrs",
 	"pause_before_ssm": "TestSessionManager", "session_manager_port": "TestSessionManager", "ssh_interface": "TestSSHInterface",
-	"ami_virtualization_type": "TestVirtualizationType", "communicator": "TestWindowsOptionsAreRefused",
+	"ami_virtualization_type": "TestVirtualizationType", "communicator": "TestUnsupportedOptionsAreRejected",
 }
 
 var (
@@ -39,9 +38,9 @@ var (
 	testFunc    = regexp.MustCompile(`(?m)^func (Test\w+)\(`)
 )
 
-// The table of docs/amazon-ebs.md has each option of amazon-ebs once and no
-// other; where it says that we take an option, we do, with the same block; and a
-// test shows what it does.
+// TestParityTable: the table of docs/amazon-ebs.md lists each option of amazon-ebs once.
+// The builder has each option that the table calls supported, of the same type, and a
+// test covers it.
 func TestParityTable(t *testing.T) {
 	text, err := os.ReadFile("../../docs/amazon-ebs.md")
 	if err != nil {
@@ -52,13 +51,17 @@ func TestParityTable(t *testing.T) {
 		for _, option := range strings.Split(row[1], ", ") {
 			option = strings.Trim(option, "`")
 			if table[option] != "" {
-				t.Errorf("%s is in the table twice", option)
+				t.Errorf("the table lists %s twice", option)
 			}
 			table[option] = row[2]
 		}
 	}
 	tests := map[string]bool{}
-	files, _ := filepath.Glob("*_test.go")
+	var files []string
+	for _, folder := range []string{".", "options", "steps"} {
+		found, _ := filepath.Glob(filepath.Join(folder, "*_test.go"))
+		files = append(files, found...)
+	}
 	for _, file := range files {
 		code, err := os.ReadFile(file)
 		if err != nil {
@@ -81,23 +84,23 @@ func TestParityTable(t *testing.T) {
 		}
 		switch table[option] {
 		case "":
-			t.Errorf("amazon-ebs has %s, which the table lacks", option)
+			t.Errorf("the table lacks amazon-ebs's %s", option)
 		case "same", "better":
 			if !reflect.DeepEqual(ours[option], spec) {
-				t.Errorf("the table says that %s is %s; here it is %#v, there %#v", option, table[option], ours[option], spec)
+				t.Errorf("%s (%s in the table): got spec %#v, want amazon-ebs's %#v", option, table[option], ours[option], spec)
 			}
 			if test := provenBy[option]; !shown[option] && !communicate.MatchString(option) && !tests[test] {
-				t.Errorf("no test shows what %s does (%q)", option, test)
+				t.Errorf("no test covers %s (%q)", option, test)
 			}
 		default:
 			if ours[option] == nil {
-				t.Errorf("%s is not supported, and not known either: Packer would say nothing more than that", option)
+				t.Errorf("%s is not supported but missing from the schema: Packer would not explain why", option)
 			}
 		}
 	}
 	for option := range table {
 		if _, exists := theirs[option]; !exists {
-			t.Errorf("the table has %s, which amazon-ebs does not", option)
+			t.Errorf("the table lists %s, which amazon-ebs does not have", option)
 		}
 	}
 }

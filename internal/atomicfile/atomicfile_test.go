@@ -15,25 +15,43 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 )
 
-// writerEnv makes the test binary a writer: it updates the file named there
-// again and again, until it is killed.
-const writerEnv = "ATOMICFILE_TEST_WRITER"
+// writerEnv makes the test binary a writer, which updates the file named there
+// repeatedly until it is killed. firstEnv is the number of its first content.
+const (
+	writerEnv = "ATOMICFILE_TEST_WRITER"
+	firstEnv  = "ATOMICFILE_TEST_FIRST"
+)
+
+// userEnv makes the test binary a non-root user, which updates or reads the file
+// named there, and prints the error.
+const userEnv = "ATOMICFILE_TEST_USER"
 
 func TestMain(m *testing.M) {
 	if path := os.Getenv(writerEnv); path != "" {
 		writer(path)
 	}
+	if path := os.Getenv(userEnv); path != "" {
+		b, err := Read(path)
+		if err == nil {
+			_, err = Update(context.Background(), path, func([]byte) ([]byte, error) { return append(b, 'y'), nil })
+		}
+		if err != nil {
+			fmt.Print(err)
+		}
+		os.Exit(0)
+	}
 	os.Exit(m.Run())
 }
 
-// contents are what writers write: lines of one letter, and their number at the
-// end, so that a part of one, or a mix of two, shows.
+// contents returns the content of a writer: lines of one letter, and their number
+// at the end, so that a partial or mixed content is detected.
 func contents(letter byte, lines int) []byte {
 	line := append(bytes.Repeat([]byte{letter}, 63), '\n')
 	return append(bytes.Repeat(line, lines), fmt.Sprintf("%c %d\n", letter, lines)...)
@@ -53,7 +71,8 @@ func whole(b []byte) bool {
 }
 
 func writer(path string) {
-	for i := 0; ; i++ {
+	first, _ := strconv.Atoi(os.Getenv(firstEnv))
+	for i := first; ; i++ {
 		_, err := Update(context.Background(), path, func([]byte) ([]byte, error) {
 			return contents(byte('a'+i%26), 100+i%900), nil
 		})
@@ -61,14 +80,14 @@ func writer(path string) {
 			fmt.Println(err)
 			os.Exit(1)
 		}
-		if i == 0 {
+		if i == first {
 			fmt.Println("writing")
 		}
 	}
 }
 
-// TestKill kills a writer at 1,000 random moments. After each the file is whole
-// and the lock is free.
+// TestKill kills a writer at 1,000 random moments. Each time the file must be
+// complete and the lock free.
 func TestKill(t *testing.T) {
 	kills := 1000
 	if testing.Short() {
@@ -85,7 +104,7 @@ func TestKill(t *testing.T) {
 	seen := make(map[int]bool) // sizes, to know that the writers did write
 	for i := range kills {
 		cmd := exec.Command(exe)
-		cmd.Env = append(os.Environ(), writerEnv+"="+path)
+		cmd.Env = append(os.Environ(), writerEnv+"="+path, fmt.Sprintf("%s=%d", firstEnv, 31*i))
 		out, err := cmd.StdoutPipe()
 		if err != nil {
 			t.Fatal(err)
@@ -94,7 +113,7 @@ func TestKill(t *testing.T) {
 			t.Fatal(err)
 		}
 		if line, err := bufio.NewReader(out).ReadString('\n'); line != "writing\n" {
-			t.Fatalf("kill %d: the writer says %q, %v", i, line, err)
+			t.Fatalf("kill %d: got %q, %v from the writer", i, line, err)
 		}
 		time.Sleep(time.Duration(rand.Int64N(int64(3 * time.Millisecond)))) //nolint:gosec // when to kill
 		if err := cmd.Process.Kill(); err != nil {
@@ -104,24 +123,24 @@ func TestKill(t *testing.T) {
 		_ = cmd.Wait()
 		b, err := os.ReadFile(path)
 		if err != nil || !whole(b) {
-			t.Fatalf("kill %d: the file is not whole: %d bytes, %v", i, len(b), err)
+			t.Fatalf("kill %d: got an incomplete file: %d bytes, %v", i, len(b), err)
 		}
 		seen[len(b)] = true
 	}
 	if len(seen) < 3 {
-		t.Errorf("%d different contents in %d runs; the writers did not write", len(seen), kills)
+		t.Errorf("got %d different contents in %d runs: the writers did not write", len(seen), kills)
 	}
-	// What killed writers leave is a temporary file each, at most.
+	// A killed writer leaves at most one temporary file.
 	if _, err := Update(context.Background(), path, func([]byte) ([]byte, error) { return contents('y', 1), nil }); err != nil {
 		t.Fatal(err)
 	}
 	left, _ := filepath.Glob(filepath.Join(filepath.Dir(path), ".file.tmp-*"))
 	if len(left) > 0 {
-		t.Errorf("%d temporary files of killed writers are left; the next writer removes them", len(left))
+		t.Errorf("got %d temporary files of killed writers, want at most 1: the next writer removes them", len(left))
 	}
 }
 
-// TestManyWriters: of writers that each change their own line, none is lost.
+// TestManyWriters checks that no update of concurrent writers is lost.
 func TestManyWriters(t *testing.T) {
 	const writers, rounds = 16, 8
 	path := filepath.Join(t.TempDir(), "file")
@@ -143,11 +162,11 @@ func TestManyWriters(t *testing.T) {
 		t.Fatal(err)
 	}
 	if files, err := os.ReadDir(filepath.Dir(path)); err != nil || deletesOpen && len(files) != 1 {
-		t.Errorf("%d files are left, want the one written (%v)", len(files), err)
+		t.Errorf("got %d files, want only the one written (%v)", len(files), err)
 	}
 	for i := range writers {
 		if n := strings.Count(string(b), fmt.Sprintf("writer %d\n", i)); n != rounds {
-			t.Errorf("writer %d landed %d times, want %d", i, n, rounds)
+			t.Errorf("writer %d: got %d updates in the file, want %d", i, n, rounds)
 		}
 	}
 }
@@ -176,7 +195,7 @@ func TestUpdateKeeps(t *testing.T) {
 			t.Error(err)
 		}
 		if _, err := os.Stat(path); err == nil {
-			t.Error("the file is there")
+			t.Error("got a file, want none")
 		}
 	})
 	t.Run("mode", func(t *testing.T) {
@@ -196,7 +215,7 @@ func TestUpdateKeeps(t *testing.T) {
 			t.Errorf("mode %v, %v", info.Mode(), err)
 		}
 	})
-	t.Run("a symlink stays, its target is written, also one that is not there yet", func(t *testing.T) {
+	t.Run("a symlink is kept and its target written, even if it does not exist yet", func(t *testing.T) {
 		for _, there := range []bool{true, false} {
 			dir := t.TempDir()
 			real, link := filepath.Join(dir, "real"), filepath.Join(dir, "link")
@@ -233,11 +252,90 @@ func TestUpdateKeeps(t *testing.T) {
 			t.Errorf("%q, %v", b, err)
 		}
 	})
-	t.Run("a folder is no file", func(t *testing.T) {
+	t.Run("a read-only file is rejected, even if it could be replaced", func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "f")
+		if err := os.WriteFile(path, []byte("x"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.Chmod(path, 0o444); err != nil {
+			t.Fatal(err)
+		}
+		wrote, err := Update(ctx, path, set("y"))
+		if wrote || err == nil || !strings.Contains(err.Error(), path+" is read-only (mode 0444); run ") {
+			t.Errorf("wrote %v, %v", wrote, err)
+		}
+		if b, _ := os.ReadFile(path); string(b) != "x" {
+			t.Errorf("the file has %q", b)
+		}
+		if wrote, err := Update(ctx, path, set("x")); wrote || err != nil {
+			t.Errorf("nothing to change: %v, %v", wrote, err)
+		}
+		if left, _ := os.ReadDir(filepath.Dir(path)); deletesOpen && len(left) != 1 {
+			t.Errorf("files are left: %v", left)
+		}
+	})
+	t.Run("a folder is rejected", func(t *testing.T) {
 		if _, err := Update(ctx, t.TempDir(), set("x")); err == nil {
 			t.Error("no error")
 		}
 	})
+}
+
+// TestChangedMeanwhile: what a program that ignores the lock saves between the read and
+// the write is not overwritten.
+func TestChangedMeanwhile(t *testing.T) {
+	for _, test := range []struct {
+		name, before string
+		saves        int // by the other program, the n-th writes "saved n"
+		want         string
+	}{
+		{"once", "old", 1, "saved 1+"},
+		{"a file that did not exist", "", 1, "saved 1+"},
+		{"several times", "old", changeTries - 1, fmt.Sprintf("saved %d+", changeTries-1)},
+		{"all the time", "old", changeTries, fmt.Sprintf("saved %d", changeTries)},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "f")
+			if test.before != "" {
+				if err := os.WriteFile(path, []byte(test.before), 0o600); err != nil {
+					t.Fatal(err)
+				}
+			}
+			calls := 0
+			wrote, err := Update(t.Context(), path, func(old []byte) ([]byte, error) {
+				if calls++; calls <= test.saves {
+					if err := os.WriteFile(path, fmt.Appendf(nil, "saved %d", calls), 0o600); err != nil {
+						t.Error(err)
+					}
+				}
+				return append(old, '+'), nil
+			})
+			complete := strings.HasSuffix(test.want, "+")
+			if wrote != complete || (err == nil) != complete || err != nil && !strings.Contains(err.Error(), "f: another program changed the file meanwhile") {
+				t.Errorf("wrote %v, %v", wrote, err)
+			}
+			if b, err := os.ReadFile(path); err != nil || string(b) != test.want {
+				t.Errorf("the file has %q, %v; want %q", b, err, test.want)
+			}
+			if left, _ := os.ReadDir(filepath.Dir(path)); deletesOpen && len(left) != 1 {
+				t.Errorf("files are left: %v", left)
+			}
+		})
+	}
+}
+
+// TestUpdateRejectsDevice: a device cannot be replaced by a file.
+func TestUpdateRejectsDevice(t *testing.T) {
+	if runtime.GOOS == "windows" {
+		t.Skip("SKIPPED: needs a device file, which Windows does not have")
+	}
+	_, err := Update(t.Context(), os.DevNull, func([]byte) ([]byte, error) {
+		t.Error("got the device changed")
+		return nil, nil
+	})
+	if err == nil || !strings.Contains(err.Error(), os.DevNull+" is a pipe or a device, which cannot be replaced; expected a file") {
+		t.Errorf("got %v", err)
+	}
 }
 
 func TestSame(t *testing.T) {

@@ -14,11 +14,11 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// deletesOpen says whether an open file can be deleted.
+// deletesOpen reports whether the system can delete an open file.
 const deletesOpen = true
 
-// tryLock takes an exclusive lock, which the system gives back when f is closed
-// or its process dies.
+// tryLock acquires an exclusive lock, which the system releases when f is closed or
+// its process dies.
 func tryLock(f *os.File) (bool, error) {
 	for {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
@@ -33,23 +33,40 @@ func tryLock(f *os.File) (bool, error) {
 	}
 }
 
-// keepOwner gives f the owner and group that info has.
-func keepOwner(f *os.File, info fs.FileInfo) error {
+// keepOwner sets the owner and group of f to those of info, as far as permitted, and
+// returns the mode to set. A plain write would keep both, so it is no error if this
+// fails. A different group then gets only the permissions that others have.
+func keepOwner(f *os.File, info fs.FileInfo, mode fs.FileMode) fs.FileMode {
 	want, ok := info.Sys().(*syscall.Stat_t)
 	if !ok {
-		return nil
+		return mode
+	}
+	if f.Chown(int(want.Uid), int(want.Gid)) == nil || f.Chown(-1, int(want.Gid)) == nil {
+		return mode
 	}
 	now, err := f.Stat()
 	if err != nil {
-		return err
+		return mode &^ 0o070
 	}
-	if have, ok := now.Sys().(*syscall.Stat_t); ok && have.Uid == want.Uid && have.Gid == want.Gid {
-		return nil
+	if have, ok := now.Sys().(*syscall.Stat_t); ok && have.Gid == want.Gid {
+		return mode
 	}
-	return f.Chown(int(want.Uid), int(want.Gid))
+	return mode&^0o070 | mode&(mode<<3)&0o070
 }
 
-// syncDir makes a rename in dir last.
+// mayWrite returns why the current user cannot write the file or the folder.
+func mayWrite(path string) error { return unix.Access(path, unix.W_OK) }
+
+// isReadOnly reports whether a file system is mounted read-only.
+func isReadOnly(err error) bool { return errors.Is(err, unix.EROFS) }
+
+// isFull reports whether a file system, or the user's share of it, is full.
+func isFull(err error) bool { return errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT) }
+
+// makeWritable returns the command that makes path writable for its owner.
+func makeWritable(path string) string { return "chmod u+w " + path }
+
+// syncDir makes a rename in dir durable.
 func syncDir(dir string) error {
 	d, err := os.Open(dir)
 	if err != nil {

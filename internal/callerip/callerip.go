@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package callerip asks by which public address this machine reaches AWS.
+// Package callerip looks up the public address from which this machine reaches AWS.
 package callerip
 
 import (
@@ -14,17 +14,17 @@ import (
 	"time"
 )
 
-// Service is AWS's own, and the one that amazon-ebs asks: it answers with the
-// address that a request comes from, and a newline.
+// Service is AWS's own service, which amazon-ebs also uses: it returns the source
+// address of a request, and a newline.
 const Service = "https://checkip.amazonaws.com"
 
 const (
-	patience = 10 * time.Second // for one answer
-	longest  = 256              // of an answer, in bytes: an address has 45 at most
+	patience = 10 * time.Second // for one response
+	longest  = 256              // of a response, in bytes; an address has at most 45
 )
 
-// Ask returns the address that the service at a URL sees. A proxy of the
-// environment is used, as for AWS.
+// Ask returns the source address seen by the service at a URL. It uses the
+// environment's proxy, as requests to AWS do.
 func Ask(ctx context.Context, url string) (netip.Addr, error) {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
@@ -34,19 +34,19 @@ func Ask(ctx context.Context, url string) (netip.Addr, error) {
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return netip.Addr{}, err // names the URL
+		return netip.Addr{}, err // contains the URL
 	}
 	defer func() { _ = answer.Body.Close() }()
 	if answer.StatusCode != http.StatusOK {
-		return netip.Addr{}, fmt.Errorf("%s answers %s", url, answer.Status)
+		return netip.Addr{}, fmt.Errorf("%s returned %s", url, answer.Status)
 	}
 	text, err := io.ReadAll(io.LimitReader(answer.Body, longest))
 	if err != nil {
-		return netip.Addr{}, fmt.Errorf("reading the answer of %s: %w", url, err)
+		return netip.Addr{}, fmt.Errorf("reading the response of %s: %w", url, err)
 	}
 	address, err := netip.ParseAddr(strings.TrimSpace(string(text)))
 	if err != nil || address.IsUnspecified() || address.Zone() != "" {
-		return netip.Addr{}, fmt.Errorf("%s answers %q; expected an address", url, text)
+		return netip.Addr{}, fmt.Errorf("%s returned %q, want an address", url, text)
 	}
 	return address.Unmap(), nil
 }

@@ -21,11 +21,11 @@ func TestAsk(t *testing.T) {
 		err    string
 	}{
 		{"an address", 200, "198.51.100.7\n", "198.51.100.7", ""},
-		{"of IPv6", 200, "2001:db8::7", "2001:db8::7", ""},
-		{"of IPv4 in IPv6's notation", 200, "::ffff:198.51.100.7", "198.51.100.7", ""},
-		{"all addresses", 200, "0.0.0.0", "", `answers "0.0.0.0"; expected an address`},
-		{"a portal's page", 200, "<html>" + strings.Repeat("log in ", 100), "", `answers "<html>log in`},
-		{"no service", 503, "", "", "answers 503"},
+		{"an IPv6 address", 200, "2001:db8::7", "2001:db8::7", ""},
+		{"an IPv4-mapped IPv6 address", 200, "::ffff:198.51.100.7", "198.51.100.7", ""},
+		{"the unspecified address", 200, "0.0.0.0", "", `returned "0.0.0.0", want an address`},
+		{"a captive portal's page", 200, "<html>" + strings.Repeat("log in ", 100), "", `returned "<html>log in`},
+		{"an unavailable service", 503, "", "", "returned 503"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			service := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -38,13 +38,13 @@ func TestAsk(t *testing.T) {
 				t.Errorf("got %v, %v, want %s", got, err, test.want)
 			}
 			if test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err) || !strings.Contains(err.Error(), service.URL) || len(err.Error()) > 400) {
-				t.Errorf("the error is %v, want %q", err, test.err)
+				t.Errorf("got error %v, want %q", err, test.err)
 			}
 		})
 	}
 	gone := httptest.NewServer(nil)
 	gone.Close()
 	if _, err := callerip.Ask(t.Context(), gone.URL); err == nil || !strings.Contains(err.Error(), gone.URL) {
-		t.Errorf("the error is %v, want one that names %s", err, gone.URL)
+		t.Errorf("got error %v, want one that names %s", err, gone.URL)
 	}
 }

@@ -10,34 +10,34 @@ import (
 	"strings"
 )
 
-// Build is one build that made images.
+// Build is a build that created images.
 type Build struct {
-	Name    string            // of the build in its Packer template
-	Builder string            // its builder's type, such as ethminer-ami
+	Name    string            // the build's name in Packer
+	Builder string            // the type of its builder, such as ethminer-ami
 	Time    int64             // seconds since 1970
 	Images  map[string]string // region to AMI
 }
 
-// ArtifactImages reads the id of an artifact of images, as the builders of
-// Packer's Amazon plugin write it: region:ami,region:ami.
+// ArtifactImages parses the id of an artifact in the format of Packer's Amazon
+// plugin: region:ami,region:ami.
 func ArtifactImages(id string) (map[string]string, error) {
 	images := make(map[string]string)
 	for _, part := range strings.Split(id, ",") {
 		region, ami, ok := strings.Cut(strings.TrimSpace(part), ":")
 		if !ok || !IsRegion(region) || !IsAMI(ami) {
-			return nil, fmt.Errorf("%q holds no AMIs; expected region:ami,region:ami", id)
+			return nil, fmt.Errorf("%q contains no AMIs; expected region:ami,region:ami", id)
 		}
 		if other := images[region]; other != "" && other != ami {
-			return nil, fmt.Errorf("%q holds two AMIs of %s; expected one a region", id, region)
+			return nil, fmt.Errorf("%q contains two AMIs for %s; expected one per region", id, region)
 		}
 		images[region] = ami
 	}
 	return images, nil
 }
 
-// ParseManifest reads the file of Packer's post-processor manifest: its builds
-// that made images, the oldest first. Other builds are left out; that there is
-// none with images is an error, which names the builders that there are.
+// ParseManifest parses the file of Packer's manifest post-processor and returns the
+// builds that created images, oldest first. It skips other builds. If no build has
+// images, the error lists the builds of the file.
 func ParseManifest(name string, src []byte) ([]Build, error) {
 	var m struct {
 		Builds []struct {
@@ -48,7 +48,7 @@ func ParseManifest(name string, src []byte) ([]Build, error) {
 		} `json:"builds"`
 	}
 	if err := json.Unmarshal(src, &m); err != nil {
-		return nil, &Error{File: name, Msg: fmt.Sprintf("not a manifest of Packer: %v", err)}
+		return nil, &Error{File: name, Msg: fmt.Sprintf("not a Packer manifest: %v", err)}
 	}
 	var builds []Build
 	var others []string
@@ -71,9 +71,9 @@ func ParseManifest(name string, src []byte) ([]Build, error) {
 	return builds, nil
 }
 
-// Newest puts the images of builds, oldest first, into one list: for each cell
-// that of the latest build. attribute says where a build's image belongs, or
-// false to leave it out.
+// Newest merges the images of builds, oldest first, into one list: for each cell,
+// the image of the newest build. attribute returns the attribute for an image, or
+// false to skip it.
 func Newest(builds []Build, attribute func(b Build, region, ami string) (string, bool)) []Image {
 	cells := make(map[[2]string]string)
 	for _, b := range builds {

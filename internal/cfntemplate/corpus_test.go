@@ -23,7 +23,7 @@ func corpus(t testing.TB) map[string][]byte {
 	t.Helper()
 	files, err := filepath.Glob("testdata/corpus/*")
 	if err != nil || len(files) < 30 {
-		t.Fatalf("%d templates in the corpus, want 30 or more (%v)", len(files), err)
+		t.Fatalf("got %d templates in the corpus, want 30 or more (%v)", len(files), err)
 	}
 	all := make(map[string][]byte)
 	for _, f := range files {
@@ -46,7 +46,7 @@ func grown(src []byte, size int) []byte {
 	return append(bytes.ReplaceAll(b.Bytes(), []byte("|-\n        none"), []byte("none")), src...)
 }
 
-// commentsOf lists all text behind a hash, a line each.
+// commentsOf lists the text after # in each line.
 func commentsOf(src []byte) string {
 	var all []string
 	for _, line := range strings.FieldsFunc(string(src), func(r rune) bool { return r == '\n' || r == '\r' }) {
@@ -57,8 +57,8 @@ func commentsOf(src []byte) string {
 	return strings.Join(all, "\n")
 }
 
-// TestCorpus makes every edit in every template. None may be refused; the bytes
-// outside the map stay, and so does what the property test checks.
+// TestCorpus makes every edit in every template. None may be rejected; the bytes
+// outside the map must be unchanged, and the property test must hold.
 func TestCorpus(t *testing.T) {
 	all := corpus(t)
 	all["1-mb.yaml"] = grown(all["comments.yaml"], 1_000_000)
@@ -73,7 +73,7 @@ func TestCorpus(t *testing.T) {
 				t.Fatal(err)
 			}
 			if len(m.Rows) < 2 {
-				t.Fatalf("%d rows, want 2 or more", len(m.Rows))
+				t.Fatalf("got %d rows, want 2 or more", len(m.Rows))
 			}
 			e, err := p.locate(regionMap)
 			if err != nil {
@@ -100,16 +100,15 @@ func TestCorpus(t *testing.T) {
 					t.Errorf("%v: bytes outside the map changed\n%q", edit, out)
 				}
 				if bytes.Count(src, []byte("\r\n")) == bytes.Count(src, []byte("\n")) && bytes.Count(out, []byte("\r\n")) != bytes.Count(out, []byte("\n")) {
-					t.Errorf("%v: a line end is not CRLF as the others\n%q", edit, out)
+					t.Errorf("%v: got a line end that is not CRLF\n%q", edit, out)
 				}
 			}
 		})
 	}
 }
 
-// TestStyle: a new row is written as its siblings are. Every template's new row
-// is compared with the last row there was: with the names and values replaced,
-// the two are the same text.
+// TestStyle checks that a new row has the style of its siblings: with names and
+// values replaced, it must equal the last row before it.
 func TestStyle(t *testing.T) {
 	for name, src := range corpus(t) {
 		// Not comparable: rows or line ends in several styles, comments between the parts of
@@ -125,7 +124,7 @@ func TestStyle(t *testing.T) {
 			}
 			m, _ := p.Mapping(regionMap)
 			last := m.Rows[len(m.Rows)-1]
-			region := strings.Repeat("x", len(last.Region)-2) + "-9" // as long, for the aligned
+			region := strings.Repeat("x", len(last.Region)-2) + "-9" // of equal length, for aligned rows
 			var edits []Edit
 			for _, c := range last.Cells {
 				edits = append(edits, Edit{Region: region, Attribute: c.Name, Value: amiN})
@@ -149,13 +148,13 @@ func TestStyle(t *testing.T) {
 			e, _ := q.locate(regionMap)
 			rows := e.val.entry
 			if a, b := text(rows[len(rows)-2]), text(rows[len(rows)-1]); a != b {
-				t.Errorf("the last row there was\n%q\nand the new one\n%q", a, b)
+				t.Errorf("got last row\n%q\nand new row\n%q", a, b)
 			}
 		})
 	}
 }
 
-// TestLint: cfn-lint says after an edit what it said before.
+// TestLint checks that cfn-lint reports the same before and after an edit.
 func TestLint(t *testing.T) {
 	lint, err := exec.LookPath("cfn-lint")
 	if err != nil {
@@ -178,7 +177,7 @@ func TestLint(t *testing.T) {
 		var sets []Edit
 		for _, r := range m.Rows {
 			for _, c := range r.Cells {
-				if !c.Placeholder { // a filled placeholder is better than before
+				if c.HasImage() { // a filled placeholder is better than before
 					sets = append(sets, Edit{Region: r.Region, Attribute: c.Name, Value: amiN})
 				}
 			}
@@ -224,7 +223,7 @@ func TestLint(t *testing.T) {
 		sort.Strings(s)
 	}
 	if len(said) == 0 {
-		t.Fatal("cfn-lint found nothing anywhere; the corpus has files that it warns of, so it did not run")
+		t.Fatal("got no finding from cfn-lint, want warnings for some files of the corpus")
 	}
 	for _, f := range files {
 		f = filepath.Base(f)
@@ -232,11 +231,11 @@ func TestLint(t *testing.T) {
 		before := f[:i] + "-0before" + filepath.Ext(f)
 		was := said[before]
 		if strings.HasPrefix(f, "placeholders") || strings.HasPrefix(f, "engine") {
-			// A row that is whole may answer a complaint; there must be no new one.
+			// A complete row may fix a finding; there must be no new one.
 			was = slices.DeleteFunc(slices.Clone(was), func(s string) bool { return !slices.Contains(said[f], s) })
 		}
 		if a, b := strings.Join(was, "\n"), strings.Join(said[f], "\n"); a != b {
-			t.Errorf("%s: cfn-lint said\n%s\nand now\n%s", f, a, b)
+			t.Errorf("%s: got findings of cfn-lint before\n%s\nand after\n%s", f, a, b)
 		}
 	}
 }

@@ -11,21 +11,22 @@ import (
 )
 
 // Edit is one change of a map. With Value it sets a cell, and adds the cell and
-// its row where they are missing. With Remove it removes the row; Attribute and
-// Value are then empty.
+// its row if they are missing. With Remove it removes the row; Attribute and
+// Value must then be empty.
 type Edit struct {
 	Region, Attribute, Value string
 	Remove                   bool
 }
 
-// Change is what an edit did to one cell.
+// Change is the change of one cell by an edit. Without Attribute, a row without
+// cells was removed.
 type Change struct {
 	Region, Attribute string
-	Old               string // empty if the cell was not there or was no text
+	Old               string // empty if the cell did not exist or was not text
 	New               string // empty if the cell was removed
 }
 
-// String is `us-east-1.AMI: ami-old -> ami-new`.
+// String returns `us-east-1.AMI: ami-old -> ami-new`.
 func (c Change) String() string {
 	or := func(s, none string) string {
 		if s == "" {
@@ -33,19 +34,21 @@ func (c Change) String() string {
 		}
 		return s
 	}
+	if c.Attribute == "" {
+		return c.Region + ": (no cells) -> (removed)"
+	}
 	return fmt.Sprintf("%s.%s: %s -> %s", c.Region, c.Attribute, or(c.Old, "(none)"), or(c.New, "(removed)"))
 }
 
-// splice replaces src[start:end] by text.
+// splice replaces src[start:end] with text.
 type splice struct {
 	start, end int
 	text       string
 }
 
-// Apply makes edits in the map called mapping and returns the template's new
-// bytes, proven, and the cells that changed, in the order of the edits. Where
-// nothing changes it returns the original bytes and no changes. On error it
-// returns no bytes.
+// Apply makes edits in the map called mapping. It returns the template's new bytes,
+// verified, and the changed cells in the order of the edits. If nothing changes, it
+// returns the original bytes. On error it returns no bytes.
 func (t *Template) Apply(mapping string, edits ...Edit) ([]byte, []Change, error) {
 	m, err := t.locate(mapping)
 	if err != nil {
@@ -106,9 +109,9 @@ func (t *Template) Apply(mapping string, edits ...Edit) ([]byte, []Change, error
 	return out, p.changes, nil
 }
 
-// applyInTurn makes edits that set and edits that remove one after the other,
-// so that a row may go even where it was the last one beside a new one. It
-// returns false if the edits are all of one sort.
+// applyInTurn applies the edits that set before those that remove, so that the last
+// row can be replaced by a new one. It returns false if the edits are all of one
+// kind.
 func (t *Template) applyInTurn(mapping string, edits []Edit) ([]byte, []Change, bool, error) {
 	var sets, removes []Edit
 	for _, e := range edits {
@@ -139,14 +142,14 @@ func (t *Template) applyInTurn(mapping string, edits []Edit) ([]byte, []Change, 
 	return out, append(changes, removed...), true, nil
 }
 
-// rowEdit is what happens to one row.
+// rowEdit is the edit of one row.
 type rowEdit struct {
 	region string
 	remove bool
 	cells  []Edit
 }
 
-// group checks the edits and puts those of one row together.
+// group checks the edits and groups them by row.
 func (t *Template) group(mapping string, edits []Edit) ([]rowEdit, error) {
 	var rows []rowEdit
 	at := make(map[string]int)
@@ -162,7 +165,7 @@ func (t *Template) group(mapping string, edits []Edit) ([]rowEdit, error) {
 		}
 		r := &rows[i]
 		if seen && (r.remove || e.Remove) {
-			return nil, &Error{File: t.name, Msg: fmt.Sprintf("row %s is to be removed and edited at once", e.Region)}
+			return nil, &Error{File: t.name, Msg: fmt.Sprintf("row %s cannot be removed and edited at the same time", e.Region)}
 		}
 		twice := false
 		for _, c := range r.cells {
@@ -194,7 +197,7 @@ func (p *plan) put(start, end int, text string) {
 	p.splices = append(p.splices, splice{start, end, text})
 }
 
-// row edits a row that is there.
+// row edits an existing row.
 func (p *plan) row(row entry, edit rowEdit) error {
 	t, name := p.t, p.name+"."+edit.region
 	if row.val.kind == alias {
@@ -207,7 +210,10 @@ func (p *plan) row(row entry, edit rowEdit) error {
 	}
 	if row.val.kind != object || len(row.val.entry) == 0 || row.val.intrinsic() {
 		if !placeholder(row.val) {
-			return t.errorf(row.val.start, "row %s is %s; expected a map such as {%s: ami-...}: write the row out", name, describe(row.val), edit.cells[0].Attribute)
+			return t.notARow(name, row.val)
+		}
+		if e := t.unfilled(row.val); e != nil {
+			return t.errorf(e.at, "row %s is %q, which looks like %s", name, e.text, e.advice())
 		}
 		for _, c := range edit.cells {
 			p.changes = append(p.changes, Change{edit.region, c.Attribute, "", c.Value})
@@ -258,13 +264,21 @@ func (p *plan) cell(name string, row, cell entry, edit Edit) error {
 	case v.kind == alias:
 		return t.errorf(v.start, "%s is an alias (*%s); write the value itself", name, v.text)
 	case v.kind == scalar && v.quote == '|':
-		return t.errorf(v.start, "%s is a block of lines; write the value on the line of its name", name)
+		return t.errorf(v.start, "%s is a block scalar; write the value on the line of its name", name)
 	case v.end < 0:
-		return t.errorf(v.start, "%s spans several lines; write it on one", name)
+		return t.errorf(v.start, "%s spans several lines; write it on one line", name)
+	case v.intrinsic() && !v.reference():
+		return t.errorf(v.start, "%s", includes(name, v.function()))
 	case v.kind != scalar && !v.intrinsic():
-		return t.errorf(v.start, "%s is %s; expected one value", name, describe(v))
+		return t.errorf(v.start, "%s is %s; expected one value%s", name, describe(v), t.hint(v))
 	case v.kind != scalar || v.null || t.yaml == nil:
 		quote = p.quoteOf(row.val)
+	}
+	if e := t.unfilled(v); e != nil {
+		return t.errorf(e.at, "%s is %q, which looks like %s", name, e.text, e.advice())
+	}
+	if t.braces && quote == 0 && cell.key.quote == '"' {
+		quote = '"' // it may be JSON once other placeholders are filled in
 	}
 	p.changes = append(p.changes, Change{edit.Region, edit.Attribute, old, edit.Value})
 	text := quoted(edit.Value, quote)
@@ -274,23 +288,23 @@ func (p *plan) cell(name string, row, cell entry, edit Edit) error {
 		} else if v.end == cell.key.end {
 			text = ": " + text
 		} else {
-			return t.errorf(v.start, "%s has no value, and something stands between its name and its end; write \"\" there", name)
+			return t.errorf(v.start, "%s has no value, but other text follows its name; write \"\" as its value", name)
 		}
 		p.put(v.end, v.end, text)
 		return nil
 	}
 	from := v.body
-	if v.tag != "" {
+	if v.tag != v.keptTag() {
 		from = v.start // the tag was part of the old value
 	}
-	if v.start != v.end && from == v.end { // an anchor and nothing else
+	if v.start != v.end && from == v.end { // only a tag or an anchor
 		text = " " + text
 	}
 	p.put(from, v.end, text)
 	return nil
 }
 
-// holds says whether a cell has the value already.
+// holds reports whether a cell already has the value.
 func holds(v *node, value string) bool {
 	return v.kind == scalar && v.str && v.text == value && !v.intrinsic()
 }
@@ -307,8 +321,8 @@ func describe(n *node) string {
 	return fmt.Sprintf("%q", n.text)
 }
 
-// remove takes rows out, with their own lines in block style and with their
-// commas in flow style. Comment lines between rows stay.
+// remove removes rows, with their lines in block style and with their commas in
+// flow style. Comment lines between rows stay.
 func (p *plan) remove(indices []int) error {
 	t, rows := p.t, p.m.val.entry
 	for _, n := range []*node{p.m.val, t.mappings.val} {
@@ -324,16 +338,12 @@ func (p *plan) remove(indices []int) error {
 			return err
 		}
 		if t.contentEnd(row) < 0 {
-			return t.errorf(row.key.start, "row %s.%s ends in a value of several lines; remove it by hand", p.name, row.key.text)
+			return t.errorf(row.key.start, "row %s.%s ends in a multi-line value; remove it by hand", p.name, row.key.text)
 		}
-		for _, c := range row.val.entry {
-			if c.val.kind == scalar && !row.val.intrinsic() {
-				p.changes = append(p.changes, Change{row.key.text, c.key.text, c.val.text, ""})
-			}
-		}
+		p.changes = append(p.changes, removal(row)...)
 	}
 	if len(indices) == len(rows) {
-		return t.errorf(p.m.key.start, "%s would have no row left, and CloudFormation needs one; remove the map by hand", p.name)
+		return t.errorf(p.m.key.start, "%s would have no rows left, and CloudFormation requires one; remove the map by hand", p.name)
 	}
 	if p.m.val.flow {
 		return p.removeFlow(gone)
@@ -344,7 +354,7 @@ func (p *plan) remove(indices []int) error {
 		}
 		start := max(t.bom, t.lineStart(row.key.start))
 		if strings.TrimLeft(string(t.src[start:row.key.start]), " ") != "" {
-			return t.errorf(row.key.start, "row %s.%s does not begin its line; remove it by hand", p.name, row.key.text)
+			return t.errorf(row.key.start, "row %s.%s does not start its line; remove it by hand", p.name, row.key.text)
 		}
 		stop := t.lineEnd(t.contentEnd(row))
 		if n := len(p.splices); n > 0 && p.splices[n-1].end == start {
@@ -354,9 +364,8 @@ func (p *plan) remove(indices []int) error {
 		if stop < len(t.src) {
 			stop += lineBreak(t.src, stop, true)
 		} else if start > t.bom && t.endKnown(rows, gone) {
-			// The last line of a file that ends without a line break: take the
-			// one before it, so that the file still ends without, unless it is
-			// the last byte of a block of lines.
+			// The last line has no line break. Remove the one before it, so that the
+			// file still ends without one, unless it belongs to a block scalar.
 			start = t.lineEnd(start - 1)
 		}
 		p.put(start, stop, "")
@@ -364,7 +373,23 @@ func (p *plan) remove(indices []int) error {
 	return nil
 }
 
-// endKnown says whether the end of the last row that stays is known.
+// removal lists what a removed row contained.
+func removal(row entry) []Change {
+	if row.val.kind != object || len(row.val.entry) == 0 || row.val.intrinsic() {
+		return []Change{{Region: row.key.text}}
+	}
+	var changes []Change
+	for _, c := range row.val.entry {
+		change := Change{Region: row.key.text, Attribute: c.key.text}
+		if c.val.kind == scalar && !c.val.null && !c.val.intrinsic() {
+			change.Old = c.val.text
+		}
+		changes = append(changes, change)
+	}
+	return changes
+}
+
+// endKnown reports whether the end of the last remaining row is known.
 func (t *Template) endKnown(rows []entry, gone []bool) bool {
 	for i := len(rows) - 1; i >= 0; i-- {
 		if !gone[i] {
@@ -374,7 +399,7 @@ func (t *Template) endKnown(rows []entry, gone []bool) bool {
 	return true
 }
 
-// removeFlow takes runs of rows out, each with the comma on one of its sides.
+// removeFlow removes runs of rows, each with one adjacent comma.
 func (p *plan) removeFlow(gone []bool) error {
 	rows := p.m.val.entry
 	for i := 0; i < len(rows); i++ {
@@ -391,7 +416,7 @@ func (p *plan) removeFlow(gone []bool) error {
 			before := rows[from-1]
 			err = p.cut(before.val.end, rows[i].val.end, name, at)
 			if err == nil && before.val.start == before.val.end && before.val.end > before.key.end {
-				p.splices[len(p.splices)-1].text = " " // `a:}` would be a name
+				p.splices[len(p.splices)-1].text = " " // `a:}` would be read as a name
 			}
 		} else {
 			err = p.cut(rows[0].key.start, rows[i+1].key.start, name, at)
@@ -403,16 +428,16 @@ func (p *plan) removeFlow(gone []bool) error {
 	return nil
 }
 
-// cut removes a row of flow style and the comma between it and its neighbour.
+// cut removes a flow style row and the comma between it and its neighbour.
 func (p *plan) cut(from, to int, name string, at int) error {
 	if from < 0 || p.t.yaml != nil && strings.Contains(string(p.t.src[from:to]), "#") {
-		return p.t.errorf(at, "a comment stands beside row %s; remove the row by hand", name)
+		return p.t.errorf(at, "there is a comment beside row %s; remove the row by hand", name)
 	}
 	p.put(from, to, "")
 	return nil
 }
 
-// contentEnd is where the row's last value ends; -1 if that is not known.
+// contentEnd returns the end of the row's last value; -1 if unknown.
 func (t *Template) contentEnd(row entry) int {
 	if row.val.end >= 0 && row.val.end < row.key.end {
 		return row.key.end
@@ -432,7 +457,7 @@ func (p *plan) splice() ([]byte, error) {
 	at := 0
 	for _, s := range p.splices {
 		if s.start < at {
-			return nil, p.t.errorf(s.start, "two edits meet here; make them one after the other")
+			return nil, p.t.errorf(s.start, "two edits overlap here; make them one after the other")
 		}
 		out = append(append(out, src[at:s.start]...), s.text...)
 		at = s.end

@@ -11,14 +11,14 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 )
 
-// jsonReader builds nodes from JSON text; base is added to every offset.
+// jsonReader builds nodes from JSON; base is added to every offset.
 type jsonReader struct {
 	dec  *jsontext.Decoder
 	base int
-	slab []node // nodes still to be handed out
+	slab []node // unused nodes
 }
 
-// node returns a new node; they are made by the slab, since a map has many.
+// node returns a new node. Nodes are allocated in slabs, because a map has many.
 func (r *jsonReader) node() *node {
 	if len(r.slab) == 0 {
 		r.slab = make([]node, 64)
@@ -29,13 +29,13 @@ func (r *jsonReader) node() *node {
 }
 
 func newJSONReader(src []byte, base int) *jsonReader {
-	// Duplicates are looked for where they matter, with a message that says
-	// where the first one is.
+	// Duplicates are checked later, where they matter, to report the position of
+	// the first one.
 	return &jsonReader{dec: jsontext.NewDecoder(bytes.NewBuffer(src), jsontext.AllowDuplicateNames(true)), base: base}
 }
 
-// parseJSON reads t.src[t.bom:]: every byte is checked, nodes are made for the
-// section Mappings only.
+// parseJSON parses t.src[t.bom:]. It checks every byte, and makes nodes only for
+// the section Mappings.
 func (t *Template) parseJSON() error {
 	r := newJSONReader(t.src[t.bom:], t.bom)
 	if r.dec.PeekKind() != '{' {
@@ -53,13 +53,16 @@ func (t *Template) parseJSON() error {
 			return t.jsonError(r, err)
 		}
 		if key.text != "Mappings" {
+			if resembles(key.text) {
+				t.nearly = key
+			}
 			if err := r.dec.SkipValue(); err != nil {
 				return t.jsonError(r, err)
 			}
 			continue
 		}
 		if t.mappings.key != nil {
-			return t.errorf(key.start, "the section Mappings is here a second time, after line %d: a reader may take either; keep one of them",
+			return t.errorf(key.start, "the section Mappings occurs a second time, after line %d: readers may use either one; keep one of them",
 				t.pos(t.mappings.key.start).Line)
 		}
 		val, err := r.read()
@@ -90,7 +93,7 @@ func (t *Template) jsonError(r *jsonReader, err error) error {
 	if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) {
 		at, msg = len(t.src), "the text ends in the middle of a value"
 	}
-	return t.errorf(min(at, len(t.src)), "not valid JSON: %s", msg)
+	return t.syntaxError(at, "JSON", msg)
 }
 
 // read makes a node of the next value or object key.

@@ -15,11 +15,11 @@ import (
 // characters, not bytes.
 type Pos struct{ Line, Column int }
 
-// Error is what is wrong with a template or an edit, and where.
+// Error is a problem of a template or an edit, with its position.
 type Error struct {
 	File string // as given to Parse
-	Pos         // zero if the whole file is meant
-	Msg  string // what, the value, what was expected, the remedy
+	Pos         // zero for the whole file
+	Msg  string // problem, value, expectation, remedy
 }
 
 func (e *Error) Error() string {
@@ -37,8 +37,8 @@ func (t *Template) errorf(at int, format string, args ...any) error {
 }
 
 // lineBreak returns the length in bytes of the line break at s[i:], or 0. With
-// yaml set it knows the breaks of YAML 1.1, by which libyaml counts lines: also
-// a bare CR, NEL (U+0085), LS (U+2028) and PS (U+2029).
+// yaml set it also accepts the line breaks of YAML 1.1, by which libyaml counts
+// lines: NEL (U+0085), LS (U+2028) and PS (U+2029).
 func lineBreak(s []byte, i int, yaml bool) int {
 	switch c := s[i]; {
 	case c == '\n':
@@ -77,23 +77,32 @@ func lineStarts(s []byte, yaml bool) []int {
 	return starts
 }
 
-// pos turns an offset into a position.
+// pos converts an offset to a position.
 func (t *Template) pos(at int) Pos {
 	line := sort.SearchInts(t.lines, at+1) - 1
 	from := t.lines[line]
 	if from == 0 {
 		from = min(t.bom, at)
 	}
-	return Pos{line + 1, utf8.RuneCount(t.src[from:at]) + 1}
+	if at-from <= milestone {
+		return Pos{line + 1, utf8.RuneCount(t.src[from:at]) + 1}
+	}
+	return Pos{line + 1, t.runes(at) - t.runes(from) + 1}
 }
 
-// offset turns a position into an offset; -1 if the line is not that long.
+// offset converts a position to an offset; -1 if the text ends before it.
 func (t *Template) offset(line, column int) int {
 	if line < 1 || line > len(t.lines) {
 		return -1
 	}
-	at := t.lines[line-1]
-	for ; column > 1; column-- {
+	at, left := t.lines[line-1], column-1
+	if left > milestone {
+		want := t.runes(at) + left
+		stones := t.stones()
+		k := sort.Search(len(stones), func(i int) bool { return stones[i].runes > want }) - 1
+		at, left = stones[k].at, want-stones[k].runes
+	}
+	for ; left > 0; left-- {
 		if at >= len(t.src) {
 			return -1
 		}
@@ -103,12 +112,41 @@ func (t *Template) offset(line, column int) int {
 	return at
 }
 
-// lineStart is the offset at which the line of at begins.
+// milestone is the distance in bytes between offsets for which characters are
+// counted in advance. Otherwise each look-up in a long line would read the line
+// from its start.
+const milestone = 256
+
+type stone struct{ at, runes int }
+
+// stones returns the milestones, computed on first use.
+func (t *Template) stones() []stone {
+	if t.counted == nil {
+		t.counted = append(make([]stone, 0, len(t.src)/milestone+1), stone{})
+		for at, n, next := 0, 0, milestone; at < len(t.src); n++ {
+			if at >= next {
+				t.counted, next = append(t.counted, stone{at, n}), at+milestone
+			}
+			_, size := utf8.DecodeRune(t.src[at:])
+			at += size
+		}
+	}
+	return t.counted
+}
+
+// runes counts the characters before an offset.
+func (t *Template) runes(at int) int {
+	stones := t.stones()
+	s := stones[sort.Search(len(stones), func(i int) bool { return stones[i].at > at })-1]
+	return s.runes + utf8.RuneCount(t.src[s.at:at])
+}
+
+// lineStart returns the offset at which the line of at begins.
 func (t *Template) lineStart(at int) int {
 	return t.lines[sort.SearchInts(t.lines, at+1)-1]
 }
 
-// lineEnd is the offset of the line break that ends the line of at, or the end
+// lineEnd returns the offset of the line break that ends the line of at, or the end
 // of the file.
 func (t *Template) lineEnd(at int) int {
 	line := sort.SearchInts(t.lines, at+1)
@@ -124,8 +162,8 @@ func (t *Template) lineEnd(at int) int {
 	return end
 }
 
-// eol is the line end to use beside the line of at: that line's own, or the one
-// before it where the file ends without one.
+// eol returns the line end of the line of at, or of the line before it if the file
+// ends without one.
 func (t *Template) eol(at int) string {
 	for line := sort.SearchInts(t.lines, at+1); line > 0; line-- {
 		if line == len(t.lines) {
@@ -143,5 +181,5 @@ func (t *Template) eol(at int) string {
 	return "\n"
 }
 
-// column is the number of bytes between at and the start of its line.
+// column returns the number of bytes between at and the start of its line.
 func (t *Template) column(at int) int { return at - max(t.bom, t.lineStart(at)) }

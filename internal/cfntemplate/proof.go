@@ -12,18 +12,16 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// section notes the bytes of the section Mappings, entry i of root, if a parse
-// of these bytes alone says what a parse of the whole file would.
+// section records the bytes of the section Mappings, entry i of root, if parsing
+// these bytes alone gives the same result as parsing the whole file.
 //
-// That is so when the root is a block map and this key and the next stand at
-// the very beginning of their lines. YAML's parser is at such a place in the
-// same state whatever came before: block style, indentation 0, between two
-// entries of the root. So the file reads as what is before, the section, and
-// what is after, each read alone, provided that the section read alone is one
-// document with one key and ends at a line end: an unclosed quote, bracket or
-// second document would show there. Two things carry over such a border,
-// anchors and %TAG directives; with them the whole file is parsed again. JSON
-// needs no such care: a value in place of a value is JSON.
+// This holds if the root is a block map, and this key and the next one start their
+// lines. There the YAML parser is always in the same state: block style, indentation
+// 0, between two entries of the root. So the text before, the section, and the text
+// after can each be parsed alone, if the section alone is one document with one key
+// and ends at a line end. An unclosed quote, bracket or second document would be
+// detected. Only anchors and %TAG directives have an effect beyond the section; with
+// them the whole file is parsed again. JSON needs no such checks.
 func (t *Template) section(root *yaml.Node, i int) {
 	start := t.mappings.key.start
 	if root.Style&yaml.FlowStyle != 0 || root.Content[i].Column != 1 || t.mappings.key.body != start {
@@ -51,7 +49,7 @@ func (t *Template) section(root *yaml.Node, i int) {
 	t.from, t.to = start, end
 }
 
-// shares says whether there is an anchor or alias in n.
+// shares reports whether n contains an anchor or an alias.
 func shares(n *yaml.Node) bool {
 	if n.Anchor != "" || n.Kind == yaml.AliasNode {
 		return true
@@ -64,12 +62,12 @@ func shares(n *yaml.Node) bool {
 	return false
 }
 
-// unshared refuses a node that an alias elsewhere repeats; with deep set also
-// one that has such a node in it.
+// unshared rejects a node that an alias refers to; with deep set also one that
+// contains such a node.
 func (t *Template) unshared(n *node, deep bool) error {
 	if n.anchor != "" && n.kind != alias && t.yaml != nil {
-		if at := findAlias(t.yaml, n.anchor); at != nil {
-			return t.errorf(n.start, "what is written here (&%s) is used again on line %d (*%s): an edit would change both; write the other one out",
+		if at := t.aliasOf(n.anchor); at != nil {
+			return t.errorf(n.start, "the value with the anchor &%s is used again on line %d (*%s): an edit would change both; write the other one out",
 				n.anchor, at.Line, n.anchor)
 		}
 	}
@@ -89,30 +87,34 @@ func (t *Template) unshared(n *node, deep bool) error {
 	return nil
 }
 
-func findAlias(n *yaml.Node, anchor string) *yaml.Node {
-	if n.Kind == yaml.AliasNode && n.Value == anchor {
-		return n
+// aliasOf returns the first alias of an anchor; nil if there is none.
+func (t *Template) aliasOf(anchor string) *yaml.Node {
+	if t.aliases == nil {
+		t.aliases = make(map[string]*yaml.Node)
+		collectAliases(t.yaml, t.aliases)
 	}
-	for _, c := range n.Content {
-		if at := findAlias(c, anchor); at != nil {
-			return at
-		}
-	}
-	return nil
+	return t.aliases[anchor]
 }
 
-// prove shows that out is the template with the edits made and nothing else:
-// it compares the bytes outside the splices, reads with the full parser as much
-// of the result as the edits can have changed (see section and around), and
-// compares that node by node with what it should now be.
+func collectAliases(n *yaml.Node, first map[string]*yaml.Node) {
+	if n.Kind == yaml.AliasNode && first[n.Value] == nil {
+		first[n.Value] = n
+	}
+	for _, c := range n.Content {
+		collectAliases(c, first)
+	}
+}
+
+// prove verifies that out is the template with the edits and no other change. It
+// compares the bytes outside the splices, parses the part of the result that the
+// edits can affect (see section and around), and compares it node by node with the
+// expected result.
 //
-// Comments need no comparison of their own, and the parser's idea of which node
-// a comment belongs to is too loose for one: their bytes are outside the
-// splices, so they are there, and one that had become part of a value, or the
-// other way round, would show as a value that changed.
+// Comments need no comparison: their bytes are outside the splices, and a comment
+// that became part of a value would show as a changed value.
 func (t *Template) prove(out []byte, splices []splice, mapping string, rows []rowEdit) error {
 	fail := func(what string) error {
-		return t.errorf(t.mappings.key.start, "the edit of %s could not be proven (%s), so nothing was written; please report this template", mapping, what)
+		return t.errorf(t.mappings.key.start, "the edit of %s could not be verified (%s), so nothing was written; please report this template", mapping, what)
 	}
 	at, shift := 0, 0
 	for _, s := range splices {
@@ -162,13 +164,12 @@ func (t *Template) prove(out []byte, splices []splice, mapping string, rows []ro
 	return nil
 }
 
-// around returns the rows of out that the splices are in, below the lines that
-// open the section and the map, and what they should be. It returns nil where
-// the whole section must be read.
+// around returns the rows of out that contain the splices, below the lines that
+// open the section and the map, and the expected nodes. It returns nil if the whole
+// section must be parsed.
 //
-// This is the argument of section once more: rows of a block map that begin
-// their lines are read alone as they are in their place, provided that they are
-// complete, since none can go on in a line that begins in its own column.
+// As in section, complete rows of a block map that start their lines can be parsed
+// alone: no row continues on a line that begins in its own column.
 func (t *Template) around(out []byte, splices []splice, shift int, mapping string, want *node) ([]byte, *node) {
 	top := t.mappings.val
 	i := top.find(mapping)
@@ -200,7 +201,7 @@ func (t *Template) around(out []byte, splices []splice, shift int, mapping strin
 	}
 	part, row := *want, *want.entry[i].val
 	if last == len(rows) {
-		last = len(row.entry) // with those added
+		last = len(row.entry) // with the added rows
 	} else if len(row.entry) > len(rows) {
 		return nil, nil
 	}
@@ -209,8 +210,8 @@ func (t *Template) around(out []byte, splices []splice, shift int, mapping strin
 	return read, &part
 }
 
-// ownLine is the offset of the line that key begins, in the column of its map;
-// -1 if something but indentation is before it, or above it a `?`.
+// ownLine returns the offset of the line that key starts, in the column of its map;
+// -1 if anything but indentation precedes it, or a `?`.
 func (t *Template) ownLine(of, key *node) int {
 	start := t.lineStart(key.start)
 	if key.body != key.start || skipSpaces(t.src[:key.start], start) != key.start || t.column(of.body) != key.start-start {
@@ -219,8 +220,8 @@ func (t *Template) ownLine(of, key *node) int {
 	return start
 }
 
-// proveJSON reads the innermost object around all splices again. In JSON that
-// is enough: with one value in place of another, all around it reads as before.
+// proveJSON parses the innermost object around all splices again. That is enough in
+// JSON: replacing one value by another does not affect the rest.
 func (t *Template) proveJSON(out []byte, splices []splice, shift int, want *node) error {
 	from, to := splices[0].start, splices[len(splices)-1].end
 	n := t.mappings.val
@@ -254,11 +255,11 @@ func endsLine(s []byte) bool {
 	return false
 }
 
-// edited marks a value that the proof compares by its text alone.
+// edited marks a value that is compared only by its text.
 const edited = 1
 
-// expect is the section as it should be after the edits. Values that were set
-// have the quote `edited`, since the edit chose how to write them.
+// expect returns the section as it should be after the edits. Values that were set
+// have the quote `edited`, because the edit chose their style.
 func expect(top *node, mapping string, rows []rowEdit) *node {
 	want := *top
 	want.entry = append([]entry(nil), top.entry...)
@@ -294,7 +295,7 @@ func expect(top *node, mapping string, rows []rowEdit) *node {
 				continue
 			}
 			set := newText(c.Value)
-			if old.val.tag == "" {
+			if set.tag = old.val.keptTag(); set.tag == old.val.tag {
 				set.anchor = old.val.anchor
 			}
 			row.entry[j] = entry{old.key, set}
@@ -307,14 +308,13 @@ func expect(top *node, mapping string, rows []rowEdit) *node {
 
 func newText(s string) *node { return &node{text: s, str: true, quote: edited} }
 
-// sameEdited is same, except that a node marked as edited may be written in any
-// way.
+// sameEdited is like same, but ignores the style of nodes marked as edited.
 func sameEdited(want, got *node) bool {
 	if want.kind != got.kind || len(want.entry) != len(got.entry) {
 		return false
 	}
 	if want.quote == edited {
-		if got.tag != "" || got.anchor != want.anchor || got.text != want.text || got.str != want.str || len(got.item) > 0 {
+		if got.tag != want.tag || got.anchor != want.anchor || got.text != want.text || got.str != want.str || len(got.item) > 0 {
 			return false
 		}
 	} else if want.kind != object {

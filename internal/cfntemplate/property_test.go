@@ -16,8 +16,8 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// edits of every kind that a map allows: each cell set, a cell added to the
-// first row, a row added, the last row removed.
+// everyEdit returns edits of every kind that a map allows: each cell set, a cell added to
+// the first row, a row added, the last row removed.
 func everyEdit(m *Mapping) [][]Edit {
 	const newRow, newCell = "xx-added-9", "Added9"
 	var sets []Edit
@@ -39,9 +39,9 @@ func everyEdit(m *Mapping) [][]Edit {
 	return all
 }
 
-// holdsProperty makes one edit and, if it is not refused, judges the result by
-// means that Apply does not use: a parse of the whole file into plain values
-// and the trees outside the section.
+// holdsProperty makes one edit. If it is not rejected, it checks the result independently
+// of Apply: by a parse of the whole file into plain values, and by the trees outside the
+// section.
 func holdsProperty(t *testing.T, src []byte, mapping string, edits []Edit) (out []byte, refused error) {
 	t.Helper()
 	before, err := Parse("t", src)
@@ -55,10 +55,10 @@ func holdsProperty(t *testing.T, src []byte, mapping string, edits []Edit) (out 
 	}
 	if err != nil {
 		if out != nil || changes != nil {
-			t.Fatalf("an error and bytes: %v", err)
+			t.Fatalf("got both an error and bytes: %v", err)
 		}
-		if os.Getenv("STRICT_FUZZ") != "" && strings.Contains(err.Error(), "could not be proven") {
-			t.Fatalf("refused only by the proof: %v\n%q\n%v", err, src, edits)
+		if os.Getenv("STRICT_FUZZ") != "" && strings.Contains(err.Error(), "could not be verified") {
+			t.Fatalf("rejected only by the final verification: %v\n%q\n%v", err, src, edits)
 		}
 		return nil, err
 	}
@@ -68,7 +68,7 @@ func holdsProperty(t *testing.T, src []byte, mapping string, edits []Edit) (out 
 	}
 	m, err := after.Mapping(mapping)
 	if err != nil {
-		t.Fatalf("the map is gone: %v\n%q", err, out)
+		t.Fatalf("the map no longer exists: %v\n%q", err, out)
 	}
 	var again []Edit
 	for _, e := range edits {
@@ -76,14 +76,14 @@ func holdsProperty(t *testing.T, src []byte, mapping string, edits []Edit) (out 
 		if e.Remove {
 			for _, r := range m.Rows {
 				if r.Region == e.Region {
-					t.Fatalf("row %s is still there\n%q", e.Region, out)
+					t.Fatalf("row %s still exists\n%q", e.Region, out)
 				}
 			}
 			continue
 		}
 		again = append(again, e)
 		if !there || got.Value != e.Value {
-			t.Fatalf("get after set: %v says %+v\n%q", e, got, out)
+			t.Fatalf("get after set: %v: got %+v\n%q", e, got, out)
 		}
 	}
 	if len(again) > 0 {
@@ -128,15 +128,15 @@ func isFunctionMap(m map[string]any) bool {
 	return false
 }
 
-// plain decodes a template into maps, lists and texts by another way than the
-// package does.
+// plain decodes a template into maps, lists and texts, independently of the
+// package.
 func plain(t *testing.T, src []byte, asJSON bool) any {
 	t.Helper()
 	src = bytes.TrimPrefix(src, []byte("\xEF\xBB\xBF"))
 	var v any
 	if asJSON {
 		dec := json.NewDecoder(bytes.NewReader(src))
-		dec.UseNumber() // there are numbers that no float64 holds
+		dec.UseNumber() // some numbers do not fit into a float64
 		if dec.Decode(&v) == nil {
 			return v
 		}
@@ -206,7 +206,7 @@ func sameOutside(t *testing.T, src, out []byte) {
 	}
 	ra, rb := a.Content[0], b.Content[0]
 	if ra.Tag != rb.Tag || len(ra.Content) != len(rb.Content) {
-		t.Fatalf("%d and %d nodes at the top\n%q\n%q", len(ra.Content), len(rb.Content), src, out)
+		t.Fatalf("got %d and %d nodes at the top\n%q\n%q", len(ra.Content), len(rb.Content), src, out)
 	}
 	for i := 0; i < len(ra.Content); i += 2 {
 		if ra.Content[i].Value != "Mappings" && (!equalYAML(ra.Content[i], rb.Content[i]) || !equalYAML(ra.Content[i+1], rb.Content[i+1])) {
@@ -238,7 +238,7 @@ func mapNames(p *Template) []string {
 	return names
 }
 
-// skimsRight holds the short way to parse against the long one.
+// skimsRight compares the results of the short and the full parse.
 func skimsRight(t *testing.T, src []byte) bool {
 	t.Helper()
 	short := &Template{name: "t", src: src}
@@ -250,13 +250,13 @@ func skimsRight(t *testing.T, src []byte) bool {
 		return false
 	}
 	if err := long.parseWhole(); err != nil {
-		t.Fatalf("only the short way takes it: %v\n%q", err, src)
+		t.Fatalf("got an error only from the full parse: %v\n%q", err, src)
 	}
 	if long.from != short.from || long.to != short.to || !slices.Equal(long.lines, short.lines) {
-		t.Fatalf("section %d:%d, by a parse of the whole %d:%d\n%q", short.from, short.to, long.from, long.to, src)
+		t.Fatalf("got section %d:%d, want %d:%d as in the full parse\n%q", short.from, short.to, long.from, long.to, src)
 	}
 	if !reflect.DeepEqual(long.mappings, short.mappings) {
-		t.Fatalf("the section is read in another way\n%q", src)
+		t.Fatalf("the section differs from the full parse\n%q", src)
 	}
 	return true
 }

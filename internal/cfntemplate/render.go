@@ -10,17 +10,17 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// style is how the entries of one map are written, read off its entries.
+// style is the style of the entries of a map.
 type style struct {
 	t       *Template
 	quote   byte
 	before  int // spaces between a key and its colon
 	after   string
-	colonAt int // width of key and spaces if the colons stand in one column, else 0
+	colonAt int // width of key and spaces if the colons are aligned, else 0
 	valueAt int // the same for values
 }
 
-// styleOf reads the style of the entries of n.
+// styleOf detects the style of the entries of n.
 func (t *Template) styleOf(n *node) style {
 	s := style{t: t, after: " "}
 	if t.yaml == nil {
@@ -70,8 +70,8 @@ func (t *Template) styleOf(n *node) style {
 	return s
 }
 
-// entry writes `key: value`; a value that begins with a line break follows the
-// colon at once.
+// entry writes `key: value`. A value that begins with a line break follows the
+// colon directly.
 func (s style) entry(key, value string) string {
 	k := quoted(key, s.quote)
 	if s.t.yaml == nil {
@@ -95,7 +95,7 @@ func (s style) entry(key, value string) string {
 	return k + s.after + value
 }
 
-// quoteOf is the quote that the values of a row have, else those of the map.
+// quoteOf returns the quote of the row's values, else that of the map's values.
 func (p *plan) quoteOf(row *node) byte {
 	if p.t.yaml == nil {
 		return '"'
@@ -117,11 +117,11 @@ func (p *plan) quoteOf(row *node) byte {
 	return 0
 }
 
-// value writes a value as the values of row are written.
+// value writes a value in the style of the row's values.
 func (p *plan) value(row *node, value string) string { return quoted(value, p.quoteOf(row)) }
 
-// quoted writes s in the given quotes; without quotes only if YAML then reads
-// the same text.
+// quoted writes s in the given quotes. It omits quotes only if YAML then reads the
+// same text.
 func quoted(s string, quote byte) string {
 	switch {
 	case quote == '\'':
@@ -132,7 +132,7 @@ func quoted(s string, quote byte) string {
 	return `"` + strings.NewReplacer(`\`, `\\`, `"`, `\"`).Replace(s) + `"`
 }
 
-// plainSafe says whether s reads as the text s in YAML 1.1 and 1.2, unquoted.
+// plainSafe reports whether YAML 1.1 and 1.2 read the unquoted s as the text s.
 func plainSafe(s string) bool {
 	if s == "" || s[0] == '-' || s[0] == '.' {
 		return false
@@ -153,7 +153,7 @@ func plainSafe(s string) bool {
 	return yaml.Unmarshal([]byte(s), &n) == nil && len(n.Content) == 1 && n.Content[0].Tag == "!!str" && n.Content[0].Value == s
 }
 
-// modelRow is the row whose style a new row takes: the nearest one with cells
+// modelRow returns the row whose style a new row copies: the nearest one with cells
 // above key, else the nearest below.
 func (p *plan) modelRow(key *node) *entry {
 	var below *entry
@@ -170,8 +170,8 @@ func (p *plan) modelRow(key *node) *entry {
 	return below
 }
 
-// cells writes the value of a row whose key stands at indent: a block below the
-// key, or a flow map.
+// cells writes the value of a row whose key is at indent: a block below the key, or
+// a flow map.
 func (p *plan) cells(key *node, cells []Edit, block bool, indent string) string {
 	t, model := p.t, p.modelRow(key)
 	if model == nil {
@@ -205,7 +205,7 @@ func (p *plan) cells(key *node, cells []Edit, block bool, indent string) string 
 	return "{" + open + strings.Join(texts, sep) + shut + "}"
 }
 
-// gaps reads the white space behind a flow map's brace, before its closing
+// gaps returns the white space after a flow map's opening brace, before its closing
 // brace, and between two of its entries.
 func (t *Template) gaps(n *node) (open, shut, sep string) {
 	first, last := n.entry[0], n.entry[len(n.entry)-1]
@@ -225,8 +225,8 @@ func (t *Template) gaps(n *node) (open, shut, sep string) {
 	return open, shut, sep
 }
 
-// blank is src[from:to] without commas, and without comments: where there is
-// one, the line break and the indentation behind the last.
+// blank returns src[from:to] without commas. If there are comments, it returns a
+// line break and the indentation after the last one.
 func (t *Template) blank(from, to int) string {
 	if from < 0 || to < from {
 		return " "
@@ -238,7 +238,7 @@ func (t *Template) blank(from, to int) string {
 	return strings.ReplaceAll(s, ",", "")
 }
 
-// unit is one step of indentation.
+// unit returns one level of indentation.
 func (p *plan) unit() string {
 	t := p.t
 	indent := func(at int) int {
@@ -255,16 +255,19 @@ func (p *plan) unit() string {
 	return "  "
 }
 
-// fill puts the first entries into a map or row that is null, empty or a
-// placeholder. write returns the new value, as a block at an indentation or as
-// a flow map.
+// fill writes the first entries into a map or row that is null, empty or a
+// placeholder. write returns the new value, as a block at an indentation or as a
+// flow map.
 func (p *plan) fill(e entry, write func(block bool, indent string) string, model *entry) error {
 	t, v := p.t, e.val
 	if v.anchor != "" {
-		return t.errorf(v.start, "%s has an anchor (&%s) and no map behind it; remove the anchor", e.key.text, v.anchor)
+		return t.errorf(v.start, "%s has an anchor (&%s) but no map; remove the anchor", e.key.text, v.anchor)
+	}
+	if v.tag != "" && !v.reference() {
+		return t.errorf(v.start, "%s has the tag %s but no content; remove the tag", e.key.text, v.tag)
 	}
 	if v.end < 0 {
-		return t.errorf(v.start, "the value of %s spans several lines; write {} there", e.key.text)
+		return t.errorf(v.start, "the value of %s spans several lines; replace it with {}", e.key.text)
 	}
 	lineStart := max(t.bom, t.lineStart(e.key.start))
 	lead := string(t.src[lineStart:e.key.start])
@@ -281,14 +284,14 @@ func (p *plan) fill(e entry, write func(block bool, indent string) string, model
 		colon++
 	}
 	if colon >= len(t.src) || t.src[colon] != ':' {
-		return t.errorf(e.key.start, "%s has no value; write {} there", e.key.text)
+		return t.errorf(e.key.start, "%s has no value; set it to {}", e.key.text)
 	}
 	if v.start == v.end && v.end != colon+1 {
-		return t.errorf(e.key.start, "%s has no value, only a tag or a comment; write {} there", e.key.text)
+		return t.errorf(e.key.start, "%s has no value, only a tag or a comment; set it to {}", e.key.text)
 	}
 	switch {
 	case block && v.start == v.end:
-		// Behind the comment that may follow the colon.
+		// After a comment that may follow the colon.
 		at := t.lineEnd(colon)
 		for rest := at; rest > colon+1 && (t.src[rest-1] == ' ' || t.src[rest-1] == '\t'); rest-- {
 			at = rest - 1
@@ -304,12 +307,12 @@ func (p *plan) fill(e entry, write func(block bool, indent string) string, model
 	return nil
 }
 
-// inFlow says whether e lies in a flow map.
+// inFlow reports whether e is in a flow map.
 func (p *plan) inFlow(e entry) bool {
 	return p.t.mappings.val.flow || e.key != p.m.key && p.m.val.flow
 }
 
-// addRows adds rows behind the last one.
+// addRows adds rows after the last one.
 func (p *plan) addRows(rows []rowEdit) error {
 	for _, n := range []*node{p.t.mappings.val, p.m.val} {
 		if err := p.t.unshared(n, false); err != nil {
@@ -351,7 +354,7 @@ func (p *plan) addRows(rows []rowEdit) error {
 	}, nil)
 }
 
-// addEntries adds entries behind the last one of a map that has some.
+// addEntries adds entries after the last one of a map.
 func (p *plan) addEntries(n *node, write func(style) []string) error {
 	t := p.t
 	last := n.entry[len(n.entry)-1]
@@ -361,21 +364,21 @@ func (p *plan) addEntries(n *node, write func(style) []string) error {
 	switch e := last.tail(); {
 	case e.val.kind != scalar || e.val.end != e.val.body:
 	case e.val.body > e.val.start, e.val.end > e.key.end && t.src[e.val.end-1] != ':':
-		return t.errorf(e.key.start, "%s has no value, only a tag, an anchor or a comment, and a new entry would follow; write \"\" behind it", e.key.text)
+		return t.errorf(e.key.start, "%s has no value, only a tag, an anchor or a comment, and a new entry would follow; write \"\" after it", e.key.text)
 	}
 	texts := write(t.styleOf(n))
 	if n.flow {
 		_, _, sep := t.gaps(n)
 		lead := sep
 		if last.val.start == last.val.end && last.val.end > last.key.end {
-			lead = " " + sep // `a:,` would be a name
+			lead = " " + sep // `a:,` would be read as a name
 		}
 		p.put(last.val.end, last.val.end, lead+strings.Join(texts, sep))
 		return nil
 	}
 	lead := string(t.src[max(t.bom, t.lineStart(last.key.start)):last.key.start])
 	if strings.Trim(lead, " ") != "" || len(lead) != t.column(n.body) {
-		return t.errorf(last.key.start, "%s does not begin its line, so a new entry can't be put below it; write it as `%s:` on a line of its own", last.key.text, last.key.text)
+		return t.errorf(last.key.start, "%s does not start its line, so no entry can be added below it; write `%s:` on a separate line", last.key.text, last.key.text)
 	}
 	end := t.lineEnd(t.contentEnd(last))
 	eol := t.eol(end)

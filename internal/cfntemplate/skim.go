@@ -8,25 +8,23 @@ import (
 	"unicode/utf8"
 )
 
-// skim finds the section Mappings of a YAML template by reading lines, many
-// times faster than a parse. It knows a part of YAML only, the one that most
-// templates keep to, and returns false for whatever is outside it; the template
-// is then parsed as a whole.
+// skim finds the section Mappings of a YAML template by reading lines, many times
+// faster than a parse. It supports the subset of YAML that most templates use, and
+// returns false for anything else; the template is then parsed in full.
 //
-// Why the answer is the parser's: each line it takes is blank, a comment, text
-// of a block scalar, or one or two of `- ` and `key:` with a value that ends on
-// the same line (plain, quoted, flow, tagged) or opens a block. Of each of these
-// it takes only forms in which YAML leaves no choice: no tab, no anchor, alias,
-// directive, second document or `?`, nothing but plain words that goes on in the
-// next line, and printable UTF-8 without rare line breaks. The indentation must fit the block
-// collections that are open, as in the parser's own stack. So at the start of
-// the section, and again behind it, the parser is in its one state for "between
-// two entries of the root, which is a block map", and all else is valid YAML.
+// The result is the same as the parser's for this reason: each line that skim
+// accepts is blank, a comment, text of a block scalar, or one or two of `- ` and
+// `key:` with a value that ends on the same line (plain, quoted, flow, tagged) or
+// opens a block. It accepts only unambiguous forms of these: no tab, anchor, alias,
+// directive, second document or `?`, no continued lines except plain words, and only
+// printable UTF-8 without rare line breaks. The indentation must match the open
+// block collections, as on the parser's stack. So at the start and at the end of the
+// section the parser is between two entries of the root, which is a block map, and
+// everything else is valid YAML.
 //
-// The lines of the section itself are not judged: that it ends where the next
-// line begins at the margin is true if the section read alone, as the caller
-// does with the full parser, is complete (see section). A fuzz test holds all
-// this against the full parser.
+// The lines of the section itself are not checked: it ends at the next line without
+// indentation if the section alone is complete, which the caller checks with the full
+// parser (see section). A fuzz test compares the result with the full parser.
 func skim(src []byte, bom int) (s skimmer, ok bool) {
 	s.lines = make([]int, 1, len(src)/32+1)
 	for at := bom; at < len(src); {
@@ -58,12 +56,12 @@ type skimmer struct {
 
 	begun bool    // there was a line with a token
 	stack []block // open block collections, the root first
-	open  bool    // the last key or dash has its value on the lines that follow
-	tag   bool    // and has a tag
-	words bool    // the last line ends in plain text, which may go on
+	open  bool    // the value of the last key or dash is on the following lines
+	tag   bool    // that key or dash has a tag
+	words bool    // the last line ends in plain text, which may continue
 
 	text                   bool // in a block scalar
-	parent, indent, blanks int  // of it: columns; indent -1 before its first line
+	parent, indent, blanks int  // columns of the block scalar; indent is -1 before its first line
 }
 
 type block struct {
@@ -180,8 +178,8 @@ func (s *skimmer) token(l []byte, n, at int) bool {
 	return s.value(l[n+behind:], parent)
 }
 
-// value reads what stands behind a colon or a dash; parent is the column of the
-// collection it is in.
+// value reads the value after a colon or a dash; parent is the column of its
+// collection.
 func (s *skimmer) value(v []byte, parent int) bool {
 	v = v[skipSpaces(v, 0):]
 	if len(v) > 0 && v[0] == '!' {
@@ -233,14 +231,14 @@ func (s *skimmer) plain(v []byte) bool {
 	return true
 }
 
-// ends says whether nothing but a comment is left of a line.
+// ends reports whether the rest of a line is empty or a comment.
 func ends(l []byte) bool {
 	n := skipSpaces(l, 0)
 	return n == len(l) || n > 0 && l[n] == '#'
 }
 
-// skimKey reads `key:`, and returns its text and where the value begins; -1 if
-// there is none.
+// skimKey reads `key:` and returns its text and the start of the value; -1 if there
+// is no key.
 func skimKey(l []byte) (name []byte, behind int) {
 	i := 0
 	if l[0] == '"' || l[0] == '\'' {
@@ -258,14 +256,14 @@ func skimKey(l []byte) (name []byte, behind int) {
 		}
 		name = l[:i]
 	}
-	const longest = 1000 // bytes; the parser knows no longer names than 1024
+	const longest = 1000 // bytes; the parser accepts names up to 1024
 	if i == 0 || i > longest || i == len(l) || l[i] != ':' || i+1 < len(l) && l[i+1] != ' ' {
 		return nil, -1
 	}
 	return name, i + 1
 }
 
-// skimTag returns the end of a tag such as !Ref at l[i:]; -1 if it is another.
+// skimTag returns the end of a tag such as !Ref at l[i:]; -1 for other tags.
 func skimTag(l []byte, i int) int {
 	from := i + 1
 	for i = from; i < len(l) && isWord(l[i]); i++ {
@@ -295,8 +293,8 @@ func skimQuoted(l []byte, i int) int {
 	return -1
 }
 
-// skimFlow returns the end of the flow collection at l[i:]; -1 if it is not on
-// this line or not plain to see.
+// skimFlow returns the end of the flow collection at l[i:]; -1 if it does not end on
+// this line or is not simple.
 func skimFlow(l []byte, i, depth int) int {
 	shut := byte(']')
 	if l[i] == '{' {
@@ -340,8 +338,8 @@ func skimFlow(l []byte, i, depth int) int {
 	return -1
 }
 
-// skimFlowScalar returns the end of a quoted text or of plain words; -1 if there
-// is another thing. Words have no colons but those inside, as in AWS::Region.
+// skimFlowScalar returns the end of a quoted text or of plain words; -1 for anything
+// else. Words may contain colons, as in AWS::Region, but not end in one.
 func skimFlowScalar(l []byte, i int) int {
 	if l[i] == '"' || l[i] == '\'' {
 		return skimQuoted(l, i)
@@ -373,8 +371,8 @@ func isWord(c byte) bool {
 	return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' || c >= '0' && c <= '9' || c == '_'
 }
 
-// printable says whether a line has a tab, and whether it has only characters
-// that YAML allows and that break no line.
+// printable reports whether a line has a tab, and whether all its characters are
+// allowed in YAML and do not break the line.
 func printable(l []byte) (tab, ok bool) {
 	for i := 0; i < len(l); i++ {
 		c := l[i]

@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// TestSkimCorpus: most YAML templates can be read the short way, and all that
-// are read so are read as by the full parser.
+// TestSkimCorpus checks that skim can read most YAML templates, with the same result as
+// the full parser.
 func TestSkimCorpus(t *testing.T) {
 	short, all := 0, 0
 	for name, src := range corpus(t) {
@@ -28,12 +28,12 @@ func TestSkimCorpus(t *testing.T) {
 		}
 	}
 	if short < all*3/4 {
-		t.Errorf("%d of %d templates are read the short way, want three in four or more", short, all)
+		t.Errorf("got %d of %d templates read by skim, want three quarters or more", short, all)
 	}
 }
 
-// skimmed are templates whose other sections skim must take, and those that it
-// must leave to the parser: all of them have a line `Mappings:` at the margin.
+// skimmed are templates whose other sections skim must accept, and those that it
+// must leave to the parser. All of them have an unindented line `Mappings:`.
 var skimmed = []struct {
 	name string
 	in   string
@@ -84,13 +84,14 @@ func TestSkim(t *testing.T) {
 	for _, tt := range skimmed {
 		t.Run(tt.name, func(t *testing.T) {
 			if got := skimsRight(t, []byte(tt.in)); got != tt.ok {
-				t.Errorf("taken: %v, want %v", got, tt.ok)
+				t.Errorf("got accepted = %v, want %v", got, tt.ok)
 			}
 		})
 	}
 }
 
-// TestSkimRows: maps of names and texts need no parser, all others do.
+// TestSkimRows checks that maps of names and texts need no parser, and all others
+// do.
 func TestSkimRows(t *testing.T) {
 	for _, tt := range []struct {
 		name, in string
@@ -112,20 +113,20 @@ func TestSkimRows(t *testing.T) {
 			src := "Mappings:\n" + tt.in
 			_, ok := skimRows([]byte(src), 0, len(src))
 			if ok != tt.ok {
-				t.Errorf("taken: %v, want %v", ok, tt.ok)
+				t.Errorf("got accepted = %v, want %v", ok, tt.ok)
 			}
 			for _, among := range []string{src, "A: 1\n" + src + "B: 1\n"} {
 				if !skimsRight(t, []byte(among)) && ok {
-					t.Errorf("not taken in a template: %q", among)
+					t.Errorf("got a rejected template: %q", among)
 				}
 			}
 		})
 	}
 }
 
-// TestSkimMutations damages templates line by line and byte by byte, and makes
-// some of pieces of lines, most of them not YAML: what is
-// still taken must be read as by the full parser, and the edits must hold.
+// TestSkimMutations damages templates line by line and byte by byte, and combines
+// pieces of lines, most of them not YAML. Any accepted template must be read as by
+// the full parser, and the edits must hold.
 func TestSkimMutations(t *testing.T) {
 	rounds := 4000
 	if n, err := strconv.Atoi(os.Getenv("SKIM_ROUNDS")); err == nil {
@@ -157,7 +158,7 @@ func TestSkimMutations(t *testing.T) {
 		}
 	}
 	if taken < rounds/20 {
-		t.Errorf("%d of %d were taken: too few to say anything", taken, rounds)
+		t.Errorf("got %d of %d accepted, want 5 %% or more for a meaningful test", taken, rounds)
 	}
 }
 

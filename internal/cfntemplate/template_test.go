@@ -11,8 +11,8 @@ const (
 	amiN = "ami-0123456789abcdef0"
 )
 
-// applyCases set us-east-1.AMI (there) and eu-west-1.AMI (mostly a new row) in
-// the map M.
+// applyCases set us-east-1.AMI, which exists, and eu-west-1.AMI, mostly a new row,
+// in the map M.
 var applyCases = []struct{ why, in, out string }{
 	{"block rows",
 		"Mappings:\n  M:\n    us-east-1:\n      AMI: ami-1 # kept\n    # below\nResources: {}\n",

@@ -11,9 +11,9 @@ import (
 
 const head = "Mappings:\n  M:\n"
 
-// Every row is a trap: what a template may hold that an editor could get wrong,
-// and what is decided. err is part of the message of a refusal, position first;
-// out is the result of an edit. %A and %B stand for the ids of setA and setB.
+// Every row is a template that an editor could handle wrong, and the expected
+// result. err is part of the error, position first; out is the result of an edit.
+// %A and %B stand for the ids of setA and setB.
 func TestTraps(t *testing.T) {
 	setA := Edit{Region: "us-east-1", Attribute: "AMI", Value: amiA}
 	addB := Edit{Region: "eu-west-1", Attribute: "AMI", Value: amiB}
@@ -25,45 +25,45 @@ func TestTraps(t *testing.T) {
 		edits    []Edit
 		out, err string
 	}{
-		// Refused, because an edit would be a guess.
+		// Rejected, because they are ambiguous.
 		{"duplicate row: parsers take the first or the last", head + "    us-east-1: {AMI: a}\n    us-east-1: {AMI: b}\n", one(setA), "",
 			"t:4:5: M has us-east-1 a second time, after line 3"},
 		{"duplicate cell", head + "    us-east-1:\n      AMI: a\n      AMI: b\n", one(setA), "", "t:5:7: M.us-east-1 has AMI a second time"},
 		{"duplicate map", head + "    r: {AMI: a}\n  M:\n    r: {AMI: a}\n", one(setA), "", "t:4:3: Mappings has M a second time"},
-		{"duplicate section", head + "    r: {AMI: a}\nMappings:\n  N: {}\n", one(setA), "", "t:4:1: the section Mappings is here a second time"},
+		{"duplicate section", head + "    r: {AMI: a}\nMappings:\n  N: {}\n", one(setA), "", "t:4:1: the section Mappings occurs a second time"},
 		{"duplicate row in JSON, once with an escape", `{"Mappings": {"M": {"us-east-1": {"AMI": "a"}, "us-\u0065ast-1": {}}}}`, one(setA), "",
 			"t:1:48: M has us-east-1 a second time"},
-		{"duplicate section in JSON", `{"Mappings": {}, "Mappings": {"M": {}}}`, one(setA), "", "t:1:18: the section Mappings is here a second time"},
+		{"duplicate section in JSON", `{"Mappings": {}, "Mappings": {"M": {}}}`, one(setA), "", "t:1:18: the section Mappings occurs a second time"},
 		{"two documents: only one of them is the template", head + "    us-east-1: {AMI: a}\n---\nMappings: {}\n", one(setA), "", "t:4:1: a second YAML document begins here"},
 		{"name that ends in a colon: no space behind it", "Mappings: {M: {us-east-1: {AMI: x}, a:, b: {AMI: y}}}\n", one(setA), "", "t:1:37: the name \"a:\" in M ends in a colon"},
-		{"merge key in a row: CloudFormation does not merge", "X: &x {AMI: a}\n" + head + "    us-east-1:\n      <<: *x\n", one(setA), "", "t:5:7: M.us-east-1 takes keys from elsewhere with <<"},
-		{"merge key in the map", "X: &x {r: {AMI: a}}\n" + head + "    <<: *x\n", one(setA), "", "t:4:5: M takes keys from elsewhere with <<"},
+		{"merge key in a row: CloudFormation does not merge", "X: &x {AMI: a}\n" + head + "    us-east-1:\n      <<: *x\n", one(setA), "", "t:5:7: M.us-east-1 includes keys with <<"},
+		{"merge key in the map", "X: &x {r: {AMI: a}}\n" + head + "    <<: *x\n", one(setA), "", "t:4:5: M includes keys with <<"},
 		{"alias row: the edit would change the other row too", head + "    us-east-2: &v {AMI: a}\n    us-east-1: *v\n", one(setA), "",
 			"t:4:16: row M.us-east-1 is an alias (*v)"},
 		{"anchored row that is used: the same from the other side", head + "    us-east-1: &v {AMI: a}\n    us-east-2: *v\n", one(setA), "",
-			"t:3:16: what is written here (&v) is used again on line 4 (*v)"},
-		{"anchored cell that is used", head + "    us-east-1: {AMI: &v a}\nO: *v\n", one(setA), "", "t:3:22: what is written here (&v) is used again on line 4"},
-		{"removing an anchor that is used", head + "    us-east-1: {AMI: &v a}\n    r: {AMI: *v}\n", one(rmA), "", "t:3:22: what is written here (&v)"},
+			"t:3:16: the value with the anchor &v is used again on line 4 (*v)"},
+		{"anchored cell that is used", head + "    us-east-1: {AMI: &v a}\nO: *v\n", one(setA), "", "t:3:22: the value with the anchor &v is used again on line 4"},
+		{"removing an anchor that is used", head + "    us-east-1: {AMI: &v a}\n    r: {AMI: *v}\n", one(rmA), "", "t:3:22: the value with the anchor &v"},
 		{"alias cell", head + "    r: {AMI: &v a}\n    us-east-1: {AMI: *v}\n", one(setA), "", "t:4:22: M.us-east-1.AMI is an alias (*v)"},
 		{"alias map", "X: &x {us-east-1: {AMI: a}}\nMappings:\n  M: *x\n", one(setA), "", "t:3:6: the map M is an alias (*x)"},
 		{"the map comes from another file", "Mappings:\n  Fn::Transform: {Name: AWS::Include, Parameters: {Location: s3://b/m.yaml}}\n", one(setA), "",
 			"t:2:3: Mappings has no map M here; Fn::Transform includes maps from another file"},
-		{"rows come from another file", head + "    Fn::Transform: {Name: AWS::Include}\n    us-east-1: {AMI: a}\n", one(setA), "", "t:3:5: rows of M are included from another file"},
+		{"rows come from another file", head + "    Fn::Transform: {Name: AWS::Include}\n    us-east-1: {AMI: a}\n", one(setA), "", "t:3:5: M is included from elsewhere by Fn::Transform"},
 		{"a list is a legal value, and no image", head + "    us-east-1: {AMI: [a, b]}\n", one(setA), "", "t:3:22: M.us-east-1.AMI is a list; expected one value"},
 		{"a map where the image is", head + "    us-east-1: {AMI: {Id: a}}\n", one(setA), "", "t:3:22: M.us-east-1.AMI is a map; expected one value"},
 		{"an engine's braces without quotes are a map of a map", head + "    us-east-1: {AMI: {{ ami }}}\n", one(setA), "", "t:3:22: M.us-east-1.AMI is a map"},
-		{"an engine's statements are not YAML", head + "{% for r in regions %}\n    r: {AMI: a}\n{% endfor %}\n", one(setA), "", "if it is the source of a template engine"},
-		{"%v at the start of a plain value is not YAML", head + "    us-east-1: {AMI: %v}\n", one(setA), "", "t:3: not valid YAML"},
-		{"a tab as indentation is not YAML", head + "\t  us-east-1: {AMI: a}\n", one(setA), "", "t:3: not valid YAML"},
+		{"an engine's statements are not YAML", head + "{% for r in regions %}\n    r: {AMI: a}\n{% endfor %}\n", one(setA), "", `t:3:1: not valid YAML: found character that cannot start any token; "{% for r in regions %}" looks like Jinja`},
+		{"%v at the start of a plain value is not YAML", head + "    us-east-1: {AMI: %v}\n", one(setA), "", "t:3:22: not valid YAML: found character that cannot start any token; \"%v\" looks like a placeholder of printf"},
+		{"a tab as indentation is not YAML", head + "\t  us-east-1: {AMI: a}\n", one(setA), "", "t:3:1: not valid YAML"},
 		{"one level only: an image where the row should be", head + "    us-east-1: ami-00000000000000001\n", one(setA), "",
 			`t:3:16: row M.us-east-1 is "ami-00000000000000001"; expected a map such as {AMI: ami-...}`},
-		{"a block of lines as value", head + "    us-east-1:\n      AMI: |\n        a\n", one(setA), "", "t:4:12: M.us-east-1.AMI is a block of lines"},
+		{"a block of lines as value", head + "    us-east-1:\n      AMI: |\n        a\n", one(setA), "", "t:4:12: M.us-east-1.AMI is a block scalar"},
 		{"a value that goes on in the next line", head + "    us-east-1:\n      AMI: a\n        b\n", one(setA), "", "t:4:12: M.us-east-1.AMI spans several lines"},
 		{"a new row behind a value whose end is not known", head + "    us-east-1:\n      AMI: a\n      Note: |\n        x\n", one(addB), "", "t:4:7: the value of us-east-1 spans several lines"},
-		{"the last row can't go: CloudFormation needs one", head + "    us-east-1: {AMI: a}\n", one(rmA), "", "t:2:3: M would have no row left"},
+		{"the last row can't go: CloudFormation needs one", head + "    us-east-1: {AMI: a}\n", one(rmA), "", "t:2:3: M would have no rows left"},
 		{"a row that is not there", head + "    r: {AMI: a}\n", one(rmA), "", "t:2:3: M has no row us-east-1 to remove"},
-		{"a key that begins with ?: its line is not the row's alone", head + "    ? us-east-1\n    : {AMI: a}\n    ? r\n    : {AMI: a}\n", one(rmA), "", "t:3:7: row M.us-east-1 does not begin its line"},
-		{"a comment beside a flow row would go with it", head[:len(head)-1] + " {\n  r: {AMI: a}, # r\n  us-east-1: {AMI: a}}\n", one(rmA), "", "t:4:3: a comment stands beside row M.us-east-1"},
+		{"a key that begins with ?: its line is not the row's alone", head + "    ? us-east-1\n    : {AMI: a}\n    ? r\n    : {AMI: a}\n", one(rmA), "", "t:3:7: row M.us-east-1 does not start its line"},
+		{"a comment beside a flow row would go with it", head[:len(head)-1] + " {\n  r: {AMI: a}, # r\n  us-east-1: {AMI: a}}\n", one(rmA), "", "t:4:3: there is a comment beside row M.us-east-1"},
 		{"a tag on a row may be a macro's", head + "    us-east-1: !Mine {AMI: a}\n", one(setA), "", "t:3:16: M.us-east-1 has the tag !Mine"},
 		{"UTF-16", "\xFF\xFEM\x00", one(setA), "", "t:1:1: the file is UTF-16"},
 		{"not UTF-8", head + "    us-east-1: {AMI: \xff}\n", one(setA), "", "not valid YAML"},
@@ -75,10 +75,10 @@ func TestTraps(t *testing.T) {
 		{"JSON that stops", `{"Mappings": {"M": {`, one(setA), "", "t:1:21: not valid JSON: the text ends in the middle"},
 		{"JSON with a tail", `{"Mappings": {"M": {"us-east-1": {"AMI": ""}}}} x`, one(setA), "", "t:1:48: there is text after"},
 		{"a name that CloudFormation refuses", head + "    r: {AMI: a}\n", one(Edit{Region: "us-east-1", Attribute: "x86_64", Value: "v"}), "", "x86_64 is not allowed"},
-		{"a value with a line break", head + "    r: {AMI: a}\n", one(Edit{Region: "us-east-1", Attribute: "AMI", Value: "a\nb"}), "", "a character that can't be printed"},
+		{"a value with a line break", head + "    r: {AMI: a}\n", one(Edit{Region: "us-east-1", Attribute: "AMI", Value: "a\nb"}), "", "an unprintable character"},
 		{"two values for one cell", head + "    r: {AMI: a}\n", one(setA, Edit{Region: "us-east-1", Attribute: "AMI", Value: amiB}), "", "two values for us-east-1.AMI"},
 
-		// Edited, right.
+		// Edited correctly.
 		{"an anchor that nothing uses stays", head + "    us-east-1: &v {AMI: &w a}\n", one(setA), head + "    us-east-1: &v {AMI: &w %A}\n", ""},
 		{"an alias elsewhere in the map does not matter", head + "    us-east-1: {AMI: a}\n    r: &v {AMI: a}\n    s: *v\n", one(setA), head + "    us-east-1: {AMI: %A}\n    r: &v {AMI: a}\n    s: *v\n", ""},
 		{"a function in a cell can only be a placeholder", head + "    us-east-1: {AMI: !Ref Later}\n", one(setA), head + "    us-east-1: {AMI: %A}\n", ""},
@@ -111,7 +111,7 @@ func TestTraps(t *testing.T) {
 		{"removal and addition at once, of all rows there were", head + "    us-east-1: {AMI: a}\n", one(rmA, addB), head + "    eu-west-1: {AMI: %B}\n", ""},
 		{"removal of the last row of a file without a final line break", head + "    r: {AMI: a}\n    us-east-1: {AMI: a}", one(rmA), head + "    r: {AMI: a}", ""},
 		{"removal of the first row in JSON", `{"Mappings":{"M":{"us-east-1":{"AMI":"a"} , "r":{"AMI":"a"}}}}`, one(rmA), `{"Mappings":{"M":{"r":{"AMI":"a"}}}}`, ""},
-		{"a mapping of YAML's own tags", head + "    us-east-1: !!map {AMI: !!str a}\n", one(setA), head + "    us-east-1: !!map {AMI: %A}\n", ""},
+		{"a mapping of YAML's own tags", head + "    us-east-1: !!map {AMI: !!str a}\n", one(setA), head + "    us-east-1: !!map {AMI: !!str %A}\n", ""},
 		{"documents marked, one of them", "---\n" + head + "    us-east-1: {AMI: a}\n...\n", one(setA), "---\n" + head + "    us-east-1: {AMI: %A}\n...\n", ""},
 		{"the section's borders: a block above, comments between", "A: |+\n  x\n\n# top\n" + head + "    us-east-1: {AMI: a}\n\n# next\nB: 1\n", one(setA, addB),
 			"A: |+\n  x\n\n# top\n" + head + "    us-east-1: {AMI: %A}\n    eu-west-1: {AMI: %B}\n\n# next\nB: 1\n", ""},
@@ -158,12 +158,12 @@ func TestLimits(t *testing.T) {
 		err     string
 	}{
 		{"200 rows are allowed", rows(199), Edit{Region: "us-east-1", Attribute: "AMI", Value: amiA}, ""},
-		{"201 are not", rows(200), Edit{Region: "us-east-1", Attribute: "AMI", Value: amiA}, "201 rows; CloudFormation takes up to 200"},
+		{"201 are not", rows(200), Edit{Region: "us-east-1", Attribute: "AMI", Value: amiA}, "201 rows; CloudFormation accepts up to 200"},
 		{"a map that is over the limit can still be edited", rows(202), Edit{Region: "r", Attribute: "AMI", Value: amiA}, ""},
 		{"200 names in a row are allowed", head + "    r: {" + names(199) + "}\n", Edit{Region: "r", Attribute: "AMI", Value: amiA}, ""},
-		{"201 are not", head + "    r: {" + names(200) + "}\n", Edit{Region: "r", Attribute: "AMI", Value: amiA}, "201 names; CloudFormation takes up to 200"},
+		{"201 are not", head + "    r: {" + names(200) + "}\n", Edit{Region: "r", Attribute: "AMI", Value: amiA}, "201 names; CloudFormation accepts up to 200"},
 		{"a name of 256 characters", rows(1), Edit{Region: "us-east-1", Attribute: strings.Repeat("n", 256), Value: amiA}, "256 characters"},
-		{"over 1 MiB", rows(1) + "# " + strings.Repeat("x", 1<<20-60), Edit{Region: "us-east-1", Attribute: "AMI", Value: amiA}, "CloudFormation takes up to 1048576"},
+		{"over 1 MiB", rows(1) + "# " + strings.Repeat("x", 1<<20-60), Edit{Region: "us-east-1", Attribute: "AMI", Value: amiA}, "CloudFormation accepts up to 1048576"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			_, err := holdsProperty(t, []byte(tt.in), "M", []Edit{tt.edit})
@@ -173,6 +173,8 @@ func TestLimits(t *testing.T) {
 		})
 	}
 }
+
+var testOptions = Options{Required: "required_regions", Stale: "stale_regions", New: "new_attributes", Attribute: "attribute"}
 
 func TestFill(t *testing.T) {
 	src := head + "    us-east-1: {AMI: ami-00000000000000001}\n    us-west-2: {AMI: ami-TODO}\n    cn-north-1: {AMI: ami-00000000000000001}\n    us-gov-west-1: {AMI: \"\"}\n    default: {AMI: x}\n"
@@ -185,11 +187,11 @@ func TestFill(t *testing.T) {
 		out, err string
 	}{
 		{"keep is the default", image, Policy{}, done, ""},
-		{"every row, of the image's partition", image, Policy{Required: []string{EveryRow}}, "", "M would lack an image in us-west-2.AMI;"},
-		{"a region without a row", image, Policy{Required: []string{"sa-east-1", "us-east-1"}}, "", "lack an image in sa-east-1.AMI;"},
+		{"every row, of the image's partition", image, Policy{Required: []string{EveryRow}}, "", "M would lack an image in us-west-2.AMI (is \"ami-TODO\", a placeholder); required_regions requires it"},
+		{"a region without a row", image, Policy{Required: []string{"sa-east-1", "us-east-1"}}, "", "lack an image in sa-east-1.AMI (has no row);"},
 		{"an old image is an image", []Image{{"us-west-2", "AMI", amiA}}, Policy{Required: []string{EveryRow}}, strings.Replace(src, "ami-TODO", amiA, 1), ""},
-		{"another attribute: each row lacks it", []Image{{"us-east-1", "Arm", amiA}}, Policy{Required: []string{EveryRow}}, "", "us-west-2.Arm"},
-		{"fail", image, Policy{Stale: StaleFail}, "", "rows that this build did not fill: us-west-2;"},
+		{"another attribute: each row lacks it", []Image{{"us-east-1", "Arm", amiA}}, Policy{New: []string{"Arm"}, Required: []string{EveryRow}}, "", "us-west-2.Arm"},
+		{"fail", image, Policy{Stale: StaleFail}, "", "rows that were not filled: us-west-2;"},
 		{"remove: other partitions' rows and rows of no region stay", image, Policy{Stale: StaleRemove}, strings.Replace(done, "    us-west-2: {AMI: ami-TODO}\n", "", 1), ""},
 		{"what is removed is not an image", image, Policy{Stale: StaleRemove, Required: []string{"us-west-2"}}, "", "us-west-2.AMI"},
 		{"China's own build", []Image{{"cn-north-1", "AMI", amiA}}, Policy{Stale: StaleFail, Required: []string{EveryRow}}, strings.Replace(src, "cn-north-1: {AMI: ami-00000000000000001}", "cn-north-1: {AMI: "+amiA+"}", 1), ""},
@@ -200,7 +202,7 @@ func TestFill(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			tt.policy.Mapping = "M"
+			tt.policy.Mapping, tt.policy.Options = "M", testOptions
 			out, _, err := p.Fill(tt.images, tt.policy)
 			if tt.err != "" {
 				if err == nil || !strings.Contains(err.Error(), tt.err) || out != nil {
@@ -212,5 +214,40 @@ func TestFill(t *testing.T) {
 				t.Errorf("%v\n%s\nwant\n%s", err, out, tt.out)
 			}
 		})
+	}
+}
+
+// A stale row whose content is computed elsewhere is not known to be stale.
+func TestUnreadableStaleRows(t *testing.T) {
+	for _, row := range []string{
+		"{Fn::Transform: {Name: AWS::Include}}", "!Mine {AMI: x}", "!ImportValue x", "ami-0aaaaaaaaaaaaaaa1", "[x]", `"{{resolve:ssm:/x}}"`,
+		"{AMI: {Fn::Transform: {Name: AWS::Include}}}", "{AMI: !Ref X}", "{AMI: [x]}", "{AMI: ami-0aaaaaaaaaaaaaaa1, B: '{{resolve:ssm:/x}}'}",
+		"ami-0aaaaaaaaaaaaaaa1,ami-0aaaaaaaaaaaaaaa2", "ami-row.yaml", "ami-0AAAAAAAAAAAAAAA1",
+	} {
+		t.Run(row, func(t *testing.T) {
+			src := "Mappings:\n  AWSRegion2AMI:\n    us-east-1: {AMI: ami-0aaaaaaaaaaaaaaa1}\n    us-east-2: " + row + "\n"
+			template, err := Parse("t", []byte(src))
+			if err != nil {
+				t.Fatal(err)
+			}
+			out, report, err := template.Fill([]Image{{Region: "us-east-1", Attribute: "AMI", ID: "ami-0bbbbbbbbbbbbbbb9"}}, Policy{Mapping: "AWSRegion2AMI", Stale: StaleRemove})
+			if err != nil {
+				return // refused
+			}
+			if !strings.Contains(string(out), "us-east-2: "+row) || len(report.Notes) != 1 || !strings.Contains(report.Notes[0], "row us-east-2 is not removed: ") {
+				t.Errorf("notes %q, template:\n%s", report.Notes, out)
+			}
+		})
+	}
+}
+
+func TestPlaceholders(t *testing.T) {
+	for text, want := range map[string]bool{
+		"": true, " ": true, "ami-": true, "ami-TODO": true, "ami-xxxxxxxx": true, "ami-<region>": true, "ami-00000000": true,
+		"ami-0aaaaaaaaaaaaaaa1": false, "ami-0AAAAAAAAAAAAAAA1": false, "ami-row.yaml": false, "ami-0aaaaaaaaaaaaaaa1,ami-0aaaaaaaaaaaaaaa2": false, "x": false,
+	} {
+		if got := IsPlaceholder(text); got != want {
+			t.Errorf("%q: %t, want %t", text, got, want)
+		}
 	}
 }

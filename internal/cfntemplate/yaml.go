@@ -7,16 +7,12 @@ import (
 	"bytes"
 	"errors"
 	"io"
-	"strconv"
-	"strings"
 	"unicode/utf8"
 
 	"go.yaml.in/yaml/v3"
-
-	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
-// parseYAML reads t.src[t.bom:] and makes nodes for the section Mappings.
+// parseYAML parses t.src[t.bom:] and makes nodes for the section Mappings.
 func (t *Template) parseYAML() error {
 	if t.parseSection() {
 		return nil
@@ -24,8 +20,8 @@ func (t *Template) parseYAML() error {
 	return t.parseWhole()
 }
 
-// parseSection parses no more than the section Mappings. It returns false, and
-// changes nothing, where that does not say what a parse of the whole would.
+// parseSection parses only the section Mappings. It returns false, and changes
+// nothing, if the result could differ from parsing the whole file.
 func (t *Template) parseSection() bool {
 	s, ok := skim(t.src, t.bom)
 	if !ok {
@@ -57,7 +53,7 @@ func (t *Template) parseSection() bool {
 	return true
 }
 
-// parseWhole is parseYAML by a parse of the whole.
+// parseWhole is parseYAML for the whole file.
 func (t *Template) parseWhole() error {
 	t.lines = lineStarts(t.src, true)
 	doc, err := t.decodeYAML(t.src[t.bom:])
@@ -72,10 +68,15 @@ func (t *Template) parseWhole() error {
 	for i := 0; i < len(root.Content); i += 2 {
 		k := root.Content[i]
 		if k.Kind != yaml.ScalarNode || k.Value != "Mappings" {
+			if k.Kind == yaml.ScalarNode && resembles(k.Value) {
+				if t.nearly, err = t.yamlNode(k, 0); err != nil {
+					return err
+				}
+			}
 			continue
 		}
 		if t.mappings.key != nil {
-			return t.errorf(t.offsetOf(k), "the section Mappings is here a second time, after line %d: a reader may take either; keep one of them",
+			return t.errorf(t.offsetOf(k), "the section Mappings occurs a second time, after line %d: readers may use either one; keep one of them",
 				t.pos(t.mappings.key.start).Line)
 		}
 		if t.mappings.key, err = t.yamlNode(k, 0); err != nil {
@@ -96,37 +97,20 @@ func (t *Template) decodeYAML(src []byte) (*yaml.Node, error) {
 	if err := dec.Decode(&doc); errors.Is(err, io.EOF) || err == nil && len(doc.Content) == 0 {
 		return nil, &Error{File: t.name, Msg: "the template is empty"}
 	} else if err != nil {
-		return nil, t.yamlError(err)
+		return nil, t.yamlError(dec, err)
 	}
 	switch err := dec.Decode(&next); {
 	case errors.Is(err, io.EOF):
 		return &doc, nil
 	case err != nil:
-		return nil, t.yamlError(err)
+		return nil, t.yamlError(dec, err)
 	}
 	return nil, &Error{File: t.name, Pos: Pos{next.Line, next.Column},
-		Msg: "a second YAML document begins here; a template is one document: put the others into files of their own"}
-}
-
-var yamlLine = lazyregexp.New(`line (\d+): `)
-
-func (t *Template) yamlError(err error) error {
-	msg := strings.TrimPrefix(err.Error(), "yaml: ")
-	e := &Error{File: t.name}
-	if m := yamlLine.FindStringSubmatch(msg); m != nil {
-		e.Line, _ = strconv.Atoi(m[1])
-		msg = strings.Replace(msg, m[0], "", 1)
-	}
-	e.Msg = "not valid YAML: " + msg
-	if bytes.Contains(t.src, []byte("{%")) {
-		e.Msg += `; it contains "{%": if it is the source of a template engine, edit what the engine writes`
-	}
-	return e
+		Msg: "a second YAML document begins here; a template is one document: move the others to separate files"}
 }
 
 func (t *Template) offsetOf(n *yaml.Node) int {
-	// The parser was given the text without its byte order mark, which stands
-	// on line 1 only.
+	// The parser read the text without its byte order mark, which is on line 1.
 	column := n.Column
 	line := t.before + n.Line
 	if line == 1 && t.bom > 0 {
@@ -137,16 +121,15 @@ func (t *Template) offsetOf(n *yaml.Node) int {
 
 const maxDepth = 100
 
-// yamlNode makes a node of n. The parser gives only where a value begins; its
-// end is found by looking at the text, and left open (-1) where that would be a
-// guess.
+// yamlNode makes a node of n. The parser returns only the start of a value; its end
+// is found in the text, or is -1 if it is unclear.
 func (t *Template) yamlNode(n *yaml.Node, depth int) (*node, error) {
 	at := t.offsetOf(n)
 	if at < 0 {
 		return nil, &Error{File: t.name, Pos: Pos{n.Line, n.Column}, Msg: "the position that the YAML parser gave is outside the text; write the map with plain line ends"}
 	}
 	if depth > maxDepth {
-		return nil, t.errorf(at, "nested more than %d deep", maxDepth)
+		return nil, t.errorf(at, "nested more than %d levels deep", maxDepth)
 	}
 	m := &node{start: at, end: -1, text: n.Value, anchor: n.Anchor, flow: n.Style&yaml.FlowStyle != 0}
 	if n.Style&yaml.TaggedStyle != 0 {
@@ -165,11 +148,18 @@ func (t *Template) yamlNode(n *yaml.Node, depth int) (*node, error) {
 		if end := at + 1 + len(n.Value); end <= len(t.src) && string(t.src[at:end]) == "*"+n.Value {
 			m.end = end
 		}
-		if n.Alias != nil && n.Alias.Kind == yaml.MappingNode && depth < maxDepth/2 {
+		if n.Alias != nil && depth < maxDepth/2 {
+			if m.target = t.targets[n.Alias]; m.target != nil {
+				break
+			}
 			var err error
 			if m.target, err = t.yamlNode(n.Alias, maxDepth/2); err != nil {
 				return nil, err
 			}
+			if t.targets == nil {
+				t.targets = make(map[*yaml.Node]*node)
+			}
+			t.targets[n.Alias] = m.target
 		}
 	case yaml.MappingNode:
 		m.kind = object
@@ -183,8 +173,8 @@ func (t *Template) yamlNode(n *yaml.Node, depth int) (*node, error) {
 				return nil, err
 			}
 			if v.end == v.body && v.body > k.end && v.null && v.tag == "" && v.anchor == "" {
-				// A value that is not there is put where the next token is;
-				// it belongs behind its colon.
+				// The parser puts a missing value at the next token; it belongs
+				// after its colon.
 				for v.end > k.end && k.end >= 0 && isSpace(t.src[v.end-1]) {
 					v.end--
 				}
@@ -239,7 +229,7 @@ func (t *Template) yamlScalar(n *yaml.Node, m *node) {
 	case bytes.HasPrefix(src[at:], []byte(n.Value)):
 		m.end = at + len(n.Value)
 		if n.Value == "" && m.body > m.start {
-			// Only a tag or an anchor is there.
+			// Only a tag or an anchor.
 			for m.end > m.start && isSpace(src[m.end-1]) {
 				m.end--
 			}
@@ -278,11 +268,13 @@ func (t *Template) yamlEnd(m *node) {
 	}
 }
 
-// skipProperties returns the offset behind a tag and an anchor at src[at:].
+// skipProperties returns the offset after a tag and an anchor at src[at:].
 func skipProperties(src []byte, at int, tag string) int {
 	for at < len(src) && (src[at] == '!' || src[at] == '&') {
-		if src[at] == '!' && bytes.HasPrefix(src[at:], []byte(tag)) {
-			at += len(tag) // which may hold a comma
+		if i := bytes.IndexByte(src[at:], '>'); i > 0 && bytes.HasPrefix(src[at:], []byte("!<")) {
+			at += i // a verbatim tag may contain a comma
+		} else if src[at] == '!' && bytes.HasPrefix(src[at:], []byte(tag)) {
+			at += len(tag) // may contain a comma
 		}
 		for at < len(src) && !isSpace(src[at]) && !bytes.ContainsRune([]byte(",[]{}"), rune(src[at])) {
 			_, n := utf8.DecodeRune(src[at:])

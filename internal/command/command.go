@@ -1,11 +1,11 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package command holds the binary's own subcommands: what a person, a make
-// target or the plugin itself runs as `packer-plugin-ethminer NAME ...`.
-// Packer's own two, `describe` and `start`, stay with the SDK.
+// Package command implements the binary's own subcommands, which users, make targets
+// or the plugin itself run as `packer-plugin-ethminer NAME ...`. Packer's own
+// subcommands, `describe` and `start`, are in the SDK.
 //
-// A subcommand is a file of this package and a row in the table below.
+// Each subcommand has a file in this package and a row in the table below.
 package command
 
 import (
@@ -16,64 +16,81 @@ import (
 	"os/signal"
 	"sort"
 	"syscall"
+
+	"github.com/eth-mining/packer-plugin-ethminer/version"
 )
 
-// Exit codes of every subcommand; a subcommand documents what else it returns.
+// Exit codes of every subcommand; a subcommand documents its additional codes.
 const (
 	exitOK    = 0
-	exitError = 1 // it could not be done
-	exitUsage = 2 // the command line was wrong, nothing was tried
+	exitError = 1 // the command failed
+	exitUsage = 2 // invalid command line, nothing was done
 )
 
-// streams are where a subcommand reads and writes.
+// streams are the input and output of a subcommand.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
-	person   bool // somebody reads out and may answer
+	person   bool // interactive: prompts are possible
 }
 
 // subcommand is one verb of the binary.
 type subcommand struct {
 	summary string
-	hidden  bool // started by the plugin itself
+	hidden  bool // run by the plugin itself
 	run     func(ctx context.Context, args []string, io streams) int
 }
 
-// subcommands is the table of verbs; each file of this package has its own.
+// subcommands returns the table of verbs.
 func subcommands() map[string]subcommand {
 	return map[string]subcommand{
-		"rehearsal-aws": {summary: "the AWS of a rehearsal: serve, inventory, stop, check, env", run: rehearsalAWS},
-		"publish":       {summary: "what was published: status, history, rollback; publish by hand", run: runPublish},
-		"sweep":         {summary: "remove what builds have left that died", run: runSweep},
-		"map":           {summary: "get, set or diff the region map of a CloudFormation template", run: runMap},
+		"rehearsal-aws":     {summary: "run and inspect the simulated AWS of a rehearsal: serve, inventory, stop, check, env", run: rehearsalAWS},
+		"rehearsal-session": {summary: "open a tunnel to a rehearsal instance, in place of session-manager-plugin", hidden: true, run: rehearsalSession},
+		"publish":           {summary: "manage published templates: status, history, rollback, run, check", run: runPublish},
+		"sweep":             {summary: "remove the resources of builds that died", run: runSweep},
+		"map":               {summary: "get, set or diff the region map of a CloudFormation template", run: runMap},
 	}
 }
 
-// Handles says whether args name a subcommand of ours, or ask for help.
+// Handles reports whether Main handles args. The SDK handles the subcommands that
+// Packer itself runs.
 func Handles(args []string) bool {
 	if len(args) == 0 {
-		return false
-	}
-	if _, ok := subcommands()[args[0]]; ok {
 		return true
 	}
-	return args[0] == "help" || args[0] == "-h" || args[0] == "--help"
+	return args[0] != "describe" && args[0] != "start"
 }
 
-// Main runs the subcommand that args name and returns its exit code.
+// Main runs the subcommand in args and returns its exit code.
 func Main(args []string) int {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	std := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, person: isTerminal(os.Stdin) && isTerminal(os.Stdout)}
+	return dispatch(ctx, args, std)
+}
+
+func dispatch(ctx context.Context, args []string, std streams) int {
+	if len(args) == 0 {
+		help(std.err)
+		return exitUsage
+	}
 	if c, ok := subcommands()[args[0]]; ok {
 		return c.run(ctx, args[1:], std)
 	}
-	help(std.out)
-	return exitOK
+	switch args[0] {
+	case "help", "-h", "-help", "--help":
+		help(std.out)
+		return exitOK
+	case "version", "-version", "--version":
+		fmt.Fprintln(std.out, "packer-plugin-ethminer", version.PluginVersion.FormattedVersion())
+		return exitOK
+	}
+	fmt.Fprintf(std.err, "packer-plugin-ethminer: unknown command %q\nRun `packer-plugin-ethminer help` for the commands.\n", args[0])
+	return exitUsage
 }
 
 func help(w io.Writer) {
-	fmt.Fprintln(w, "packer-plugin-ethminer is a Packer plugin; Packer starts it. By hand it also runs:")
+	fmt.Fprintln(w, "packer-plugin-ethminer is a Packer plugin, which Packer starts. It also has these commands:")
 	all := subcommands()
 	names := make([]string, 0, len(all))
 	for name, c := range all {
@@ -85,4 +102,5 @@ func help(w io.Writer) {
 	for _, name := range names {
 		fmt.Fprintf(w, "  %-14s %s\n", name, all[name].summary)
 	}
+	fmt.Fprintf(w, "  %-14s %s\n", "version", "print the version")
 }

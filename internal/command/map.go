@@ -12,213 +12,277 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/rogpeppe/go-internal/diff"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/region"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/verifyami"
 )
 
 // exitDiffers is returned by `map diff` if the template would change, and by
-// `map get` if a region that was asked for has no image.
+// `map get` if a region has no image.
 const exitDiffers = 3
 
 const mapUsage = `packer-plugin-ethminer map edits the region map of a CloudFormation template, and nothing else in it.
 
   map get  [options] TEMPLATE [REGION ...]       print the map, or the images of some regions
-  map set  [options] TEMPLATE [REGION=AMI ...]   put images into the map
-  map diff [options] TEMPLATE [REGION=AMI ...]   print what set would change, write nothing
+  map set  [options] TEMPLATE [REGION=AMI ...]   write images into the map
+  map diff [options] TEMPLATE [REGION=AMI ...]   print the changes that set would make, write nothing
 
-REGION may name its attribute too: us-east-1.HVM64=ami-0123456789abcdef0
+REGION may include an attribute: us-east-1.HVM64=ami-0123456789abcdef0
 
-Exit codes: 0 done (get: all there; diff: nothing would change), 1 it could not be done and nothing
-was written, 2 the command line was wrong, 3 get: a region has no image, diff: something would change.
+Exit codes:
+  0  success; get: each region on the command line, or each row, has an image; diff: nothing would change
+  1  failure, nothing was written; get: a row cannot be read
+  2  invalid command line
+  3  get: a region has no image; diff: something would change
+
+Only an image id, such as ami-0123456789abcdef0, counts as an image. A placeholder, an id of zeros, a dynamic
+reference ({{resolve:...}}) or any other text does not. Without REGION, get checks the attributes in which
+some row has an image, or all attributes if no row has one, and the attribute of -attribute.
 
 Options:
 `
 
-// mapOptions are what the three verbs take.
+// mapOptions are the options of the three verbs.
 type mapOptions struct {
 	mapping, attribute, manifest, output string
-	required, stale                      string
-	verify                               bool
+	required, stale, new                 string
+	verify, json                         bool
+
+	chosen bool // -attribute was given
 }
 
-func (o *mapOptions) flags(w io.Writer) *flag.FlagSet {
-	f := flag.NewFlagSet("map", flag.ContinueOnError)
-	f.SetOutput(w)
-	f.Usage = func() {
-		fmt.Fprint(w, mapUsage)
-		f.PrintDefaults()
-	}
+// getOptions are the options of get; set and diff have all options.
+var getOptions = []string{"mapping", "attribute", "json"}
+
+// mapPolicyOptions are the option names that the errors of a policy use.
+var mapPolicyOptions = cfntemplate.Options{Required: "-required", Stale: "-stale", New: "-new-attributes", Attribute: "-attribute"}
+
+func (o *mapOptions) commandLine() commandLine {
+	f := newCommandLine("map", mapUsage)
 	f.StringVar(&o.mapping, "mapping", "AWSRegion2AMI", "the `name` of the map in the section Mappings")
-	f.StringVar(&o.attribute, "attribute", "AMI", "the `name` in each region's row")
-	f.StringVar(&o.manifest, "manifest", "", "a `file` of Packer's manifest post-processor: its images, the newest for each region")
-	f.StringVar(&o.output, "output", "", "the `file` to write (default TEMPLATE)")
-	f.StringVar(&o.required, "required", "", "`regions` that must have an image in the end, by commas; rows: every row there is")
-	f.StringVar(&o.stale, "stale", "keep", "rows not set now: keep, fail or remove")
-	f.BoolVar(&o.verify, "verify", true, "ask AWS whether each image exists in its region and is available")
+	f.StringVar(&o.attribute, "attribute", "AMI", "the `name` of the attribute in each region's row; get: print only this attribute")
+	f.BoolVar(&o.json, "json", false, "print one JSON object")
+	f.StringVar(&o.manifest, "manifest", "", "set, diff: also write the images of this `file` of Packer's manifest post-processor, the newest for each region")
+	f.StringVar(&o.output, "output", "", "set, diff: the `file` to write (default TEMPLATE)")
+	f.StringVar(&o.required, "required", "", "set, diff: comma-separated `regions` that must have an image afterwards; rows: every row of a region\nin the images' partition (rows of other partitions are listed and skipped)")
+	f.StringVar(&o.stale, "stale", "keep", "set, diff: how to handle rows that are not set: keep, fail or remove")
+	f.StringVar(&o.new, "new-attributes", "", "set, diff: comma-separated `names` of attributes that may be added even if no row has them")
+	f.BoolVar(&o.verify, "verify", true, "set, diff: check in EC2 that each image exists in its region and is available")
 	return f
 }
 
-// runMap is `packer-plugin-ethminer map`.
+// runMap runs `packer-plugin-ethminer map`.
 func runMap(ctx context.Context, args []string, std streams) int {
 	var o mapOptions
-	f := o.flags(std.err)
-	words, err := interspersed(f, args)
+	f := o.commandLine()
+	words, code, done := f.read(args, std)
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
-	case len(words) < 2 || words[0] != "get" && words[0] != "set" && words[0] != "diff":
-		f.Usage()
-		return exitUsage
+	case done:
+		return code
+	case len(words) == 0 || !slices.Contains([]string{"get", "set", "diff"}, words[0]):
+		return f.misused(std.err, fmt.Errorf("got %q, want get, set or diff", first(words)))
+	case len(words) == 1:
+		return f.misused(std.err, fmt.Errorf("%s: no template given", words[0]))
 	}
-	code, err := o.run(ctx, words[0], words[1], words[2:], std)
+	code = exitUsage
+	err := o.check(f.FlagSet, words[0])
+	if err == nil {
+		code, err = o.run(ctx, words[0], words[1], words[2:], std)
+	}
 	if err != nil {
-		fmt.Fprintf(std.err, "map %s: %s\n", words[0], asFlags.Replace(err.Error()))
+		for _, line := range strings.Split(err.Error(), "\n") {
+			fmt.Fprintf(std.err, "map %s: %s\n", words[0], line)
+		}
 	}
 	return code
 }
 
-// asFlags turns what messages call by the post-processor's options into flags.
-var asFlags = strings.NewReplacer("required_regions", "-required", "stale_regions", "-stale", "set mapping to", "set -mapping to",
-	"rows that this build did not fill", "rows that were not set", "build for these regions too", "set these regions too", "build for them too", "set them too")
-
-// interspersed parses options wherever they stand and returns the other words.
-func interspersed(f *flag.FlagSet, args []string) ([]string, error) {
-	var words []string
-	for {
-		if err := f.Parse(args); err != nil {
-			return nil, err
+// check rejects options that the verb does not use.
+func (o *mapOptions) check(f *flag.FlagSet, verb string) error {
+	var unused []string
+	f.Visit(func(g *flag.Flag) {
+		o.chosen = o.chosen || g.Name == "attribute"
+		if verb == "get" && !slices.Contains(getOptions, g.Name) {
+			unused = append(unused, "-"+g.Name)
 		}
-		if f.NArg() == 0 {
-			return words, nil
-		}
-		words, args = append(words, f.Arg(0)), f.Args()[1:]
+	})
+	if len(unused) > 0 {
+		return fmt.Errorf("%s: not used by get; expected only -%s", strings.Join(unused, ", "), strings.Join(getOptions, ", -"))
 	}
+	if err := cfntemplate.CheckMappingName(o.mapping); err != nil {
+		return fmt.Errorf("-mapping: %w", err)
+	}
+	if err := cfntemplate.CheckAttribute(o.attribute); err != nil {
+		return fmt.Errorf("-%w", err) // -attribute "x_y": ...
+	}
+	return nil
 }
 
 func (o *mapOptions) run(ctx context.Context, verb, template string, words []string, std streams) (int, error) {
 	if verb == "get" {
-		return o.get(template, words, std.out)
+		return o.get(template, words, std)
 	}
 	images, err := o.images(words)
 	if err != nil {
 		return exitUsage, err
 	}
-	switch cfntemplate.Stale(o.stale) {
-	case cfntemplate.StaleKeep, cfntemplate.StaleFail, cfntemplate.StaleRemove:
-	default:
-		return exitUsage, fmt.Errorf("-stale %q; expected keep, fail or remove", o.stale)
+	policy, err := o.policy()
+	if err != nil {
+		return exitUsage, err
 	}
-	policy := cfntemplate.Policy{Mapping: o.mapping, Stale: cfntemplate.Stale(o.stale)}
-	if o.required != "" {
-		policy.Required = strings.Split(o.required, ",")
-	}
-	for _, r := range policy.Required {
-		if r != cfntemplate.EveryRow && !cfntemplate.IsRegion(r) {
-			return exitUsage, fmt.Errorf("-required %q; expected regions such as us-east-1, or %s", r, cfntemplate.EveryRow)
-		}
+	newRegions, code, err := o.checkRegions(template, images, policy.Required)
+	if err != nil {
+		return code, err
 	}
 	if o.manifest != "" {
-		more, err := o.fromManifest(images)
-		if err != nil {
+		if images, err = o.fromManifest(images); err != nil {
 			return exitError, err
 		}
-		images = more
 	}
 	if len(images) == 0 {
 		return exitUsage, errors.New("no images given; expected REGION=AMI, or -manifest")
 	}
 	if o.verify {
 		if err := verifyImages(ctx, images, std.err); err != nil {
-			return exitError, fmt.Errorf("%w\n(-verify=false leaves this check out)", err)
+			return exitError, fmt.Errorf("%w\n(-verify=false skips this check)", err)
 		}
 	}
 	target := o.output
 	if target == "" {
 		target = template
 	}
-	var changes []cfntemplate.Change
-	fill := func([]byte) ([]byte, error) {
-		src, err := os.ReadFile(template)
+	inPlace, err := atomicfile.Same(template, target)
+	if err != nil {
+		return exitError, err
+	}
+	var report *cfntemplate.Report
+	fill := func(current []byte) ([]byte, error) {
+		src, err := atomicfile.Read(template)
 		if err != nil {
 			return nil, err
 		}
-		t, err := cfntemplate.Parse(template, src)
-		if err != nil {
-			return nil, err
+		if inPlace {
+			current = nil
 		}
-		out, made, err := t.Fill(images, policy)
-		changes = made
+		var out []byte
+		if out, report, err = cfntemplate.Update(template, src, target, current, images, policy); err == nil && len(newRegions) > 0 {
+			report.Notes = append(report.Notes, "not in the plugin's list of regions, so check the spelling: "+strings.Join(newRegions, ", "))
+		}
 		return out, err
 	}
 	if verb == "diff" {
-		return showDiff(target, fill, std.out)
+		text, err := difference(target, fill)
+		if err != nil {
+			return exitError, err
+		}
+		code = exitOK
+		if text != nil {
+			code = exitDiffers
+		}
+		return code, o.printChanges(verb, std, template, target, false, report, text)
 	}
-	if err := os.MkdirAll(filepath.Dir(target), 0o755); err != nil {
+	if err := makeFolder(filepath.Dir(target), fill); err != nil {
 		return exitError, err
 	}
 	wrote, err := atomicfile.Update(ctx, target, fill)
 	if err != nil {
 		return exitError, err
 	}
-	for _, c := range changes {
-		fmt.Fprintln(std.out, c)
-	}
-	if !wrote {
-		target += " did not change"
-	}
-	fmt.Fprintln(std.out, target)
-	return exitOK, nil
+	return exitOK, o.printChanges(verb, std, template, target, wrote, report, nil)
 }
 
-// get prints cells: `REGION.ATTRIBUTE VALUE` of the whole map, or the bare
-// values of some regions.
-func (o *mapOptions) get(template string, regions []string, w io.Writer) (int, error) {
-	src, err := os.ReadFile(template)
+// makeFolder makes the folder of a new file, unless the file would be refused.
+func makeFolder(dir string, fill func([]byte) ([]byte, error)) error {
+	if _, err := os.Stat(dir); !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if _, err := fill(nil); err != nil {
+		return err
+	}
+	return os.MkdirAll(dir, 0o755)
+}
+
+// policy returns the requirements of the options on the resulting map.
+func (o *mapOptions) policy() (cfntemplate.Policy, error) {
+	p := cfntemplate.Policy{Mapping: o.mapping, Stale: cfntemplate.Stale(o.stale), Required: byCommas(o.required), New: byCommas(o.new), Options: mapPolicyOptions}
+	switch p.Stale {
+	case cfntemplate.StaleKeep, cfntemplate.StaleFail, cfntemplate.StaleRemove:
+	default:
+		return p, fmt.Errorf("-stale: got %q, want keep, fail or remove", o.stale)
+	}
+	for _, r := range p.Required {
+		if r != cfntemplate.EveryRow && !cfntemplate.IsRegion(r) {
+			return p, fmt.Errorf("-required: got %q, want regions such as us-east-1, or %s", r, cfntemplate.EveryRow)
+		}
+	}
+	for _, a := range p.New {
+		if err := cfntemplate.CheckAttribute(a); err != nil {
+			return p, fmt.Errorf("-new-attributes: %w", err)
+		}
+	}
+	return p, nil
+}
+
+func byCommas(s string) []string {
+	if s == "" {
+		return nil
+	}
+	return strings.Split(s, ",")
+}
+
+// checkRegions rejects regions that are probably typos, and returns those that AWS
+// may have opened since this version, unless the map has them. On an error it
+// returns the exit code.
+func (o *mapOptions) checkRegions(template string, images []cfntemplate.Image, required []string) (opened []string, code int, err error) {
+	var unknown []string
+	for _, i := range images {
+		required = append(required, i.Region)
+	}
+	for _, r := range required {
+		if !region.IsKnown(r) && r != cfntemplate.EveryRow && !slices.Contains(unknown, r) {
+			unknown = append(unknown, r)
+		}
+	}
+	if len(unknown) == 0 {
+		return nil, exitOK, nil
+	}
+	m, err := o.read(template)
 	if err != nil {
-		return exitError, err
+		return nil, exitError, err
+	}
+	for _, r := range unknown {
+		if _, there := m.Row(r); there {
+			continue
+		}
+		if wrong := region.Check("region", r); wrong != nil {
+			return nil, exitUsage, fmt.Errorf("%w (if it is a new region, add a row for it to %s first)", wrong, o.mapping)
+		}
+		opened = append(opened, r)
+	}
+	return opened, exitOK, nil
+}
+
+func (o *mapOptions) read(template string) (*cfntemplate.Mapping, error) {
+	src, err := atomicfile.Read(template)
+	if err != nil {
+		return nil, err
 	}
 	t, err := cfntemplate.Parse(template, src)
 	if err != nil {
-		return exitError, err
+		return nil, err
 	}
-	m, err := t.Mapping(o.mapping)
-	if err != nil {
-		return exitError, err
-	}
-	if len(regions) == 0 {
-		for _, r := range m.Rows {
-			for _, c := range r.Cells {
-				fmt.Fprintf(w, "%s.%s %s\n", r.Region, c.Name, c.Value)
-			}
-		}
-		return exitOK, nil
-	}
-	var lacking []string
-	for _, name := range regions {
-		region, attribute := o.cell(name)
-		c, ok := m.Cell(region, attribute)
-		if !ok || c.Placeholder {
-			lacking = append(lacking, region+"."+attribute)
-			continue
-		}
-		fmt.Fprintln(w, c.Value)
-	}
-	if len(lacking) > 0 {
-		return exitDiffers, fmt.Errorf("%s:%d:%d: %s has no image in %s", template, m.Line, m.Column, o.mapping, strings.Join(lacking, ", "))
-	}
-	return exitOK, nil
+	return t.Read(o.mapping)
 }
 
-// cell splits REGION.ATTRIBUTE; the attribute's default is the option.
+// cell splits REGION.ATTRIBUTE; -attribute is the default attribute.
 func (o *mapOptions) cell(word string) (region, attribute string) {
 	region, attribute, ok := strings.Cut(word, ".")
 	if !ok {
@@ -229,23 +293,32 @@ func (o *mapOptions) cell(word string) (region, attribute string) {
 
 func (o *mapOptions) images(words []string) ([]cfntemplate.Image, error) {
 	var images []cfntemplate.Image
+	given := make(map[[2]string]string)
 	for _, word := range words {
 		name, ami, ok := strings.Cut(word, "=")
-		region, attribute := o.cell(name)
-		if !ok || !cfntemplate.IsRegion(region) || !cfntemplate.IsAMI(ami) {
-			return nil, fmt.Errorf("%q; expected REGION=AMI such as us-east-1=ami-0123456789abcdef0", word)
+		where, attribute := o.cell(name)
+		if !ok || !cfntemplate.IsAMI(ami) {
+			return nil, fmt.Errorf("got %q, want REGION=AMI such as us-east-1=ami-0123456789abcdef0", word)
+		}
+		if !cfntemplate.IsRegion(where) {
+			return nil, fmt.Errorf("%q: %w", word, region.Check("region", where))
 		}
 		if err := cfntemplate.CheckAttribute(attribute); err != nil {
 			return nil, fmt.Errorf("%q: %w", word, err)
 		}
-		images = append(images, cfntemplate.Image{Region: region, Attribute: attribute, ID: ami})
+		cell := [2]string{where, attribute}
+		if other, twice := given[cell]; twice && other != ami {
+			return nil, fmt.Errorf("two images for %s.%s: %s and %s; expected one", where, attribute, other, ami)
+		}
+		given[cell] = ami
+		images = append(images, cfntemplate.Image{Region: where, Attribute: attribute, ID: ami})
 	}
 	return images, nil
 }
 
-// fromManifest adds the manifest's images where the command line has none.
+// fromManifest adds the manifest's images for cells that are not on the command line.
 func (o *mapOptions) fromManifest(images []cfntemplate.Image) ([]cfntemplate.Image, error) {
-	src, err := os.ReadFile(o.manifest)
+	src, err := atomicfile.Read(o.manifest)
 	if err != nil {
 		return nil, err
 	}
@@ -262,35 +335,31 @@ func (o *mapOptions) fromManifest(images []cfntemplate.Image) ([]cfntemplate.Ima
 	})...), nil
 }
 
-func showDiff(target string, fill func([]byte) ([]byte, error), w io.Writer) (int, error) {
-	old, err := os.ReadFile(target)
+// difference returns the change of target by fill as a unified diff; nil if there is
+// none.
+func difference(target string, fill func([]byte) ([]byte, error)) ([]byte, error) {
+	old, err := atomicfile.Read(target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return exitError, err
+		return nil, err
 	}
 	out, err := fill(old)
 	if err != nil {
-		return exitError, err
+		return nil, err
 	}
-	d := diff.Diff(target, old, target, out)
-	if d == nil {
-		return exitOK, nil
-	}
-	if _, err := w.Write(d); err != nil {
-		return exitError, err
-	}
-	return exitDiffers, nil
+	return diff.Diff(target, old, target, out), nil
 }
 
-// verifyImages asks the AWS of the environment.
+// verifyImages checks the images with the credentials of the environment.
 func verifyImages(ctx context.Context, images []cfntemplate.Image, w io.Writer) error {
 	base, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
 		return err
 	}
-	clients := ec2api.New(base, "")
+	say := func(s string) { fmt.Fprintln(w, s) }
+	clients := awsclient.New(base, "").ReportOutages(say)
 	v := verifyami.Verifier{
 		Client: func(_ context.Context, region string) (verifyami.API, error) { return clients.EC2(region), nil },
-		Say:    func(s string) { fmt.Fprintln(w, s) },
+		Say:    say,
 	}
 	wanted := make([]verifyami.Image, len(images))
 	for i, image := range images {

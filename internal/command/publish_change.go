@@ -13,7 +13,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
-// rollback is `publish rollback`.
+// rollback runs `publish rollback`.
 func (p *publishing) rollback(ctx context.Context, uri string) int {
 	s, code := p.state(ctx, uri)
 	if s == nil {
@@ -28,34 +28,27 @@ func (p *publishing) rollback(ctx context.Context, uri string) int {
 	if p.dryRun {
 		return exitOK
 	}
-	if !p.agreed(fmt.Sprintf("Go back to %s?", plan.Version)) {
-		fmt.Fprintln(p.std.out, "Nothing was done; -yes does it.")
+	if !p.agreed(fmt.Sprintf("Roll back to %s?", plan.Version)) {
+		fmt.Fprintln(p.std.out, "Nothing was changed; confirm with -yes.")
 		return exitMixed
 	}
 	if err := p.publisher.Publish(ctx, plan); err != nil {
-		return p.fail(exitError, fmt.Errorf("%w\nrun it again with -to %s to go on", err, plan.Version))
+		return p.fail(exitError, fmt.Errorf("%w\nto resume the rollback:\n%s", err, p.again("rollback", " -to "+plan.Version, uri)))
 	}
 	return exitOK
 }
 
-// publish is `publish run`: a plan's file says how, and the template what.
+// publish runs `publish run`: it publishes a template with the options of a plan file.
 func (p *publishing) publish(ctx context.Context, template string) int {
-	text, err := os.ReadFile(p.plan)
+	spec, err := p.spec()
 	if err != nil {
 		return p.fail(exitError, err)
-	}
-	var spec publish.Spec
-	if err := json.Unmarshal(text, &spec); err != nil {
-		return p.fail(exitError, fmt.Errorf("%s: %w", p.plan, err))
 	}
 	body, err := os.ReadFile(template)
 	if err != nil {
 		return p.fail(exitError, err)
 	}
-	if spec.StackSet != nil {
-		spec.StackSet.Parameters = p.parameters
-	}
-	plan, err := publish.Compute(spec, body)
+	plan, err := publish.Compute(*spec, body)
 	if err != nil {
 		return p.fail(exitError, err)
 	}
@@ -67,4 +60,20 @@ func (p *publishing) publish(ctx context.Context, template string) int {
 		return p.fail(exitError, err)
 	}
 	return exitOK
+}
+
+// spec reads the plan file.
+func (p *publishing) spec() (*publish.Spec, error) {
+	text, err := os.ReadFile(p.plan)
+	if err != nil {
+		return nil, err
+	}
+	spec := new(publish.Spec)
+	if err := json.Unmarshal(text, spec); err != nil {
+		return nil, fmt.Errorf("%s: %w", p.plan, err)
+	}
+	if spec.StackSet != nil {
+		spec.StackSet.Parameters = p.parameters
+	}
+	return spec, nil
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
-// status is `publish status`.
+// status runs `publish status`.
 func (p *publishing) status(ctx context.Context, uri string) int {
 	s, code := p.state(ctx, uri)
 	if s == nil {
@@ -37,25 +37,26 @@ func (p *publishing) status(ctx context.Context, uri string) int {
 		}))
 	}
 	w := tabwriter.NewWriter(p.std.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "WHAT\tREGION\tNAME\tIS\t")
+	fmt.Fprintln(w, "KIND\tREGION\tNAME\tSTATE\t")
 	for _, f := range findings {
 		mark := ""
 		if !f.OK() {
-			mark = "and not " + f.Want
+			mark = "want " + f.Want
 		}
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\n", f.Kind, f.Region, f.Name, f.Is, mark)
 	}
 	_ = w.Flush()
 	switch {
 	case !s.Sealed:
-		fmt.Fprintf(p.std.out, "Publication %d (%s of %s) is not done: run it again, or `publish rollback -to VERSION`.\n", s.Latest.Number, s.Record.Action, s.Latest.Version)
+		fmt.Fprintf(p.std.out, "Publication %d (%s of %s) is not complete: run it again, or roll back:\n%s\n",
+			s.Latest.Number, s.Record.Action, s.Latest.Version, p.again("rollback", " -to VERSION", uri))
 	case code == exitOK:
-		fmt.Fprintf(p.std.out, "All of it is version %s.\n", s.Latest.Version)
+		fmt.Fprintf(p.std.out, "Everything is at version %s.\n", s.Latest.Version)
 	}
 	return code
 }
 
-// history is `publish history`.
+// history runs `publish history`.
 func (p *publishing) history(ctx context.Context, uri string) int {
 	src, err := publish.ParseSource(uri, p.region)
 	if err != nil {
@@ -69,7 +70,7 @@ func (p *publishing) history(ctx context.Context, uri string) int {
 		return p.print(map[string]any{"publications": list})
 	}
 	w := tabwriter.NewWriter(p.std.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "NUMBER\tWHEN\tACTION\tVERSION\tBEFORE\tDONE")
+	fmt.Fprintln(w, "NUMBER\tTIME\tACTION\tVERSION\tPREVIOUS\tCOMPLETE")
 	for _, r := range list {
 		done := "no"
 		if r.Sealed {

@@ -7,7 +7,6 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
 	"io"
 	"os/signal"
@@ -18,63 +17,53 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
 
-const rehearsalUsage = `usage: packer-plugin-ethminer rehearsal-aws VERB [flags]
+const rehearsalUsage = `packer-plugin-ethminer rehearsal-aws runs and inspects the simulated AWS of a rehearsal.
 
-  serve      be the AWS of a state folder, until stopped
-  inventory  print what has been made and not removed, as JSON
-  stop       end the server and all its machines
-  check      say whether instances that one can log in to can be had here
-  env        print shell lines that point the AWS CLI at the server; where none
-             runs, lines that let its calls fail
+  rehearsal-aws VERB [options]
 
-flags:
+  serve      run the simulated AWS of a state folder until stopped
+  inventory  print the existing resources as JSON
+  stop       stop the server and all its instances
+  check      check whether instances with SSH are supported on this host
+  env        print shell commands that point the AWS CLI at the server, or that
+             make its calls fail if no server is running
+
+Options:
 `
 
-// rehearsalAWS runs `rehearsal-aws VERB`. Beside the usual exit codes, serve
-// returns rehearsal.ExitLocked where the state folder has a server already.
+// rehearsalAWS runs `rehearsal-aws VERB`. In addition to the usual exit codes, serve
+// returns rehearsal.ExitLocked if the state folder already has a server.
 func rehearsalAWS(ctx context.Context, args []string, std streams) int {
 	verbs := map[string]func(context.Context, rehearsalFlags, streams) error{
 		"serve": rehearsalServe, "inventory": rehearsalInventory, "stop": rehearsalStop, "check": rehearsalCheck, "env": rehearsalEnv,
 	}
 	var f rehearsalFlags
-	set := flag.NewFlagSet("rehearsal-aws", flag.ContinueOnError)
-	set.SetOutput(io.Discard)
-	set.StringVar(&f.StateDir, "state", rehearsal.DefaultStateDir, "the `folder` that the server belongs to")
-	set.StringVar(&f.Instance, "instance", "", "what an instance is: sandbox (needs root), or none (serve; default sandbox)")
-	set.StringVar(&f.Latency, "latency", "fast", "how long things take: instant, fast, or a list such as running=9s,image=31s,copy=47s (serve)")
-	set.StringVar(&f.Policy, "policy", "", "the `file` of the IAM policy that the caller has (serve; default: everything is allowed)")
-	set.IntVar(&f.Owner, "owner", 0, "end with the process of this `number` (serve; default: live until stopped)")
-	set.BoolVar(&f.leaks, "leaks", false, "print only what is no available image, snapshot of one, bucket or parameter, and fail if there is any (inventory)")
-	usage := func(w io.Writer) {
-		_, _ = fmt.Fprint(w, rehearsalUsage)
-		set.SetOutput(w)
-		set.PrintDefaults()
+	set := newCommandLine("rehearsal-aws", rehearsalUsage)
+	set.StringVar(&f.StateDir, "state", rehearsal.DefaultStateDir, "the state `folder` of the server")
+	set.StringVar(&f.Instance, "instance", "", "how instances are simulated: sandbox (requires root), or none (serve; default sandbox)")
+	set.StringVar(&f.Latency, "latency", "fast", "how long operations take: instant, fast, or a list such as running=9s,image=31s,copy=47s (serve)")
+	set.StringVar(&f.Policy, "policy", "", "the `file` with the caller's IAM policy (serve; default: everything is allowed)")
+	set.IntVar(&f.Owner, "owner", 0, "stop when the process with this `number` ends (serve; default: run until stopped)")
+	set.BoolVar(&f.leaks, "leaks", false, "print only resources other than available images, their snapshots, buckets and parameters, and fail if there are any (inventory)")
+	words, code, done := set.read(args, std)
+	if done {
+		return code
 	}
-	if len(args) == 0 || args[0] == "help" || args[0] == "-h" || args[0] == "--help" {
-		usage(std.out)
-		return exitOK
-	}
-	verb, ok := verbs[args[0]]
-	if !ok {
-		_, _ = fmt.Fprintf(std.err, "rehearsal-aws: %q is not a verb\n", args[0])
-		usage(std.err)
-		return exitUsage
-	}
-	err := set.Parse(args[1:])
+	var err error
+	verb := verbs[first(words)]
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		usage(std.out)
-		return exitOK
-	case err == nil && set.NArg() > 0:
-		err = fmt.Errorf("%q is one argument too many", set.Arg(0))
-	case err == nil:
+	case verb == nil:
+		err = fmt.Errorf("got %q, want serve, inventory, stop, check or env", first(words))
+	case len(words) > 1:
+		err = fmt.Errorf("unexpected argument %q", words[1])
+	default:
 		err = f.Validate()
 	}
 	if err != nil {
-		_, _ = fmt.Fprintf(std.err, "rehearsal-aws %s: %v\n", args[0], err)
-		return exitUsage
+		return set.misused(std.err, err)
 	}
 	switch err := verb(ctx, f, std); {
 	case err == nil:
@@ -93,8 +82,8 @@ type rehearsalFlags struct {
 	leaks bool
 }
 
-// rehearsalServe ends on Ctrl-C only where it has no owner. Ctrl-C reaches the
-// whole process group, and the clean-up of an owner's build needs the server.
+// rehearsalServe ignores Ctrl-C if it has an owner: Ctrl-C reaches the whole process
+// group, and the clean-up of the owner's build needs the server.
 func rehearsalServe(ctx context.Context, f rehearsalFlags, std streams) error {
 	if f.Owner != 0 {
 		ctx = context.WithoutCancel(ctx)
@@ -134,18 +123,18 @@ func rehearsalInventory(ctx context.Context, f rehearsalFlags, std streams) erro
 		return err
 	}
 	if left > 0 {
-		return fmt.Errorf("%d resources are left that are no available image, snapshot of one, bucket or parameter", left)
+		return fmt.Errorf("%d resources are left other than available images, their snapshots, buckets and parameters", left)
 	}
 	return nil
 }
 
-// rehearsalStop is done as well where nothing runs.
+// rehearsalStop succeeds even if no server is running.
 func rehearsalStop(ctx context.Context, f rehearsalFlags, std streams) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	s, err := rehearsal.Find(ctx, f.StateDir)
 	if errors.Is(err, rehearsal.ErrNone) {
-		_, err = fmt.Fprintf(std.err, "no rehearsal runs for the state folder %s: there is nothing to stop\n", f.StateDir)
+		_, err = fmt.Fprintf(std.err, "no rehearsal is running for the state folder %s: nothing to stop\n", f.StateDir)
 		return err
 	}
 	if err != nil {
@@ -158,12 +147,12 @@ func rehearsalCheck(_ context.Context, _ rehearsalFlags, std streams) error {
 	if err := instance.Check(); err != nil {
 		return err
 	}
-	_, err := fmt.Fprintln(std.out, "a rehearsal's instances can be had here")
+	_, err := fmt.Fprintln(std.out, "rehearsal instances are supported on this host")
 	return err
 }
 
-// nowhere answers no call. It stands for a rehearsal that does not run, so that
-// `eval "$(... env)"` never leaves a shell pointing at a real account.
+// nowhere is an endpoint that does not respond. It is used if no rehearsal is running,
+// so that `eval "$(... env)"` never leaves a shell with a real account.
 var nowhere = &rehearsal.Session{Endpoint: "http://127.0.0.1:1", AccessKey: "none", SecretKey: "none"}
 
 func rehearsalEnv(ctx context.Context, f rehearsalFlags, std streams) error {
@@ -180,7 +169,7 @@ func printEnv(s *rehearsal.Session, w io.Writer) error {
 		if value == "" {
 			line = "unset " + name
 		} else {
-			line = "export " + name + "='" + value + "'"
+			line = "export " + name + "=" + shellquote.Quote(value)
 		}
 		if _, err := fmt.Fprintln(w, line); err != nil {
 			return err

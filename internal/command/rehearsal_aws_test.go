@@ -25,16 +25,28 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
-// TestMain makes the test's own binary know the subcommands, since Connect
-// starts its server from the running executable.
+// TestMain adds the subcommands to the test binary, because Connect starts its
+// server from the running executable.
 func TestMain(m *testing.M) {
 	if len(os.Args) > 1 && os.Args[1] == "rehearsal-aws" {
+		if first := os.Getenv(firstStarts); first != "" {
+			if os.Mkdir(first, 0o700) != nil {
+				time.Sleep(slowStart)
+			}
+		}
 		os.Exit(Main(os.Args[1:]))
 	}
 	os.Exit(m.Run())
 }
 
-// owner starts a process that does nothing but live until it is killed.
+// With firstStarts, the first server to create this folder starts at once, and every
+// other one slowStart later, as on a busy machine.
+const (
+	firstStarts = "ETHMINER_TEST_FIRST_STARTS"
+	slowStart   = time.Second
+)
+
+// owner starts a process that runs until it is killed.
 func owner(t *testing.T) *exec.Cmd {
 	t.Helper()
 	cmd := exec.Command("sleep", "600")
@@ -66,7 +78,7 @@ func connect(t *testing.T, o rehearsal.Options) *rehearsal.Session {
 	return s
 }
 
-// ends waits for the server of a state folder to be gone.
+// ends waits until the server of a state folder has stopped.
 func ends(t *testing.T, stateDir string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -76,7 +88,7 @@ func ends(t *testing.T, stateDir string) {
 			break
 		}
 		if ctx.Err() != nil {
-			t.Fatal("the server lives on")
+			t.Fatal("the server is still running")
 		}
 		time.Sleep(20 * time.Millisecond)
 	}
@@ -97,7 +109,7 @@ func TestConcurrentConnectsShareOneServer(t *testing.T) {
 			t.Fatal(errs[n])
 		}
 		if *s != *sessions[0] {
-			t.Errorf("connect %d got %+v, the first one %+v", n, s, sessions[0])
+			t.Errorf("connect %d: got %+v, want the first one's %+v", n, s, sessions[0])
 		}
 	}
 	info, err := os.Stat(filepath.Join(o.StateDir, "server.json"))
@@ -105,7 +117,31 @@ func TestConcurrentConnectsShareOneServer(t *testing.T) {
 		t.Fatal(err)
 	}
 	if info.Mode().Perm() != 0o600 {
-		t.Errorf("server.json has mode %v", info.Mode())
+		t.Errorf("got mode %v of server.json", info.Mode())
+	}
+}
+
+// A server that starts slowly does not replace one that was stopped meanwhile.
+func TestSlowServerDoesNotFollowStoppedOne(t *testing.T) {
+	t.Setenv(firstStarts, filepath.Join(t.TempDir(), "first"))
+	o := rehearsal.Options{StateDir: t.TempDir(), Instance: rehearsal.NoInstance, Latency: "instant", Owner: owner(t).Process.Pid}
+	var wait sync.WaitGroup
+	for range 4 {
+		wait.Go(func() {
+			if _, err := rehearsal.Connect(t.Context(), o); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wait.Wait()
+	s := connect(t, o)
+	if err := s.Stop(t.Context(), o.StateDir); err != nil {
+		t.Fatal(err)
+	}
+	for end := time.Now().Add(2 * slowStart); time.Now().Before(end); time.Sleep(20 * time.Millisecond) {
+		if s, err := rehearsal.Find(t.Context(), o.StateDir); err == nil {
+			t.Fatalf("server %d started after the stop", s.PID)
+		}
 	}
 }
 
@@ -115,39 +151,39 @@ func TestServerEndsWithItsLastOwner(t *testing.T) {
 	s := connect(t, o)
 	o.Owner = second.Process.Pid
 	if again := connect(t, o); again.PID != s.PID {
-		t.Fatalf("the second owner got server %d, the first %d", again.PID, s.PID)
+		t.Fatalf("got server %d for the second owner, want the first's %d", again.PID, s.PID)
 	}
 	kill := func(cmd *exec.Cmd) {
 		if err := cmd.Process.Kill(); err != nil {
 			t.Fatal(err)
 		}
-		_ = cmd.Wait() // says that it was killed
+		_ = cmd.Wait() // its error is the kill
 	}
 	kill(first)
-	time.Sleep(400 * time.Millisecond) // longer than an owner is looked for
+	time.Sleep(400 * time.Millisecond) // longer than the interval of the owner check
 	if _, err := rehearsal.Find(t.Context(), o.StateDir); err != nil {
-		t.Fatalf("the server ended while an owner lived: %v", err)
+		t.Fatalf("the server ended while an owner was running: %v", err)
 	}
 	kill(second)
 	ends(t, o.StateDir)
-	// It goes after the last answer.
+	// The server stops after the last response.
 	for limit := time.Now().Add(20 * time.Second); ; time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(o.StateDir, "server.json")); os.IsNotExist(err) {
 			return
 		} else if time.Now().After(limit) {
-			t.Fatalf("server.json is still there: %v", err)
+			t.Fatalf("server.json still exists: %v", err)
 		}
 	}
 }
 
-func TestConnectSaysWhyTheServerDidNotStart(t *testing.T) {
+func TestConnectReportsStartFailure(t *testing.T) {
 	_, err := rehearsal.Connect(t.Context(), rehearsal.Options{StateDir: t.TempDir(), Instance: rehearsal.NoInstance, Owner: 1 << 30})
 	if err == nil || !strings.Contains(err.Error(), "owner, process 1073741824") {
 		t.Errorf("got %v", err)
 	}
 }
 
-func TestConnectRefusesAnotherKindOfInstance(t *testing.T) {
+func TestConnectRejectsOtherInstanceKind(t *testing.T) {
 	o := rehearsal.Options{StateDir: t.TempDir(), Instance: rehearsal.NoInstance, Owner: owner(t).Process.Pid}
 	connect(t, o)
 	o.Instance = rehearsal.Sandbox
@@ -156,7 +192,7 @@ func TestConnectRefusesAnotherKindOfInstance(t *testing.T) {
 	}
 }
 
-func TestInventoryTellsLeaks(t *testing.T) {
+func TestInventoryListsLeaks(t *testing.T) {
 	o := rehearsal.Options{StateDir: t.TempDir(), Instance: rehearsal.NoInstance, Latency: "instant", Owner: owner(t).Process.Pid}
 	s := connect(t, o)
 	run := func(want int, args ...string) string {
@@ -168,7 +204,7 @@ func TestInventoryTellsLeaks(t *testing.T) {
 		return out.String()
 	}
 	if out := run(exitOK, "inventory", "--leaks"); strings.TrimSpace(out) != "{}" {
-		t.Errorf("a new server has %s", out)
+		t.Errorf("got leaks %s on a new server", out)
 	}
 	client := sdk.NewFromConfig(s.AWSConfig("eu-west-1"))
 	if _, err := client.CreateKeyPair(t.Context(), &sdk.CreateKeyPairInput{KeyName: aws.String("left")}); err != nil {
@@ -179,19 +215,19 @@ func TestInventoryTellsLeaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	if l := leaks["eu-west-1"]; len(leaks) != 1 || len(l) != 1 || l[0].Kind != "key-pair" || l[0].Name != "left" {
-		t.Errorf("leaks are %v", leaks)
+		t.Errorf("got leaks %v", leaks)
 	}
 	if out := run(exitOK, "env"); !strings.Contains(out, "export AWS_ENDPOINT_URL='"+s.Endpoint+"'\n") || !strings.Contains(out, "unset AWS_PROFILE\n") {
-		t.Errorf("env prints %s", out)
+		t.Errorf("got env output %s", out)
 	}
 	run(exitOK, "stop")
-	run(exitOK, "stop") // once more does no harm
+	run(exitOK, "stop") // idempotent
 	run(exitError, "inventory")
 }
 
-// Where no server runs, the user is told; what asks for the environment of one
-// must not go on to a real account.
-func TestNothingRuns(t *testing.T) {
+// TestWithoutServer: without a running server, the user is informed, and the printed
+// environment does not reach a real account.
+func TestWithoutServer(t *testing.T) {
 	dir := t.TempDir()
 	for _, tt := range []struct {
 		verb string
@@ -200,9 +236,9 @@ func TestNothingRuns(t *testing.T) {
 		err  []string
 	}{
 		{"env", exitError, []string{"export AWS_ENDPOINT_URL='http://127.0.0.1:1'\n", "export AWS_ACCESS_KEY_ID='none'\n", "export AWS_EC2_METADATA_DISABLED='true'\n", "unset AWS_PROFILE\n"},
-			[]string{"no rehearsal is running", "ends with Packer", "rehearsal-aws serve --state " + dir}},
+			[]string{"no rehearsal is running", "stops with Packer", "rehearsal-aws serve --state " + dir}},
 		{"inventory", exitError, nil, []string{"rehearsal-aws serve --state " + dir}},
-		{"stop", exitOK, nil, []string{"no rehearsal runs for the state folder " + dir}},
+		{"stop", exitOK, nil, []string{"no rehearsal is running for the state folder " + dir}},
 	} {
 		var out, errs bytes.Buffer
 		if code := rehearsalAWS(t.Context(), []string{tt.verb, "--state", dir}, streams{out: &out, err: &errs}); code != tt.code {
@@ -210,22 +246,22 @@ func TestNothingRuns(t *testing.T) {
 		}
 		for _, want := range tt.out {
 			if !strings.Contains(out.String(), want) {
-				t.Errorf("%s prints\n%s\nexpected %q", tt.verb, &out, want)
+				t.Errorf("%s: got stdout\n%s\nwant %q", tt.verb, &out, want)
 			}
 		}
 		for _, want := range tt.err {
 			if !strings.Contains(errs.String(), want) {
-				t.Errorf("%s says\n%s\nexpected %q", tt.verb, &errs, want)
+				t.Errorf("%s: got stderr\n%s\nwant %q", tt.verb, &errs, want)
 			}
 		}
 		if len(tt.out) == 0 && out.Len() > 0 {
-			t.Errorf("%s prints %s", tt.verb, &out)
+			t.Errorf("%s: got stdout %s", tt.verb, &out)
 		}
 	}
 }
 
-// Ctrl-C reaches the whole process group: a server with an owner lives on for
-// the owner's clean-up, one without ends.
+// TestInterrupt: Ctrl-C reaches the whole process group. A server with an owner keeps
+// running for the owner's clean-up, and a server without an owner stops.
 func TestInterrupt(t *testing.T) {
 	if runtime.GOOS == "windows" {
 		t.Skip("SKIPPED: needs a system that can send an interrupt to one process")
@@ -257,7 +293,7 @@ func TestInterrupt(t *testing.T) {
 		if owned {
 			time.Sleep(400 * time.Millisecond) // longer than a server takes to end
 			if _, err := rehearsal.Find(t.Context(), dir); err != nil {
-				t.Fatalf("the server ended with an interrupt: %v", err)
+				t.Fatalf("the interrupt ended the server: %v", err)
 			}
 			signal(syscall.SIGTERM)
 		}

@@ -9,9 +9,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
-	"flag"
 	"fmt"
-	"io"
 	"os"
 	"slices"
 	"strings"
@@ -22,108 +20,115 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	"github.com/aws/aws-sdk-go-v2/service/iam"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cleanup"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/region"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/sweep"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
-// exitLeft is returned by `sweep` if there is something to remove and it was
-// not told to.
+// exitLeft is returned by `sweep` if it found resources but their removal was not
+// confirmed.
 const exitLeft = 3
 
-const sweepUsage = `packer-plugin-ethminer sweep removes what builds have left behind that died before they could clean up.
+const sweepUsage = `packer-plugin-ethminer sweep removes the resources of builds that died before they could clean up.
 
   sweep [options]
 
-It takes resources that carry a build's id (the tag ethminer:build-id) and whose time has passed (the tag
-ethminer:expires); of images and snapshots only those that their build has not marked as good. It prints them, and removes
-them if --yes is given or the question is answered with y. Credentials, the region and AWS_ENDPOINT_URL are the AWS CLI's.
+It finds resources that have a build id (tag ethminer:build-id) and have expired (tag ethminer:expires). Images and
+snapshots are included only if their build has not marked them as good. It lists the resources, and removes them with -yes
+or after confirmation. Resources of builds that have not expired are listed and kept; -build-id removes them too.
+Credentials, the region and AWS_ENDPOINT_URL are read as by the AWS CLI.
 
-Exit codes: 0 nothing is left, 1 something could not be looked for or removed (the command that removes it is printed),
-2 the command line was wrong, 3 something is left and was not to be removed.
+Exit codes:
+  0  no resources of dead builds are left in the regions searched; resources that have not expired do not count
+  1  a search or a removal failed (the command for each failed removal is printed)
+  2  invalid command line
+  3  resources of dead builds are left, and their removal was not confirmed
 
 Options:
 `
 
-// sweepOptions are the command line of sweep.
+// sweepOptions are the options of sweep.
 type sweepOptions struct {
 	regions, rehearsal string
 	all, yes, json     bool
-	choice             sweep.Choice
+	choice             cleanup.Choice
 }
 
-func (o *sweepOptions) flags(w io.Writer) *flag.FlagSet {
-	f := flag.NewFlagSet("sweep", flag.ContinueOnError)
-	f.SetOutput(w)
-	f.Usage = func() {
-		fmt.Fprint(w, sweepUsage)
-		f.PrintDefaults()
-	}
-	f.StringVar(&o.regions, "region", "", "the `regions` to look into, by commas (default that of the AWS CLI)")
-	f.BoolVar(&o.all, "all-regions", false, "look into every region of the account")
-	f.StringVar(&o.choice.BuildID, "build-id", "", "only what the build of that `id` has left, also before its time has passed")
-	f.DurationVar(&o.choice.OlderThan, "older-than", 0, "only what expired at least that `duration` ago, such as 48h")
-	f.BoolVar(&o.yes, "yes", false, "remove without a question")
-	f.BoolVar(&o.json, "json", false, "print JSON: what was found, and what became of it; no question is asked")
-	f.StringVar(&o.rehearsal, "rehearsal", "", "sweep the rehearsal of this state `folder` instead of an account")
+func (o *sweepOptions) commandLine() commandLine {
+	f := newCommandLine("sweep", sweepUsage)
+	f.StringVar(&o.regions, "region", "", "the comma-separated `regions` to search (default: the AWS CLI's)")
+	f.BoolVar(&o.all, "all-regions", false, "search every region of the account")
+	f.StringVar(&o.choice.BuildID, "build-id", "", "only resources of the build with this `id`, even if they have not expired")
+	f.DurationVar(&o.choice.OlderThan, "older-than", 0, "only resources that expired at least this `duration` ago, such as 48h")
+	f.BoolVar(&o.yes, "yes", false, "remove without confirmation")
+	f.BoolVar(&o.json, "json", false, "print the resources, the results and the errors as JSON; never prompt")
+	f.StringVar(&o.rehearsal, "rehearsal", "", "sweep the rehearsal with this state `folder` instead of an account")
 	return f
 }
 
-// runSweep is `packer-plugin-ethminer sweep`.
+// runSweep runs `packer-plugin-ethminer sweep`.
 func runSweep(ctx context.Context, args []string, std streams) int {
 	var o sweepOptions
-	f := o.flags(std.err)
-	err := f.Parse(args)
+	f := o.commandLine()
+	words, code, done := f.read(args, std)
+	if done {
+		return code
+	}
+	var err error
 	switch {
-	case errors.Is(err, flag.ErrHelp):
-		return exitOK
-	case err != nil:
-		return exitUsage
-	case f.NArg() > 0:
-		err = fmt.Errorf("%q is one argument too many", f.Arg(0))
+	case len(words) > 0:
+		err = fmt.Errorf("unexpected argument %q", words[0])
 	case o.all && o.regions != "":
-		err = errors.New("--region and --all-regions are one or the other")
+		err = errors.New("-region and -all-regions are mutually exclusive")
 	case o.choice.BuildID != "" && o.choice.OlderThan != 0:
-		err = errors.New("--build-id and --older-than are one or the other")
-	case badRegion(o.regions) != "":
-		err = fmt.Errorf("--region %q; expected regions such as us-east-1, by commas", badRegion(o.regions))
+		err = errors.New("-build-id and -older-than are mutually exclusive")
+	case checkRegions(o.regions) != nil:
+		err = checkRegions(o.regions)
+	case o.choice.BuildID != "" && !tags.IsBuildID(o.choice.BuildID):
+		err = fmt.Errorf("-build-id: got %q, want the id that a build has printed, such as 6741f2a3-7c1e-4b0a-9f58-0d5c2f6f7b11", o.choice.BuildID)
 	case o.choice.OlderThan < 0:
-		err = fmt.Errorf("--older-than %s; expected a duration such as 48h", o.choice.OlderThan)
+		err = fmt.Errorf("-older-than: got %s, want a duration such as 48h", o.choice.OlderThan)
 	}
 	if err != nil {
-		fmt.Fprintln(std.err, "sweep:", err)
-		return exitUsage
+		return f.misused(std.err, err)
 	}
 	clients, endpoint, err := o.connect(ctx)
 	if err == nil && !o.all && o.regions == "" && clients.Region() == "" {
-		fmt.Fprintln(std.err, "sweep: no region is set; expected --region, --all-regions, AWS_REGION or a profile")
+		fmt.Fprintln(std.err, "sweep: no region is set; expected -region, -all-regions, AWS_REGION or a profile")
 		return exitUsage
 	}
 	if err != nil {
 		fmt.Fprintln(std.err, "sweep:", err)
 		return exitError
 	}
+	clients.ReportOutages(func(line string) { fmt.Fprintln(std.err, line) })
 	s := sweeping{sweepOptions: o, clients: clients, endpoint: endpoint, std: std}
 	return s.run(ctx)
 }
 
-// badRegion is the first of the list that is no region's name.
-func badRegion(list string) string {
-	for region := range strings.SplitSeq(list, ",") {
-		if list != "" && !cfntemplate.IsRegion(region) {
-			return cmp.Or(region, list)
+// checkRegions refuses a list with an entry that is not a region.
+func checkRegions(list string) error {
+	if list == "" {
+		return nil
+	}
+	for name := range strings.SplitSeq(list, ",") {
+		if err := region.Check("-region", name); err != nil {
+			return err
 		}
 	}
-	return ""
+	return nil
 }
 
-// connect returns the clients, and the endpoint that the AWS CLI must be told
-// of, if any.
-func (o *sweepOptions) connect(ctx context.Context) (*ec2api.Clients, string, error) {
+// sweepTimeout is how long a sweep waits for an instance to terminate.
+const sweepTimeout = 15 * time.Minute
+
+// connect returns the clients, and the endpoint to pass to the AWS CLI, if any.
+func (o *sweepOptions) connect(ctx context.Context) (*awsclient.Clients, string, error) {
 	if o.rehearsal != "" {
 		session, err := rehearsal.Find(ctx, o.rehearsal)
 		if err != nil {
@@ -131,10 +136,10 @@ func (o *sweepOptions) connect(ctx context.Context) (*ec2api.Clients, string, er
 		}
 		first, _, _ := strings.Cut(o.regions, ",")
 		if first == "" {
-			first = "us-east-1" // to ask for the regions
-			o.all = true        // what is simulated is quickly looked through
+			first = "us-east-1" // to list the regions
+			o.all = true        // searching a rehearsal is fast
 		}
-		return ec2api.New(session.AWSConfig(first), ""), session.Endpoint, nil
+		return awsclient.New(session.AWSConfig(first), ""), session.Endpoint, nil
 	}
 	base, err := config.LoadDefaultConfig(ctx)
 	if err != nil {
@@ -146,29 +151,62 @@ func (o *sweepOptions) connect(ctx context.Context) (*ec2api.Clients, string, er
 	if base.Region == "" && o.all {
 		base.Region = "us-east-1"
 	}
-	return ec2api.New(base, ""), "", nil
+	return awsclient.New(base, ""), "", nil
 }
 
 // sweeping is one run of the command.
 type sweeping struct {
 	sweepOptions
-	clients  *ec2api.Clients
+	clients  *awsclient.Clients
 	endpoint string
 	std      streams
+	living   []cleanup.Resource // of builds that have not expired
+	finished []cleanup.Resource // images of the build of -build-id
+	missed   []notSearched
+	shell    sync.Once // prints how to set a shell up for the commands
 }
 
-// found is what --json prints of a resource.
+// found is a resource in the output of -json.
 type found struct {
-	sweep.Resource
+	cleanup.Resource
 	Removed bool   `json:"removed"`
 	Error   string `json:"error,omitempty"`
-	Command string `json:"command,omitempty"` // where it is still there
+	Command string `json:"command,omitempty"` // if it still exists
+}
+
+// notSearched is a part of the search that failed, in the output of -json.
+type notSearched struct {
+	Region string       `json:"region"`
+	Kind   cleanup.Kind `json:"kind,omitempty"` // all kinds if empty
+	Error  string       `json:"error"`
+}
+
+// missing records the errors of a search in a region.
+func (s *sweeping) missing(region string, err error) {
+	if err == nil {
+		return
+	}
+	all := []error{err}
+	if joined, ok := err.(interface{ Unwrap() []error }); ok {
+		all = joined.Unwrap()
+	}
+	for _, err := range all {
+		m := notSearched{Region: region, Error: err.Error()}
+		var kind *cleanup.SearchError
+		if errors.As(err, &kind) {
+			m.Kind, m.Error = kind.Kind, kind.Err.Error()
+		}
+		s.missed = append(s.missed, m)
+	}
 }
 
 func (s *sweeping) run(ctx context.Context) int {
 	regions, err := s.regionList(ctx)
 	if err != nil {
 		fmt.Fprintln(s.std.err, "sweep:", err)
+		if s.missing(s.clients.Region(), err); s.json {
+			s.print(nil)
+		}
 		return exitError
 	}
 	plan, err := s.plan(ctx, regions)
@@ -190,18 +228,18 @@ func (s *sweeping) run(ctx context.Context) int {
 		if s.json {
 			code = max(code, s.print(s.asFound(plan)))
 		} else {
-			fmt.Fprintln(s.std.out, "Nothing was removed; --yes removes it.")
+			fmt.Fprintln(s.std.out, "Nothing was removed; confirm with -yes.")
 		}
 		if code == exitOK {
 			code = exitLeft
 		}
 		return code
 	}
-	sweeper := sweep.Sweeper{
+	sweeper := cleanup.Sweeper{
 		Choice: s.choice,
-		Client: func(region string) sweep.API { return s.clients.EC2(region) },
-		IAM:    iam.NewFromConfig(*s.clients.Config()),
-		Gone:   poll.Waiter{Interval: 2 * time.Second, Timeout: 15 * time.Minute},
+		Client: func(region string) cleanup.API { return s.clients.EC2(region) },
+		IAM:    s.clients.IAM(),
+		Gone:   poll.Waiter{Interval: 2 * time.Second, Timeout: sweepTimeout},
 		Free:   poll.Waiter{Interval: 2 * time.Second, Timeout: time.Minute},
 		Now:    time.Now,
 		Say:    s.say,
@@ -224,7 +262,7 @@ func (s *sweeping) run(ctx context.Context) int {
 	return code
 }
 
-// regionList is where to look.
+// regionList returns the regions to search.
 func (s *sweeping) regionList(ctx context.Context) ([]string, error) {
 	if !s.all {
 		if s.regions == "" {
@@ -234,7 +272,7 @@ func (s *sweeping) regionList(ctx context.Context) ([]string, error) {
 	}
 	out, err := s.clients.EC2(s.clients.Region()).DescribeRegions(ctx, &ec2.DescribeRegionsInput{})
 	if err != nil {
-		return nil, fmt.Errorf("asking for the account's regions: %w", err)
+		return nil, fmt.Errorf("listing the account's regions: %w", err)
 	}
 	var regions []string
 	for _, r := range out.Regions {
@@ -244,33 +282,101 @@ func (s *sweeping) regionList(ctx context.Context) ([]string, error) {
 	return regions, nil
 }
 
-// plan looks into all regions at once, and into IAM.
-func (s *sweeping) plan(ctx context.Context, regions []string) ([]sweep.Resource, error) {
+// plan searches all regions at once, and IAM.
+func (s *sweeping) plan(ctx context.Context, regions []string) ([]cleanup.Resource, error) {
 	now := time.Now()
-	lists, failures := make([][]sweep.Resource, len(regions)), make([]error, len(regions))
+	seen, failures := make([]cleanup.Seen, len(regions)), make([]error, len(regions))
 	var wg sync.WaitGroup
 	for i, region := range regions {
-		wg.Go(func() { lists[i], failures[i] = sweep.Find(ctx, s.clients.EC2(region), region, s.choice, now) })
+		wg.Go(func() {
+			seen[i], failures[i] = cleanup.Look(ctx, s.clients.EC2(region), region, s.choice, now)
+		})
 	}
-	var global []sweep.Resource
-	if s.rehearsal == "" { // which has no IAM
-		var err error
-		global, err = sweep.FindIAM(ctx, iam.NewFromConfig(*s.clients.Config()), s.choice, now)
-		if err != nil { // few may, and few builds make something there
-			fmt.Fprintln(s.std.err, "sweep: IAM was not looked into:", err)
-		}
+	global, young, err := cleanup.LookIAM(ctx, s.clients.IAM(), s.choice, now)
+	if err != nil { // few users have the permission, and few builds create IAM resources
+		fmt.Fprintln(s.std.err, "sweep: IAM was not searched:", err)
 	}
 	wg.Wait()
-	return append(slices.Concat(lists...), global...), errors.Join(failures...)
+	var all []cleanup.Resource
+	for i, region := range regions {
+		s.missing(region, failures[i])
+		all = append(all, seen[i].Leftovers...)
+		s.living = append(s.living, seen[i].Living...)
+		s.finished = append(s.finished, seen[i].Finished...)
+	}
+	s.missing(cleanup.Global, err)
+	s.living = append(s.living, young...)
+	return append(all, global...), errors.Join(failures...)
 }
 
-func (s *sweeping) table(plan []sweep.Resource, regions []string) {
-	if len(plan) == 0 {
-		fmt.Fprintf(s.std.out, "Nothing is left of dead builds in %s.\n", strings.Join(regions, ", "))
+func (s *sweeping) table(plan []cleanup.Resource, regions []string) {
+	if len(plan) > 0 {
+		s.list(plan, "EXPIRED")
+	} else if complete := s.searched(regions); len(complete) > 0 {
+		fmt.Fprintf(s.std.out, "No resources of dead builds in %s.\n", strings.Join(complete, ", "))
+	}
+	for _, region := range regions {
+		if kinds := s.missedIn(region); len(kinds) > 0 {
+			fmt.Fprintf(s.std.out, "Search incomplete in %s: could not list %s.\n", region, strings.Join(kinds, ", "))
+		}
+	}
+	if len(s.finished) > 0 {
+		fmt.Fprintf(s.std.out, "Kept: %s of the build, which a sweep does not remove. To remove one, with its snapshots:\n", counted(len(s.finished), "finished image"))
+		for _, r := range s.finished {
+			fmt.Fprintf(s.std.out, "  %s\n", s.command(r))
+		}
+	}
+	if len(s.living) == 0 {
 		return
 	}
+	fmt.Fprintf(s.std.out, "Not expired: %s of builds that may still be running.\n", counted(len(s.living), "resource"))
+	s.list(s.living, "EXPIRES")
+	fmt.Fprintln(s.std.out, "To remove the resources of a build that is no longer running:")
+	var builds []string
+	for _, r := range s.living {
+		if !slices.Contains(builds, r.BuildID) {
+			builds = append(builds, r.BuildID)
+			fmt.Fprintf(s.std.out, "  packer-plugin-ethminer sweep -build-id %s %s\n", shellquote.Word(r.BuildID), s.where())
+		}
+	}
+}
+
+// missedIn returns the kinds that could not be listed in a region.
+func (s *sweeping) missedIn(region string) (kinds []string) {
+	for _, m := range s.missed {
+		if m.Region == region {
+			kinds = append(kinds, string(m.Kind)+"s")
+		}
+	}
+	return kinds
+}
+
+// searched returns the regions that were searched for all kinds.
+func (s *sweeping) searched(regions []string) []string {
+	return slices.DeleteFunc(slices.Clone(regions), func(region string) bool { return len(s.missedIn(region)) > 0 })
+}
+
+func counted(n int, what string) string {
+	if n != 1 {
+		what += "s"
+	}
+	return fmt.Sprintf("%d %s", n, what)
+}
+
+// where returns the options that make a sweep search the same place.
+func (s *sweeping) where() string {
+	switch {
+	case s.rehearsal != "":
+		return "-rehearsal " + shellquote.Word(s.rehearsal)
+	case s.all:
+		return "-all-regions"
+	}
+	return "-region " + shellquote.Word(cmp.Or(s.regions, s.clients.Region()))
+}
+
+func (s *sweeping) list(plan []cleanup.Resource, expiry string) {
 	w := tabwriter.NewWriter(s.std.out, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "KIND\tID\tREGION\tBUILD\tSTATE\tWHAT\tSINCE\tEXPIRED")
+	fmt.Fprintln(w, "KIND\tID\tREGION\tBUILD\tSTATE\tWHAT\tSINCE\t"+expiry)
 	for _, r := range plan {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Kind, r.ID, r.Region, r.BuildID, r.State, r.Detail, stampOf(r.Since), stampOf(r.Expires))
 	}
@@ -284,20 +390,25 @@ func stampOf(t *time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04")
 }
 
-// ask asks a person, if there is one.
+// ask asks for confirmation if the session is interactive.
 func (s *sweeping) ask(count int) bool {
 	if s.json || !s.std.person {
 		return false
 	}
-	fmt.Fprintf(s.std.out, "Remove these %d? [y/N] ", count)
+	fmt.Fprintf(s.std.out, "Remove %s? [y/N] ", counted(count, "resource"))
 	answer, _ := bufio.NewReader(s.std.in).ReadString('\n')
 	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
 }
 
-func (s *sweeping) say(o sweep.Outcome) {
+func (s *sweeping) say(o cleanup.Outcome) {
 	switch {
 	case s.json:
 	case o.Err != nil:
+		if s.rehearsal != "" {
+			s.shell.Do(func() {
+				fmt.Fprintf(s.std.err, "The commands need the credentials of the rehearsal:\n  %s\n", rehearsal.Shell(s.rehearsal))
+			})
+		}
 		fmt.Fprintf(s.std.err, "%s %s in %s: %s\n  %s\n", o.Kind, o.ID, o.Region, o.Err, s.command(o.Resource))
 	case o.Kept != "":
 		fmt.Fprintf(s.std.out, "kept %s %s in %s: %s\n", o.Kind, o.ID, o.Region, o.Kept)
@@ -306,15 +417,13 @@ func (s *sweeping) say(o sweep.Outcome) {
 	}
 }
 
-// command is the AWS CLI's, which in a rehearsal is kept from an account.
-func (s *sweeping) command(r sweep.Resource) string {
-	if s.endpoint == "" {
-		return r.Command()
-	}
-	return strings.Replace(r.Command(), "aws ", "aws --endpoint-url "+s.endpoint+" ", 1)
+// command returns the AWS CLI command that removes a resource. In a rehearsal it
+// uses the rehearsal's endpoint.
+func (s *sweeping) command(r cleanup.Resource) string {
+	return awsclient.PointCommands(r.Command(), s.endpoint)
 }
 
-func (s *sweeping) asFound(plan []sweep.Resource) []found {
+func (s *sweeping) asFound(plan []cleanup.Resource) []found {
 	all := make([]found, len(plan))
 	for i, r := range plan {
 		all[i] = found{Resource: r, Command: s.command(r)}
@@ -329,14 +438,19 @@ func (s *sweeping) print(all []found) int {
 	}
 	e := json.NewEncoder(s.std.out)
 	e.SetIndent("", "  ")
-	if err := e.Encode(map[string][]found{"resources": all}); err != nil {
+	if err := e.Encode(map[string]any{
+		"resources": all, "not_expired": list(s.living), "finished": list(s.finished), "errors": list(s.missed),
+	}); err != nil {
 		fmt.Fprintln(s.std.err, "sweep:", err)
 		return exitError
 	}
 	return exitOK
 }
 
-// isTerminal says that a person may be at the file.
+// list returns a list that JSON encodes as [] instead of null.
+func list[T any](all []T) []T { return append([]T{}, all...) }
+
+// isTerminal reports whether the file may be a terminal.
 func isTerminal(f *os.File) bool {
 	info, err := f.Stat()
 	if err != nil || info.Mode()&os.ModeCharDevice == 0 {

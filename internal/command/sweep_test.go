@@ -7,6 +7,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"net/http"
+	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,59 +26,81 @@ func TestSweepUsage(t *testing.T) {
 		"a word":              {"all"},
 		"unknown":             {"--force"},
 		"both":                {"--region", "us-east-1", "--all-regions"},
-		"both ways to choose": {"--build-id", "x", "--older-than", "1h"},
+		"both ways to choose": {"--build-id", "build-dead", "--older-than", "1h"},
+		"no build id":         {"--region", "us-east-1", "--build-id", "nonsense id"},
+		"a short build id":    {"--region", "us-east-1", "--build-id", "x"},
 		"no duration":         {"--older-than", "1"},
 		"a negative duration": {"--older-than", "-1h"},
 		"no region":           {"--region", "us-east-1,nowhere"},
+		"a misspelt region":   {"--region", "us-east-1,eu-centrall-1"},
 		"an empty region":     {"--region", "us-east-1,"},
 	} {
 		var out, said bytes.Buffer
 		if code := runSweep(t.Context(), args, streams{out: &out, err: &said}); code != exitUsage || said.Len() == 0 {
-			t.Errorf("%s: exit code %d, it says %q", name, code, said.String())
+			t.Errorf("%s: got exit code %d, stderr %q", name, code, said.String())
 		}
 	}
 }
 
-// leave makes two key pairs of a dead build, and one of a living one.
+// TestSweepQuotesCommands: anyone with permission to tag controls the text of a tag.
+func TestSweepQuotesCommands(t *testing.T) {
+	o := rehearsal.Options{StateDir: filepath.Join(t.TempDir(), "it's mine"), Instance: rehearsal.NoInstance, Latency: "instant"}
+	s := connect(t, o)
+	makeKey(t, s, "alive", "a b; rm x", time.Hour)
+	var out, said bytes.Buffer
+	runSweep(t.Context(), []string{"--rehearsal", o.StateDir}, streams{out: &out, err: &said})
+	want := `packer-plugin-ethminer sweep -build-id 'a b; rm x' -rehearsal '` + strings.ReplaceAll(o.StateDir, "'", `'\''`) + "'\n"
+	if !strings.Contains(out.String(), want) {
+		t.Errorf("got\n%swant\n%s", out.String(), want)
+	}
+}
+
+// leave creates two key pairs of dead builds and one of a running build.
 func leave(t *testing.T, s *rehearsal.Session) {
 	t.Helper()
 	for name, expires := range map[string]time.Duration{"dead-1": -time.Hour, "dead-2": -time.Minute, "alive": time.Hour} {
-		_, err := sdk.NewFromConfig(s.AWSConfig("eu-central-1")).CreateKeyPair(t.Context(), &sdk.CreateKeyPairInput{
-			KeyName: aws.String(name), KeyType: types.KeyTypeEd25519,
-			TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeKeyPair, Tags: []types.Tag{
-				{Key: aws.String(tags.BuildID), Value: aws.String("build-" + name)},
-				{Key: aws.String(tags.Expires), Value: aws.String(tags.Stamp(time.Now().Add(expires)))},
-			}}},
-		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		makeKey(t, s, name, "build-"+name, expires)
 	}
 }
 
-func TestSweepAnswers(t *testing.T) {
+func makeKey(t *testing.T, s *rehearsal.Session, name, build string, expires time.Duration) {
+	t.Helper()
+	_, err := sdk.NewFromConfig(s.AWSConfig("eu-central-1")).CreateKeyPair(t.Context(), &sdk.CreateKeyPairInput{
+		KeyName: aws.String(name), KeyType: types.KeyTypeEd25519,
+		TagSpecifications: []types.TagSpecification{{ResourceType: types.ResourceTypeKeyPair, Tags: []types.Tag{
+			{Key: aws.String(tags.BuildID), Value: aws.String(build)},
+			{Key: aws.String(tags.Expires), Value: aws.String(tags.Stamp(time.Now().Add(expires)))},
+		}}},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSweepConfirmation(t *testing.T) {
 	for name, test := range map[string]struct {
 		args   []string
-		answer string // of a person, none if empty
-		fault  string // the action that is refused
+		answer string // of the user; empty without a terminal
+		fault  string // the denied action
 		code   int
 		left   int // of three key pairs
 		out    string
 	}{
-		"nobody there":    {nil, "", "", exitLeft, 3, "Nothing was removed; --yes removes it."},
-		"no":              {nil, "n\n", "", exitLeft, 3, "Remove these 2? [y/N] "},
-		"just enter":      {nil, "\n", "", exitLeft, 3, "Remove these 2? [y/N] "},
-		"yes":             {nil, "y\n", "", exitOK, 1, "removed key-pair key-"},
-		"--yes":           {[]string{"--yes"}, "", "", exitOK, 1, "removed key-pair key-"},
-		"older":           {[]string{"--yes", "--older-than", "30m"}, "", "", exitOK, 2, "removed key-pair key-"},
-		"one build":       {[]string{"--yes", "--build-id", "build-alive"}, "", "", exitOK, 2, "removed key-pair key-"},
-		"another region":  {[]string{"--yes", "--region", "us-east-1"}, "", "", exitOK, 3, "Nothing is left of dead builds in us-east-1."},
-		"two regions":     {[]string{"--yes", "--region", "us-east-1,eu-central-1"}, "", "", exitOK, 1, "removed key-pair key-"},
-		"refused":         {[]string{"--yes"}, "", "DeleteKeyPair", exitError, 3, ""},
-		"may not look":    {[]string{"--yes"}, "", "DescribeKeyPairs", exitError, 3, ""},
-		"json":            {[]string{"--json"}, "", "", exitLeft, 3, `"removed": false`},
-		"json, yes":       {[]string{"--json", "--yes"}, "", "", exitOK, 1, `"removed": true`},
-		"json is no talk": {[]string{"--json"}, "y\n", "", exitLeft, 3, `"removed": false`},
+		"no terminal":      {nil, "", "", exitLeft, 3, "Nothing was removed; confirm with -yes."},
+		"no":               {nil, "n\n", "", exitLeft, 3, "Remove 2 resources? [y/N] "},
+		"just enter":       {nil, "\n", "", exitLeft, 3, "Remove 2 resources? [y/N] "},
+		"yes":              {nil, "y\n", "", exitOK, 1, "removed key-pair key-"},
+		"--yes":            {[]string{"--yes"}, "", "", exitOK, 1, "removed key-pair key-"},
+		"older":            {[]string{"--yes", "--older-than", "30m"}, "", "", exitOK, 2, "removed key-pair key-"},
+		"one build":        {[]string{"--yes", "--build-id", "build-alive"}, "", "", exitOK, 2, "removed key-pair key-"},
+		"another region":   {[]string{"--yes", "--region", "us-east-1"}, "", "", exitOK, 3, "No resources of dead builds in us-east-1."},
+		"two regions":      {[]string{"--yes", "--region", "us-east-1,eu-central-1"}, "", "", exitOK, 1, "removed key-pair key-"},
+		"refused":          {[]string{"--yes"}, "", "DeleteKeyPair", exitError, 3, ""},
+		"denied look-up":   {[]string{"--yes"}, "", "DescribeKeyPairs", exitError, 3, ""},
+		"denied elsewhere": {[]string{"--yes", "--region", "eu-central-1"}, "", "DescribeInstances", exitError, 1, "Search incomplete in eu-central-1: could not list instances.\n"},
+		"json":             {[]string{"--json"}, "", "", exitLeft, 3, `"removed": false`},
+		"json, yes":        {[]string{"--json", "--yes"}, "", "", exitOK, 1, `"removed": true`},
+		"json, no prompt":  {[]string{"--json"}, "y\n", "", exitLeft, 3, `"removed": false`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -92,10 +116,13 @@ func TestSweepAnswers(t *testing.T) {
 			std := streams{in: strings.NewReader(test.answer), out: &out, err: &said, person: test.answer != ""}
 			code := runSweep(t.Context(), append([]string{"--rehearsal", o.StateDir}, test.args...), std)
 			if code != test.code || !strings.Contains(out.String(), test.out) {
-				t.Errorf("exit code %d, want %d; it says\n%s%s", code, test.code, out.String(), said.String())
+				t.Errorf("got exit code %d, want %d; output\n%s%s", code, test.code, out.String(), said.String())
 			}
 			if test.fault == "DeleteKeyPair" && strings.Count(said.String(), "aws --endpoint-url "+s.Endpoint+" ec2 delete-key-pair --key-pair-id key-") != 2 {
-				t.Errorf("the commands are missing:\n%s", said.String())
+				t.Errorf("got output without the commands:\n%s", said.String())
+			}
+			if n := strings.Count(said.String(), `eval "$(packer-plugin-ethminer rehearsal-aws env -state `+o.StateDir+`)"`); n != 1 && test.fault == "DeleteKeyPair" {
+				t.Errorf("got %d shell setup commands, want 1:\n%s", n, said.String())
 			}
 			if strings.Contains(name, "json") {
 				var got struct{ Resources []map[string]any }
@@ -105,16 +132,69 @@ func TestSweepAnswers(t *testing.T) {
 			}
 			inventory, err := s.Inventory(t.Context())
 			if err != nil || len(inventory["eu-central-1"]) != test.left {
-				t.Errorf("left are %v, %v, want %d", inventory, err, test.left)
+				t.Errorf("got inventory %v, %v, want %d key pairs", inventory, err, test.left)
 			}
 		})
 	}
 }
 
-// Without a rehearsal's server there is nothing to sweep, and no account is.
-func TestSweepOfNoRehearsal(t *testing.T) {
+// TestSweepReportsFailedSearch: a failed search is not reported as an empty result.
+func TestSweepReportsFailedSearch(t *testing.T) {
+	for name, test := range map[string]struct {
+		args, refused []string
+		out           string
+		errors        []string // of -json
+	}{
+		"a region":    {[]string{"--region", "us-east-1,eu-central-1"}, []string{"DescribeKeyPairs", "DescribeVolumes"}, "No resources of dead builds in us-east-1.\nSearch incomplete in eu-central-1: could not list volumes, key-pairs.\n", []string{"eu-central-1 volume", "eu-central-1 key-pair"}},
+		"only region": {[]string{"--region", "eu-central-1"}, []string{"DescribeKeyPairs"}, "Search incomplete in eu-central-1: could not list key-pairs.\n", []string{"eu-central-1 key-pair"}},
+		"all regions": {nil, []string{"DescribeRegions"}, "", []string{"us-east-1 "}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := rehearsal.Options{StateDir: t.TempDir(), Instance: rehearsal.NoInstance, Latency: "instant"}
+			s := connect(t, o)
+			for _, action := range test.refused {
+				for _, region := range []string{"eu-central-1", "us-east-1"} {
+					if region == "us-east-1" && action != "DescribeRegions" {
+						continue
+					}
+					if err := s.AddFault(t.Context(), rehearsal.Fault{Action: action, Region: region, Code: "UnauthorizedOperation", Status: http.StatusForbidden}); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			var out, said bytes.Buffer
+			args := append([]string{"--rehearsal", o.StateDir}, test.args...)
+			if code := runSweep(t.Context(), args, streams{out: &out, err: &said}); code != exitError || out.String() != test.out {
+				t.Errorf("got exit code %d, stdout %q, want %q; stderr %s", code, out.String(), test.out, said.String())
+			}
+			out.Reset()
+			if code := runSweep(t.Context(), append(args, "--json"), streams{out: &out, err: &said}); code != exitError {
+				t.Errorf("got exit code %d with --json", code)
+			}
+			var got struct {
+				Errors []struct{ Region, Kind, Error string }
+			}
+			if err := json.Unmarshal(out.Bytes(), &got); err != nil {
+				t.Fatalf("%v: %s", err, out.String())
+			}
+			var missed []string
+			for _, e := range got.Errors {
+				if missed = append(missed, e.Region+" "+e.Kind); !strings.Contains(e.Error, "UnauthorizedOperation") {
+					t.Errorf("%s: %q", e.Kind, e.Error)
+				}
+			}
+			if !slices.Equal(missed, test.errors) {
+				t.Errorf("got errors for %q, want %q", missed, test.errors)
+			}
+		})
+	}
+}
+
+// TestSweepWithoutServer: without a rehearsal's server nothing is swept, in particular
+// no account.
+func TestSweepWithoutServer(t *testing.T) {
 	var out, said bytes.Buffer
 	if code := runSweep(t.Context(), []string{"--rehearsal", t.TempDir(), "--yes"}, streams{out: &out, err: &said}); code != exitError || said.Len() == 0 {
-		t.Errorf("exit code %d, it says %q", code, said.String())
+		t.Errorf("got exit code %d, stderr %q", code, said.String())
 	}
 }

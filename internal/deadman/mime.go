@@ -8,6 +8,12 @@ import (
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
+	"fmt"
+	"io"
+	"mime/multipart"
+	"net/mail"
+	"net/textproto"
+	"slices"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -15,61 +21,65 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
-// beginnings are what cloud-init tells its formats by
-// (https://docs.cloud-init.io/en/latest/explanation/format.html). It looks past
-// white space, and at neither capitals nor small letters.
+// beginnings are the prefixes by which cloud-init detects its formats, ignoring
+// white space and case
+// (https://docs.cloud-init.io/en/latest/explanation/format.html).
 var beginnings = []string{
 	"#!", "#cloud-config", "#include", "#cloud-boothook", "#part-handler", "#upstart-job", "## template:",
 }
 
-// messageHead is how far cloud-init looks for mime-version.
+// messageHead is the number of bytes that cloud-init searches for mime-version.
 const messageHead = 4096
 
 var headerLine = lazyregexp.New(`^[A-Za-z][A-Za-z0-9-]*:`)
 
-// asPart makes a MIME part, headers and all, of what was the whole user data.
-func asPart(data []byte) (string, error) {
+// part is a part of a MIME message.
+type part struct {
+	header textproto.MIMEHeader
+	body   []byte
+}
+
+// asPart converts the user data to a MIME part.
+func asPart(data []byte) (part, error) {
 	head := bytes.ToLower(data[:min(len(data), messageHead)])
 	if bytes.Contains(head, []byte("mime-version:")) && headerLine.Match(data) && utf8.Valid(data) {
-		return string(data), nil // a message within a message, word for word
-	}
-	begin := strings.ToLower(strings.TrimSpace(string(data)))
-	for _, b := range beginnings {
-		if strings.HasPrefix(begin, b) {
-			// cloud-init finds out what text/plain is, as it does without MIME,
-			// and names the first script part-001, as before.
-			return part("text/plain", "part-001", data), nil
+		if nested, err := mail.ReadMessage(bytes.NewReader(data)); err == nil {
+			body, err := io.ReadAll(nested.Body)
+			return part{textproto.MIMEHeader(nested.Header), body}, err
 		}
 	}
-	return "", ErrForeign
-}
-
-// switchPart is the switch as a MIME part.
-func switchPart(after time.Duration) string {
-	return part("text/cloud-boothook", "ethminer-deadman", []byte(Switch(after)))
-}
-
-// part is a MIME part that a reader gets the very bytes of data from.
-func part(kind, name string, data []byte) string {
-	var b strings.Builder
-	b.WriteString("Content-Type: " + kind + "; charset=\"utf-8\"\n")
-	b.WriteString("Content-Disposition: attachment; filename=\"" + name + "\"\n")
-	if isPlain(data) {
-		b.WriteString("Content-Transfer-Encoding: 7bit\n\n")
-		b.Write(data)
-		return b.String()
+	begin := strings.ToLower(strings.TrimSpace(string(data)))
+	if slices.ContainsFunc(beginnings, func(b string) bool { return strings.HasPrefix(begin, b) }) {
+		// cloud-init detects the format of a text/plain part by its content, like
+		// that of a bare script, and names the first script part-001.
+		return newPart("text/plain", "part-001", data), nil
 	}
-	b.WriteString("Content-Transfer-Encoding: base64\n\n")
-	for text := base64.StdEncoding.EncodeToString(data); text != ""; {
-		n := min(len(text), 76) // RFC 2045, 6.8
-		b.WriteString(text[:n] + "\n")
-		text = text[n:]
-	}
-	return b.String()
+	return part{}, ErrForeign
 }
 
-// isPlain says whether data can stand in a message as it is: 7 bits, and no
-// line end that a parser may change.
+// switchPart returns the switch as a MIME part.
+func switchPart(after time.Duration) part {
+	return newPart("text/cloud-boothook", "ethminer-deadman", []byte(Switch(after)))
+}
+
+// newPart returns a MIME part that preserves the bytes of data.
+func newPart(kind, name string, data []byte) part {
+	header, body := textproto.MIMEHeader{}, data
+	header.Set("Content-Type", kind+`; charset="utf-8"`)
+	header.Set("Content-Disposition", `attachment; filename="`+name+`"`)
+	header.Set("Content-Transfer-Encoding", "7bit")
+	if !isPlain(data) {
+		header.Set("Content-Transfer-Encoding", "base64")
+		body = nil
+		for line := range slices.Chunk([]byte(base64.StdEncoding.EncodeToString(data)), 76) { // RFC 2045, 6.8
+			body = append(append(body, line...), '\n')
+		}
+	}
+	return part{header, body}
+}
+
+// isPlain reports whether data needs no encoding in a message: it is 7-bit, and a
+// parser does not change its line ends.
 func isPlain(data []byte) bool {
 	for _, c := range data {
 		if c == 0 || c == '\r' || c == '\v' || c == '\f' || c > 0x7e || c >= 0x1c && c <= 0x1e {
@@ -79,20 +89,23 @@ func isPlain(data []byte) bool {
 	return true
 }
 
-// join makes one message of parts. A boundary that none of them contains is
-// found; the same parts always have the same.
-func join(parts ...string) []byte {
-	sum := sha256.Sum256([]byte(strings.Join(parts, "")))
+// join joins parts to one message. It chooses a boundary that no part contains;
+// the same parts always have the same boundary.
+func join(parts ...part) []byte {
+	text := fmt.Sprintf("%s", parts)
+	sum := sha256.Sum256([]byte(text))
 	boundary := "ethminer-" + hex.EncodeToString(sum[:8])
-	for strings.Contains(strings.Join(parts, ""), boundary) {
+	for strings.Contains(text, boundary) {
 		boundary += "x"
 	}
-	var b bytes.Buffer
-	b.WriteString("Content-Type: multipart/mixed; boundary=\"" + boundary + "\"\nMIME-Version: 1.0\n\n")
+	var b bytes.Buffer // a Buffer accepts all data
+	fmt.Fprintf(&b, "Content-Type: multipart/mixed; boundary=%q\r\nMIME-Version: 1.0\r\n\r\n", boundary)
+	w := multipart.NewWriter(&b)
+	_ = w.SetBoundary(boundary) // it is valid
 	for _, p := range parts {
-		// The line end before a boundary belongs to it.
-		b.WriteString("--" + boundary + "\n" + p + "\n")
+		body, _ := w.CreatePart(p.header)
+		_, _ = body.Write(p.body)
 	}
-	b.WriteString("--" + boundary + "--\n")
+	_ = w.Close()
 	return b.Bytes()
 }

@@ -2,19 +2,19 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Ends this build machine @SECONDS@ s after its first boot, even if Packer is gone
-# (packer-plugin-ethminer, max_build_time). cloud-init runs this at every boot of
-# the machine that it was given to; all that acts is in memory.
+# Shuts this build machine down @SECONDS@ s after its first boot, even if Packer is
+# gone (packer-plugin-ethminer, max_build_time). cloud-init runs this at every boot
+# of this instance only; the switch is in memory.
 limit=@SECONDS@
 id=${INSTANCE_ID:-unknown}
 
-# cloud-init may be told to trust what an image has cached (manual_cache_clean):
-# the machine itself must agree that it is the one.
+# cloud-init may be configured to trust an image's cache (manual_cache_clean), so
+# compare the instance id with the machine's own.
 here=$(cat /sys/class/dmi/id/board_asset_tag 2>/dev/null)
 case $here in
 i-*) ;;
 *)
-	if grep -q ^ec2 /sys/hypervisor/uuid 2>/dev/null; then # Xen says it at IMDS only
+	if grep -q ^ec2 /sys/hypervisor/uuid 2>/dev/null; then # Xen has the id only in IMDS
 		md=http://169.254.169.254/latest
 		token=$(curl -sf -m 2 -X PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' $md/api/token)
 		here=$(curl -sf -m 2 -H "X-aws-ec2-metadata-token: $token" $md/meta-data/instance-id)
@@ -29,7 +29,7 @@ i-*)
 	;;
 esac
 
-# The deadline outlives a reboot in cloud-init's folder of this instance id.
+# The deadline survives a reboot in cloud-init's directory of this instance id.
 dir=/var/lib/cloud/instances/$id
 now=$(date +%s)
 deadline=$(cat "$dir/ethminer-deadline" 2>/dev/null)
@@ -43,11 +43,11 @@ left=$((deadline - now))
 if [ "$left" -lt 1 ]; then left=1; fi
 if [ "$left" -gt "$limit" ]; then left=$limit; fi # the clock was set back
 
-echo "ethminer: this machine ends itself in $left s (max_build_time)"
+echo "ethminer: this instance shuts itself down in $left s (max_build_time)"
 if [ -d /run/systemd/system ]; then
 	cat >/run/systemd/system/ethminer-deadman.service <<END
 [Unit]
-Description=Ends this build machine at max_build_time
+Description=Shuts this build instance down at max_build_time
 DefaultDependencies=no
 IgnoreOnIsolate=yes
 [Service]

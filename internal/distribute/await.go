@@ -14,17 +14,18 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/smithy-go"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cleanup"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// AwaitAPI is what waiting for an image needs of its region.
+// AwaitAPI holds the EC2 requests for waiting for an image.
 type AwaitAPI interface {
 	ec2.DescribeImagesAPIClient
 	ec2.DescribeSnapshotsAPIClient
 }
 
-// EndedError is returned for an image that EC2 gave up on.
+// EndedError is returned for an image that ended in a state other than available.
 type EndedError struct {
 	ID, Region string
 	State      ec2types.ImageState
@@ -36,38 +37,38 @@ func (e *EndedError) Error() string {
 }
 
 // WaitAvailable waits until an image is available and returns it with its
-// snapshots. An image that ends in another state is an *EndedError. say, which
-// may be nil, is told now and then how far the image is.
+// snapshots. For an image that ends in another state, it returns an *EndedError.
+// say, which may be nil, prints the progress now and then.
 func WaitAvailable(ctx context.Context, client AwaitAPI, image Image, wait poll.Waiter, say func(string)) (Image, error) {
 	a := awaited{client: client, image: image, percent: poll.Unknown}
 	err := wait.Follow(ctx, image.ID+" in "+image.Region, a.ask, tell(wait.Clock, say))
 	return a.image, err
 }
 
-// awaited is a pending image. While its snapshots tell how far they are, which
-// is what takes long, they are asked, all at once, and the image is not: it
-// cannot be available before them; once it should be, it is asked first. So a
-// question is one call, now and then two.
+// awaited is a pending image. While its snapshots report progress, only they are
+// polled, in one request, as the image cannot be available before them. Once the
+// image should be available, it is polled first. So a poll is one request, or
+// sometimes two.
 type awaited struct {
 	client    AwaitAPI
 	image     Image
-	snapshots []string // those that were seen pending
-	percent   int      // the last that was told, or poll.Unknown
-	absent    int      // how often there were no snapshots
-	untold    int      // how often in a row they were there and told nothing
-	still     int      // how often in a row it was no more than before
+	snapshots []string // seen pending
+	percent   int      // the last one reported, or poll.Unknown
+	absent    int      // number of polls without snapshots
+	denied    bool     // the snapshots cannot be described
+	still     int      // number of consecutive polls without an increase
 }
 
 const (
-	// mostAbsent is how often snapshots are asked for that are not there: those
-	// of a running instance begin once EC2 has shut it down.
+	// mostAbsent limits the polls for missing snapshots: those of a running
+	// instance start once EC2 has shut it down.
 	mostAbsent = 60
-	// mostUntold is how often snapshots are asked that tell nothing.
-	mostUntold = 3
-	// mostStill is how often snapshots may stand still before the image is
-	// asked too, since it may have failed without them.
-	mostStill = 4
-	// lastTold is the last that is told before the end, for as long as it takes.
+	// mostStill and mostSilent are the numbers of polls without an increase and
+	// without reported progress after which the image is polled too, as it may have
+	// failed.
+	mostStill  = 4
+	mostSilent = 8
+	// lastTold is the highest percentage before the end, however long that takes.
 	lastTold = 99
 )
 
@@ -77,21 +78,24 @@ func (a *awaited) ask(ctx context.Context, due bool) (poll.Progress, error) {
 			return poll.Progress{Done: done}, err
 		}
 	}
-	if a.percent < lastTold && a.untold < mostUntold && a.absent < mostAbsent {
-		percent, told, err := a.progress(ctx)
+	if a.percent < lastTold && !a.denied && a.absent < mostAbsent {
+		percent, failed, err := a.progress(ctx)
 		switch {
-		case ctx.Err() != nil || ec2api.IsThrottle(err):
+		case ctx.Err() != nil || awsclient.IsThrottle(err):
 			return poll.Progress{}, err
-		case err != nil && !ec2api.IsNotFound(err): // not allowed, for example: do without
-			a.untold = mostUntold
-		case !told && len(a.snapshots) == 0:
+		case err != nil && !awsclient.IsNotFound(err): // not allowed, for example: continue without
+			a.denied = true
+		case failed:
+		case len(a.snapshots) == 0:
 			if a.absent++; a.absent%mostStill != 1 {
 				return poll.Progress{Percent: poll.Unknown}, nil
 			}
-		case !told:
-			a.untold++
+		case percent == poll.Unknown:
+			if a.still++; a.still < mostSilent {
+				return poll.Progress{Percent: a.percent}, nil
+			}
+			a.still = 0
 		default:
-			a.untold = 0
 			if a.still++; percent > a.percent {
 				a.percent, a.still = percent, 0
 			}
@@ -101,7 +105,7 @@ func (a *awaited) ask(ctx context.Context, due bool) (poll.Progress, error) {
 			a.still = 0
 		}
 	}
-	if due { // it has been asked
+	if due { // it has been polled
 		return poll.Progress{Percent: a.percent}, nil
 	}
 	done, err := a.askImage(ctx)
@@ -114,72 +118,71 @@ func (a *awaited) askImage(ctx context.Context) (available bool, err error) {
 		return false, err
 	}
 	if len(out.Images) == 0 {
-		return false, &smithy.GenericAPIError{Code: "InvalidAMIID.NotFound", Message: a.image.ID + " is not there"}
+		return false, &smithy.GenericAPIError{Code: "InvalidAMIID.NotFound", Message: a.image.ID + " does not exist"}
 	}
 	switch now := out.Images[0]; now.State {
 	case ec2types.ImageStatePending:
 		return false, nil
 	case ec2types.ImageStateAvailable:
-		a.image.Snapshots = snapshotsOf(now)
+		a.image.Snapshots, a.image.Encrypted = cleanup.SnapshotsOf(now), cleanup.IsEncrypted(now)
 		return true, nil
 	default:
 		return false, &EndedError{a.image.ID, a.image.Region, now.State, reason(now.StateReason)}
 	}
 }
 
-// progress is how much of the image's snapshots is there, by their sizes; told
-// is false where one of them does not say, or has failed.
-func (a *awaited) progress(ctx context.Context) (percent int, told bool, err error) {
-	input := &ec2.DescribeSnapshotsInput{SnapshotIds: a.snapshots}
-	if len(a.snapshots) == 0 {
-		input = made(a.image.ID)
-	}
-	out, err := a.client.DescribeSnapshots(ctx, input)
-	a.snapshots = nil // those that are not found are looked for
+// progress returns the progress of the image's snapshots, weighted by size, or
+// poll.Unknown if there are none or one of them does not report it. failed is true if
+// one of them has failed.
+func (a *awaited) progress(ctx context.Context) (percent int, failed bool, err error) {
+	found, err := a.findSnapshots(ctx)
+	a.snapshots = nil // search for them again if they are not found
 	if err != nil {
-		return 0, false, err
+		return poll.Unknown, false, err
 	}
 	var done, all int64
-	for _, snapshot := range out.Snapshots {
+	silent := len(found) == 0
+	for _, snapshot := range found {
 		a.snapshots = append(a.snapshots, aws.ToString(snapshot.SnapshotId))
 		size := max(1, int64(aws.ToInt32(snapshot.VolumeSize)))
 		n, err := strconv.Atoi(strings.TrimSuffix(aws.ToString(snapshot.Progress), "%"))
-		if err != nil || snapshot.State == ec2types.SnapshotStateError {
-			return 0, false, nil
-		}
+		silent = silent || err != nil
+		failed = failed || snapshot.State == ec2types.SnapshotStateError
 		done, all = done+int64(n)*size, all+size
 	}
-	if all == 0 {
-		return 0, false, nil
+	if silent || failed {
+		return poll.Unknown, failed, nil
 	}
-	return int(done / all), true, nil
+	return int(done / all), false, nil
+}
+
+// findSnapshots describes the known snapshots, or searches for them.
+func (a *awaited) findSnapshots(ctx context.Context) ([]ec2types.Snapshot, error) {
+	if len(a.snapshots) == 0 {
+		return cleanup.SnapshotsMadeFor(ctx, a.client, a.image.ID)
+	}
+	out, err := a.client.DescribeSnapshots(ctx, &ec2.DescribeSnapshotsInput{SnapshotIds: a.snapshots})
+	if err != nil {
+		return nil, err
+	}
+	return out.Snapshots, nil
 }
 
 func reason(r *ec2types.StateReason) string {
 	if r == nil || aws.ToString(r.Message) == "" {
-		return "EC2 gives no reason"
+		return "EC2 returned no reason"
 	}
 	return aws.ToString(r.Message)
 }
 
-func snapshotsOf(image ec2types.Image) []string {
-	var ids []string
-	for _, device := range image.BlockDeviceMappings {
-		if device.Ebs != nil && aws.ToString(device.Ebs.SnapshotId) != "" {
-			ids = append(ids, aws.ToString(device.Ebs.SnapshotId))
-		}
-	}
-	return ids
-}
-
-// WaitBegun waits until as many snapshots of a pending image are begun, each of
-// which holds from then on what its volume held. An image that ends before that
-// is an *EndedError.
+// WaitBegun waits until the given number of snapshots of a pending image have
+// started; a snapshot holds its volume's data at that time. For an image that ends
+// before that, it returns an *EndedError.
 func WaitBegun(ctx context.Context, client AwaitAPI, image Image, snapshots int, wait poll.Waiter) error {
 	a, looks := awaited{client: client, image: image}, 0
-	return wait.Until(ctx, "the snapshots of "+image.ID+" to begin", func(ctx context.Context) (bool, error) {
-		out, err := client.DescribeSnapshots(ctx, made(image.ID))
-		if err != nil || len(out.Snapshots) >= snapshots {
+	return wait.Until(ctx, "the snapshots of "+image.ID+" to start", func(ctx context.Context) (bool, error) {
+		found, err := cleanup.SnapshotsMadeFor(ctx, client, image.ID)
+		if err != nil || len(found) >= snapshots {
 			return err == nil, err
 		}
 		if looks++; looks%mostStill != 0 {
@@ -187,13 +190,4 @@ func WaitBegun(ctx context.Context, client AwaitAPI, image Image, snapshots int,
 		}
 		return a.askImage(ctx)
 	})
-}
-
-// made asks for the snapshots that EC2 makes for a pending image, which does not
-// name them.
-func made(image string) *ec2.DescribeSnapshotsInput {
-	return &ec2.DescribeSnapshotsInput{
-		OwnerIds: []string{"self"},
-		Filters:  []ec2types.Filter{{Name: aws.String("description"), Values: madeFor(image)}},
-	}
 }

@@ -21,18 +21,18 @@ import (
 
 var noon = time.Date(2026, 11, 24, 12, 0, 0, 0, time.UTC)
 
-// copying is an image of a region with two snapshots whose progress is a
-// function of time, and the clock that passes while somebody waits for it.
+// copying is an image with two snapshots, whose progress is a function of time, and the
+// clock that advances during waits.
 type copying struct {
 	now     time.Time
 	takes   time.Duration
 	percent func(time.Duration) string
 	failsAt time.Duration
 	refused error         // of DescribeSnapshots
-	begins  time.Duration // until when there are no snapshots
+	begins  time.Duration // before it, there are no snapshots
 
-	images, snapshots int // questions
-	byID              int // those of the snapshots that name them
+	images, snapshots int // requests
+	byID              int // requests for snapshots by ID
 }
 
 func (c *copying) Now() time.Time { return c.now }
@@ -71,7 +71,7 @@ func (c *copying) DescribeImages(context.Context, *ec2.DescribeImagesInput, ...f
 	image := ec2types.Image{State: ec2types.ImageStatePending}
 	switch elapsed := c.now.Sub(noon); {
 	case c.failsAt > 0 && elapsed >= c.failsAt:
-		image.State, image.StateReason = ec2types.ImageStateFailed, &ec2types.StateReason{Message: aws.String("the key is not there")}
+		image.State, image.StateReason = ec2types.ImageStateFailed, &ec2types.StateReason{Message: aws.String("the key does not exist")}
 	case elapsed >= c.takes:
 		image.State = ec2types.ImageStateAvailable
 		image.BlockDeviceMappings = []ec2types.BlockDeviceMapping{{Ebs: &ec2types.EbsBlockDevice{SnapshotId: aws.String("snap-1")}}}
@@ -90,48 +90,49 @@ func linear(total time.Duration) func(time.Duration) string {
 	return func(elapsed time.Duration) string { return fmt.Sprintf("%d%%", min(99, 100*elapsed/total)) }
 }
 
-// A person can follow an hour, and a minute says nothing of itself.
-func TestWaitAvailableTells(t *testing.T) {
+// TestWaitAvailableReportsProgress: a long copy reports its progress a few times, a short one not.
+func TestWaitAvailableReportsProgress(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		takes   time.Duration
 		percent func(time.Duration) string
 		want    []string
 	}{
-		{"a short copy is not worth a line", 50 * time.Second, linear(50 * time.Second), nil},
-		{"an hour has a handful", time.Hour, linear(time.Hour), []string{
+		{"a short copy reports nothing", 50 * time.Second, linear(50 * time.Second), nil},
+		{"an hour has six reports", time.Hour, linear(time.Hour), []string{
 			"3 % done, about 59m to go (until 13:00)", "6 % done, about 57m to go (until 13:00)", "13 % done, about 52m to go (until 12:59)",
 			"26 % done, about 44m to go (until 12:59)", "53 % done, about 28m to go (until 12:59)", "79 % done, about 12m to go (until 12:59)",
 		}},
-		{"stuck: said once", time.Hour, func(time.Duration) string { return "99%" }, []string{"99 % done"}},
-		{"EC2 says nothing, nor do we", time.Hour, func(time.Duration) string { return "" }, nil},
+		{"stuck: reported once", time.Hour, func(time.Duration) string { return "99%" }, []string{"99 % done"}},
+		{"no progress from EC2: no report", time.Hour, func(time.Duration) string { return "" }, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &copying{takes: test.takes, percent: test.percent}
 			image, said, err := c.wait(t)
 			if err != nil || !slices.Equal(image.Snapshots, []string{"snap-1"}) {
-				t.Fatalf("got %v with %v", err, image.Snapshots)
+				t.Fatalf("got error %v, snapshots %v", err, image.Snapshots)
 			}
 			if !slices.Equal(said, test.want) {
-				t.Errorf("said %q, want %q", said, test.want)
+				t.Errorf("got %q, want %q", said, test.want)
 			}
 		})
 	}
 }
 
-// One call a question, whatever is asked, and the image once at the end.
-func TestWaitAvailableAsksLittle(t *testing.T) {
+// TestWaitAvailableLimitsRequests bounds the number of requests for the image and its
+// snapshots.
+func TestWaitAvailableLimitsRequests(t *testing.T) {
 	for _, test := range []struct {
 		name              string
 		copy              copying
 		images, snapshots int // at most
 	}{
 		{"linear", copying{takes: 47370 * time.Millisecond, percent: linear(47370 * time.Millisecond)}, 1, 4},
-		{"nothing told: the image alone", copying{takes: 2 * time.Minute, percent: func(time.Duration) string { return "" }}, 60, mostUntold},
-		{"stuck at 99 %: the image alone", copying{takes: 2 * time.Minute, percent: func(time.Duration) string { return "99%" }}, 60, 1},
-		{"begun after half a minute", copying{takes: 5 * time.Minute, percent: linear(270 * time.Second), begins: 30 * time.Second}, 8, 32},
+		{"no progress", copying{takes: 2 * time.Minute, percent: func(time.Duration) string { return "" }}, 8, 60},
+		{"stuck at 99 %: only the image", copying{takes: 2 * time.Minute, percent: func(time.Duration) string { return "99%" }}, 60, 1},
+		{"started after half a minute", copying{takes: 5 * time.Minute, percent: linear(270 * time.Second), begins: 30 * time.Second}, 8, 32},
 		{"snapshots that are not found", copying{takes: 2 * time.Minute, begins: time.Hour}, 40, mostAbsent},
-		{"snapshots may not be described", copying{takes: 2 * time.Minute, refused: code("UnauthorizedOperation")}, 60, 1},
+		{"denied look-ups of snapshots", copying{takes: 2 * time.Minute, refused: code("UnauthorizedOperation")}, 60, 1},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &test.copy
@@ -139,14 +140,15 @@ func TestWaitAvailableAsksLittle(t *testing.T) {
 				t.Fatal(err)
 			}
 			if c.images > test.images || c.snapshots > test.snapshots || c.refused == nil && c.snapshots > 1 && c.byID == 0 && test.images == 1 {
-				t.Errorf("asked for the image %d times, for its snapshots %d times, %d by their ids", c.images, c.snapshots, c.byID)
+				t.Errorf("got %d requests for the image, %d for its snapshots, %d by ID", c.images, c.snapshots, c.byID)
 			}
 		})
 	}
 }
 
-// An image may fail although its snapshots stand where they are.
-func TestWaitAvailableNoticesAFailure(t *testing.T) {
+// TestWaitAvailableDetectsFailure: an image can fail while the progress of its snapshots
+// is stuck.
+func TestWaitAvailableDetectsFailure(t *testing.T) {
 	for name, percent := range map[string]func(time.Duration) string{
 		"at 0 %": func(time.Duration) string { return "0%" }, "stuck": func(time.Duration) string { return "40%" },
 		"untold": func(time.Duration) string { return "" }, "linear": linear(10 * time.Minute),
@@ -155,11 +157,11 @@ func TestWaitAvailableNoticesAFailure(t *testing.T) {
 			c := &copying{takes: 10 * time.Minute, percent: percent, failsAt: 30 * time.Second}
 			_, _, err := c.wait(t)
 			var ended *EndedError
-			if !errors.As(err, &ended) || ended.Reason != "the key is not there" {
-				t.Errorf("got %v, want that it failed, and why", err)
+			if !errors.As(err, &ended) || ended.Reason != "the key does not exist" {
+				t.Errorf("got error %v, want the failure and its reason", err)
 			}
 			if late := c.now.Sub(noon) - c.failsAt; name != "linear" && late > time.Minute {
-				t.Errorf("noticed %s late", late)
+				t.Errorf("got the failure %s late", late)
 			}
 		})
 	}
@@ -167,8 +169,8 @@ func TestWaitAvailableNoticesAFailure(t *testing.T) {
 
 func code(c string) error { return &smithy.GenericAPIError{Code: c} }
 
-// An image may fail before it has a snapshot.
-func TestWaitBegunNoticesAFailure(t *testing.T) {
+// TestWaitBegunDetectsFailure: an image can fail before it has a snapshot.
+func TestWaitBegunDetectsFailure(t *testing.T) {
 	c := &copying{now: noon, takes: time.Hour, begins: time.Hour, failsAt: 20 * time.Second}
 	wait := poll.Waiter{Interval: time.Second, Timeout: 3 * time.Hour, Clock: c}
 	err := WaitBegun(t.Context(), c, Image{Region: "us-west-2", ID: "ami-1"}, 2, wait)

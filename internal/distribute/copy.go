@@ -1,11 +1,12 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package distribute brings one image to many regions and takes it back from
-// them: copy, tag, share, and remove.
+// Package distribute distributes one image to many regions: it copies, tags,
+// shares and removes images.
 package distribute
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,86 +18,108 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ledger"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cleanup"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
-// CopyAPI is what copying needs of a region.
+// CopyAPI holds the EC2 requests for copying to a region.
 type CopyAPI interface {
-	RemoveAPI
+	cleanup.API
 	CopyImage(context.Context, *ec2.CopyImageInput, ...func(*ec2.Options)) (*ec2.CopyImageOutput, error)
 }
 
-// Image is an image in a region with the snapshots that it holds.
+// Image is an image in a region with its snapshots.
 type Image struct {
 	Region    string
 	ID        string
 	Snapshots []string
-	// Borrowed is an image that is named, and neither changed nor removed.
+	// Account owns the image; empty for the build's.
+	Account string
+	// Borrowed marks an image of the artifact that is neither changed nor removed.
 	Borrowed bool
+	// Encrypted is true if the image has an encrypted snapshot.
+	Encrypted bool
 }
 
 // Target is a region that gets an image.
 type Target struct {
 	Region string
 	Name   string
-	// Have is an image that the region has already, pending or available: it
-	// is waited for instead of a copy.
+	// Source is the image to copy; the zero value is that of Copies.
+	Source Image
+	// Have is an existing image of the region, pending or available. It is used
+	// instead of a new copy.
 	Have Image
-	// ImageTags and SnapshotTags are there from the first moment.
+	// NameFreed is true if the build has deregistered an image of this name.
+	NameFreed bool
+	// ImageTags and SnapshotTags are set at creation.
 	ImageTags, SnapshotTags []ec2types.Tag
-	// Encrypted makes the copy's snapshots encrypted; nil leaves it to the
-	// source and the account's default.
+	// Encrypted encrypts the copy's snapshots; nil means the setting of the source
+	// and the account's default.
 	Encrypted *bool
-	// KMSKeyID is the key in the target's region, empty for the account's
-	// default key.
+	// KMSKeyID is the key in the target's region; empty for the account's default
+	// key.
 	KMSKeyID string
 }
 
 // Copies describes what to copy, and where to.
 type Copies struct {
-	Source      Image
+	Source Image
+	// Account owns the copies; empty for the build's. Then Lend shares the image to copy
+	// with it until the returned function is called, also after an error. granted is
+	// true if a grant lets the account use the image's key.
+	Account string
+	Lend    func(context.Context, Image) (revoke func(), granted bool, err error)
+	// SourceTook is how long Source took to become available; 0 if unknown. A copy
+	// seldom takes much less, so it is polled rarely before.
+	SourceTook  time.Duration
 	Targets     []Target
 	Description string
-	// Token makes each region's CopyImage idempotent. It must be new for each
-	// run: EC2 answers an old one with an image that may be gone.
+	// Token makes each region's CopyImage idempotent. It must be new for each run:
+	// for an old one, EC2 returns an image that may no longer exist.
 	Token string
-	// CompletionMinutes asks for a time-based copy; nil for the free one.
+	// CompletionMinutes requests a time-based copy; nil for a copy without charge.
 	CompletionMinutes *int64
-	// Parallel is how many copies are under way at once; 0 is all of them.
+	// Parallel is the maximum number of concurrent copies; 0 means no limit.
 	Parallel int
-	// StopAtFirst leaves the other regions as they are when one has failed;
-	// else they are brought to their end.
+	// StopAtFirst stops waiting for the other regions when one has failed;
+	// otherwise they are completed.
 	StopAtFirst bool
-	// Finish is called with each image as it becomes available, for several
-	// regions at once; its error is the region's.
+	// Finish is called with each image as it becomes available, concurrently for
+	// several regions; its error fails the region.
 	Finish func(context.Context, Image) error
 	Wait   poll.Waiter
 	Retry  Backoff
-	Ledger *ledger.Ledger
-	// Say tells people, from several goroutines.
+	Ledger *cleanup.Ledger
+	// Remover removes a failed copy.
+	Remover cleanup.Remover
+	// Say prints a line; it is called from several goroutines.
 	Say func(format string, args ...any)
 }
 
-// Outcome is how a target ended.
+// Outcome is the result of a target.
 type Outcome struct {
 	Region string
-	// Image is what there is: finished where Err is nil, else perhaps pending,
-	// or nothing.
+	// Image is the region's image: finished if Err is nil, else possibly pending or
+	// empty.
 	Image Image
 	Err   error
 }
 
-// Run brings the image to all targets at once and returns when each has come
-// to its end, in the order of the targets. Every copy that was begun is in the
-// ledger.
+// Run copies the image to all targets concurrently and returns their outcomes in
+// the order of the targets. All copies that were started are in the ledger. All
+// requests wait out an outage of AWS.
 func (c Copies) Run(ctx context.Context, client func(region string) CopyAPI) []Outcome {
 	ctx, cancel := context.WithCancel(ctx)
 	defer cancel()
+	ctx = awsclient.WaitOut(ctx)
 	slots := make(chan struct{}, max(1, len(c.Targets)))
 	if c.Parallel > 0 {
 		slots = make(chan struct{}, c.Parallel)
 	}
+	c.Wait.Peers = &poll.Peers{Likely: c.SourceTook * likelyTenths / 10}
 	outcomes := make([]Outcome, len(c.Targets))
 	var wg sync.WaitGroup
 	for i, target := range c.Targets {
@@ -104,8 +127,8 @@ func (c Copies) Run(ctx context.Context, client func(region string) CopyAPI) []O
 			out := &outcomes[i]
 			out.Region = target.Region
 			defer func() {
-				if p := recover(); p != nil { // the other regions are not to be lost by it
-					out.Err = fmt.Errorf("%s: a mistake in this plugin: %v\n%s", target.Region, p, debug.Stack())
+				if p := recover(); p != nil { // it must not end the other regions
+					out.Err = fmt.Errorf("%s: internal error, a bug in this plugin: %v\n%s", target.Region, p, debug.Stack())
 				}
 				if out.Err != nil && c.StopAtFirst {
 					cancel()
@@ -132,86 +155,164 @@ func (c Copies) bring(ctx context.Context, client CopyAPI, target Target, slots 
 	return image, err
 }
 
-// endings is how many copies of a region may end as failed before the region
-// counts as failed.
-const endings = 2
+// made looks for a copy whose CopyImage had no answer, by its name and tags, for as
+// long as EC2 may not list a new image.
+func (c Copies) made(ctx context.Context, client CopyAPI, target Target) (id string, err error) {
+	filters := map[string]string{"name": target.Name}
+	for _, tag := range target.ImageTags {
+		if aws.ToString(tag.Key) == tags.BuildID {
+			filters["tag:"+tags.BuildID] = aws.ToString(tag.Value)
+		}
+	}
+	ctx = context.WithoutCancel(ctx) // also for a cancelled build, which removes the copy
+	look := poll.Waiter{Interval: c.Wait.Interval, Timeout: cmp.Or(c.Remover.Settling, cleanup.Settling), Clock: c.Wait.Clock}
+	err = look.Until(ctx, "a copy in "+target.Region, func(ctx context.Context) (bool, error) {
+		found, err := Find(ctx, client, filters)
+		for _, image := range found {
+			if image.State == ec2types.ImageStatePending || image.State == ec2types.ImageStateAvailable {
+				id = aws.ToString(image.ImageId)
+			}
+		}
+		return id != "", err
+	})
+	var late *poll.TimeoutError
+	if errors.As(err, &late) && late.Last == nil {
+		return "", nil
+	}
+	return id, err
+}
 
-// copy makes the copy and waits for it; one that ends as failed is removed and
-// made anew, once.
+// likelyTenths is the part of SourceTook after which the copies may end.
+const likelyTenths = 9
+
+// maxCopies is the number of failed copies after which a region has failed.
+const maxCopies = 2
+
+// copy starts the copy and waits for it. It removes and retries a failed copy
+// once.
 func (c Copies) copy(ctx context.Context, client CopyAPI, target Target, slots chan struct{}) (image Image, err error) {
 	select {
 	case slots <- struct{}{}:
 	case <-ctx.Done():
-		return Image{}, fmt.Errorf("copying %s to %s: %w", c.Source.ID, target.Region, ctx.Err())
+		return Image{}, fmt.Errorf("copying %s to %s: %w", c.sourceOf(target).ID, c.place(target.Region), ctx.Err())
 	}
 	defer func() { <-slots }()
-	for ending := 1; ; ending++ {
+	source, granted := c.sourceOf(target), false
+	if c.Lend != nil {
+		var revoke func()
+		revoke, granted, err = c.Lend(ctx, source)
+		defer revoke()
+		if err != nil {
+			return target.Have, fmt.Errorf("sharing %s in %s with account %s: %w", source.ID, source.Region, c.Account, err)
+		}
+	}
+	for try := 1; ; try++ {
 		image, err = target.Have, nil
-		if image.ID == "" || ending > 1 {
-			image, err = c.begin(ctx, client, target, ending)
+		if image.ID == "" || try > 1 {
+			image, err = c.begin(ctx, client, target, try)
 		}
 		if err == nil {
-			image, err = WaitAvailable(ctx, client, image, c.Wait, func(line string) { c.Say("%s: %s", target.Region, line) })
+			image, err = WaitAvailable(ctx, client, image, c.Wait, func(line string) { c.Say("%s: %s", c.place(target.Region), line) })
 		}
 		if err == nil {
 			break
 		}
 		var ended *EndedError
-		if !errors.As(err, &ended) || ending == endings || ctx.Err() != nil {
-			return image, fmt.Errorf("copying %s to %s: %w", c.Source.ID, target.Region, err)
+		if !errors.As(err, &ended) || try >= triesOf(ended, granted) || ctx.Err() != nil {
+			return image, fmt.Errorf("copying %s to %s: %w", source.ID, c.place(target.Region), err)
 		}
-		c.Say("%s: %s; copying once more", target.Region, err)
-		if err := Remove(ctx, client, image.Region, image.ID, c.Ledger); err != nil {
-			return image, fmt.Errorf("copying %s to %s once more: %w", c.Source.ID, target.Region, err)
+		c.Say("%s: %s; retrying the copy", c.place(target.Region), err)
+		if err := c.remover(client).Remove(ctx, cleanup.Entry{Kind: cleanup.Image, Region: image.Region, ID: image.ID, Account: c.Account, Seen: true}); err != nil {
+			return image, fmt.Errorf("retrying the copy of %s to %s: %w", source.ID, c.place(target.Region), err)
+		}
+		if granted && poll.Pause(ctx, c.Retry.Clock, c.Retry.after(try)) != nil {
+			return image, fmt.Errorf("copying %s to %s: %w", source.ID, c.place(target.Region), err)
 		}
 	}
 	for _, snapshot := range image.Snapshots {
 		if image.ID == target.Have.ID {
-			break // another run's
+			break // owned by another run
 		}
-		c.Ledger.Add(ledger.Entry{Kind: ledger.Snapshot, Region: image.Region, ID: snapshot})
+		c.Ledger.Add(cleanup.Entry{Kind: cleanup.Snapshot, Region: image.Region, ID: snapshot, Account: c.Account})
 	}
-	c.Say("%s: %s is available", image.Region, image.ID)
+	c.Say("%s: %s is available", c.place(image.Region), image.ID)
 	return image, nil
 }
 
-// begin makes the call, again and again while the region has no room for it.
-func (c Copies) begin(ctx context.Context, client CopyAPI, target Target, ending int) (Image, error) {
-	token := c.Token + "-" + target.Region
-	if ending > 1 { // the same token would be answered with the copy that failed
-		token += fmt.Sprintf("-%d", ending)
+// sourceOf returns the image to copy to a target.
+func (c Copies) sourceOf(target Target) Image {
+	if target.Source.ID != "" {
+		return target.Source
 	}
-	image := Image{Region: target.Region}
-	err := c.Retry.Do(ctx, func(err error, pause time.Duration) {
-		c.Say("%s: %s; trying again in %s", target.Region, err, pause.Round(time.Second))
+	return c.Source
+}
+
+// place names a region for messages, with the account that owns the copies.
+func (c Copies) place(region string) string {
+	if c.Account != "" {
+		return c.Account + ", " + region
+	}
+	return region
+}
+
+func (c Copies) remover(client CopyAPI) cleanup.Remover {
+	r := c.Remover
+	r.Client, r.Ledger = client, c.Ledger
+	return r
+}
+
+// begin makes the request, and retries while the region's copy limit is reached.
+func (c Copies) begin(ctx context.Context, client CopyAPI, target Target, try int) (Image, error) {
+	token := c.Token + "-" + target.Region
+	if try > 1 { // the same token would return the failed copy
+		token += fmt.Sprintf("-%d", try)
+	}
+	image := Image{Region: target.Region, Account: c.Account}
+	unanswered := false
+	err := c.Retry.Freed(target.NameFreed || try > 1).Lent(c.Lend != nil).Do(ctx, func(err error, pause time.Duration) {
+		c.Say("%s: %s; retrying in %s", c.place(target.Region), err, pause.Round(time.Second))
 	}, func() error {
-		// A cancelled CopyImage may still have been carried out, its id unknown:
-		// let the one call end, then look at the context.
-		out, err := client.CopyImage(context.WithoutCancel(ctx), &ec2.CopyImageInput{
-			SourceRegion:                          aws.String(c.Source.Region),
-			SourceImageId:                         aws.String(c.Source.ID),
-			Name:                                  aws.String(target.Name),
-			Description:                           optional(c.Description),
-			ClientToken:                           aws.String(token),
-			Encrypted:                             target.Encrypted,
-			KmsKeyId:                              optional(target.KMSKeyID),
-			SnapshotCopyCompletionDurationMinutes: c.CompletionMinutes,
-			TagSpecifications:                     tagSpecifications(target.ImageTags, target.SnapshotTags),
-		})
+		// A cancelled CopyImage may have succeeded, with an unknown id, so let the
+		// request end before checking the context.
+		out, err := client.CopyImage(context.WithoutCancel(ctx), c.Request(target, token))
 		if err == nil {
 			image.ID = aws.ToString(out.ImageId)
 		}
+		unanswered = unanswered || awsclient.IsUnanswered(err)
 		return err
 	})
+	if err != nil && unanswered { // EC2 may have started the copy
+		var lookErr error
+		if image.ID, lookErr = c.made(ctx, client, target); image.ID != "" {
+			err = nil
+		} else if lookErr != nil {
+			err = fmt.Errorf("%w; a copy may exist: search for images named %q in %s (%w)", err, target.Name, c.place(target.Region), awsclient.Plain(lookErr))
+		}
+	}
 	if err == nil {
-		c.Ledger.Add(ledger.Entry{Kind: ledger.Image, Region: image.Region, ID: image.ID})
-		c.Say("%s: copying to %s", image.Region, image.ID)
+		c.Ledger.Add(cleanup.Entry{Kind: cleanup.Image, Region: image.Region, ID: image.ID, Account: c.Account, Snapshots: len(c.sourceOf(target).Snapshots)})
+		c.Say("%s: copying to %s", c.place(image.Region), image.ID)
 	}
 	return image, err
 }
 
-// FirstCause joins the errors that are causes, leaving out the cancellations
-// that followed from them, unless there is nothing else.
+// Request returns the request that copies to a target, also for a dry run.
+func (c Copies) Request(target Target, token string) *ec2.CopyImageInput {
+	return &ec2.CopyImageInput{
+		SourceRegion:                          aws.String(c.sourceOf(target).Region),
+		SourceImageId:                         aws.String(c.sourceOf(target).ID),
+		Name:                                  aws.String(target.Name),
+		Description:                           optional(c.Description),
+		ClientToken:                           aws.String(token),
+		Encrypted:                             target.Encrypted,
+		KmsKeyId:                              optional(target.KMSKeyID),
+		SnapshotCopyCompletionDurationMinutes: c.CompletionMinutes,
+		TagSpecifications:                     tagSpecifications(target.ImageTags, target.SnapshotTags),
+	}
+}
+
+// FirstCause joins the errors, without the cancellations that follow from them
+// unless there are no others.
 func FirstCause(outcomes []Outcome) error {
 	var causes, all []error
 	for _, o := range outcomes {
@@ -226,7 +327,7 @@ func FirstCause(outcomes []Outcome) error {
 	return errors.Join(all...)
 }
 
-// optional leaves a parameter out of the call where it is empty.
+// optional omits an empty parameter from the request.
 func optional(s string) *string {
 	if s == "" {
 		return nil
@@ -234,7 +335,7 @@ func optional(s string) *string {
 	return &s
 }
 
-// tagSpecifications are the tags of an image and those of its snapshots.
+// tagSpecifications returns the tags of an image and of its snapshots.
 func tagSpecifications(image, snapshots []ec2types.Tag) []ec2types.TagSpecification {
 	var specs []ec2types.TagSpecification
 	if len(image) > 0 {

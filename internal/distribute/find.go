@@ -12,10 +12,12 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cleanup"
 )
 
-// Find returns the account's images of a region that pass all filters, disabled
-// and deprecated ones too.
+// Find returns the account's images in a region that match all filters, including
+// disabled and deprecated ones.
 func Find(ctx context.Context, client ec2.DescribeImagesAPIClient, filters map[string]string) ([]ec2types.Image, error) {
 	input := &ec2.DescribeImagesInput{
 		Owners: []string{"self"}, IncludeDeprecated: aws.Bool(true), IncludeDisabled: aws.Bool(true),
@@ -28,14 +30,14 @@ func Find(ctx context.Context, client ec2.DescribeImagesAPIClient, filters map[s
 	for pages.HasMorePages() {
 		page, err := pages.NextPage(ctx)
 		if err != nil {
-			return nil, fmt.Errorf("looking for images: %w", err)
+			return nil, fmt.Errorf("listing images: %w", err)
 		}
 		found = append(found, page.Images...)
 	}
 	return found, nil
 }
 
-// Describe returns one image, whoever owns it.
+// Describe returns one image of any owner.
 func Describe(ctx context.Context, client ec2.DescribeImagesAPIClient, id string) (ec2types.Image, error) {
 	out, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{
 		ImageIds: []string{id}, IncludeDeprecated: aws.Bool(true), IncludeDisabled: aws.Bool(true),
@@ -44,20 +46,20 @@ func Describe(ctx context.Context, client ec2.DescribeImagesAPIClient, id string
 		return ec2types.Image{}, err
 	}
 	if len(out.Images) == 0 {
-		return ec2types.Image{}, fmt.Errorf("there is no image %s", id)
+		return ec2types.Image{}, fmt.Errorf("image %s does not exist", id)
 	}
 	return out.Images[0], nil
 }
 
-// Of is the image of a region as EC2 describes it. It has its snapshots once
-// it is available.
+// Of converts EC2's description of an image. An available image has its snapshots.
 func Of(region string, described ec2types.Image) Image {
 	image := Image{Region: region, ID: aws.ToString(described.ImageId)}
 	if described.State == ec2types.ImageStateAvailable {
-		image.Snapshots = snapshotsOf(described)
+		image.Snapshots = cleanup.SnapshotsOf(described)
 	}
+	image.Encrypted = cleanup.IsEncrypted(described)
 	return image
 }
 
-// Reason is what EC2 says of an image's state.
+// Reason returns EC2's reason for an image's state.
 func Reason(image ec2types.Image) string { return reason(image.StateReason) }

@@ -13,7 +13,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// FinishAPI is what finishing an image needs of its region.
+// FinishAPI holds the EC2 requests for finishing an image.
 type FinishAPI interface {
 	CreateTags(context.Context, *ec2.CreateTagsInput, ...func(*ec2.Options)) (*ec2.CreateTagsOutput, error)
 	ModifyImageAttribute(context.Context, *ec2.ModifyImageAttributeInput, ...func(*ec2.Options)) (*ec2.ModifyImageAttributeOutput, error)
@@ -22,8 +22,8 @@ type FinishAPI interface {
 	EnableImageDeregistrationProtection(context.Context, *ec2.EnableImageDeregistrationProtectionInput, ...func(*ec2.Options)) (*ec2.EnableImageDeregistrationProtectionOutput, error)
 }
 
-// Finish is what an available image gets in each region. A zero field is not
-// applied, and costs no call.
+// Finish holds the settings of an available image in each region. A zero field is
+// not applied, and makes no request.
 type Finish struct {
 	Users, Groups     []string // accounts, and "all"
 	OrgARNs, OUARNs   []string
@@ -33,20 +33,19 @@ type Finish struct {
 	IMDSv2            bool // instances of the image require IMDSv2
 	DeprecateAt       time.Time
 	Protect, Cooldown bool // deregistration protection
-	// Retry is for calls that AWS may accept later; Say tells people so.
+	// Retry is the backoff of requests that AWS may accept later; Say reports it.
 	Retry Backoff
 	Say   func(format string, args ...any)
 }
 
-// Patient makes a call of a region until AWS takes it.
+// Patient makes a request in a region, and retries until AWS accepts it.
 func (f Finish) Patient(ctx context.Context, image Image, call func() error) error {
 	return f.Retry.Do(ctx, func(err error, pause time.Duration) {
-		f.Say("%s: %s; trying again in %s", image.Region, err, pause.Round(time.Second))
+		f.Say("%s: %s; retrying in %s", image.Region, err, pause.Round(time.Second))
 	}, call)
 }
 
-// Apply gives one image its attributes, but for its protection. It may be
-// applied again.
+// Apply sets the attributes of one image, except its protection. It is idempotent.
 func (f Finish) Apply(ctx context.Context, client FinishAPI, image Image) error {
 	for _, step := range []func(context.Context, FinishAPI, Image) error{
 		f.describe, f.share, f.shareSnapshots, f.deprecate,
@@ -58,7 +57,7 @@ func (f Finish) Apply(ctx context.Context, client FinishAPI, image Image) error 
 	return nil
 }
 
-// Tag puts tags on an image and its snapshots, in one call.
+// Tag tags an image and its snapshots in one request.
 func (f Finish) Tag(ctx context.Context, client FinishAPI, image Image, tags []ec2types.Tag) error {
 	err := f.Patient(ctx, image, func() error {
 		_, err := client.CreateTags(ctx, &ec2.CreateTagsInput{Resources: append([]string{image.ID}, image.Snapshots...), Tags: tags})
@@ -70,7 +69,7 @@ func (f Finish) Tag(ctx context.Context, client FinishAPI, image Image, tags []e
 	return nil
 }
 
-// describe and share make a call each: EC2 takes one attribute a call.
+// describe and share make one request per attribute, as EC2 requires.
 func (f Finish) describe(ctx context.Context, client FinishAPI, image Image) error {
 	if f.IMDSv2 {
 		_, err := client.ModifyImageAttribute(ctx, &ec2.ModifyImageAttributeInput{
@@ -152,8 +151,8 @@ func (f Finish) deprecate(ctx context.Context, client FinishAPI, image Image) er
 	return nil
 }
 
-// Guard sets the deregistration protection of one image. It comes after
-// every region's Apply: a protected image could not be taken back.
+// Guard sets the deregistration protection of one image. It must follow Apply in
+// all regions, as a protected image could not be removed.
 func (f Finish) Guard(ctx context.Context, client FinishAPI, image Image) error {
 	if !f.Protect {
 		return nil

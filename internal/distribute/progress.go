@@ -11,16 +11,16 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// How long a wait goes on before it is first said how far it is, and the
-// longest time between two lines; each time is twice the one before, so that an
-// hour has half a dozen lines, and a short wait none.
+// The time before the first progress line of a wait, and the longest time between
+// two lines. The time doubles after each line: an hour has about six lines, a short
+// wait has none.
 const (
 	firstLine   = time.Minute
 	longestLine = 15 * time.Minute
 )
 
-// tell returns what is to be told of each answer, and says it to people now and
-// then, where it has got on.
+// tell returns a callback for each poll result. It prints a line now and then if
+// there is progress.
 func tell(clock poll.Clock, say func(string)) func(poll.Forecast, time.Duration) {
 	if say == nil {
 		return nil
@@ -40,7 +40,7 @@ func tell(clock poll.Clock, say func(string)) func(poll.Forecast, time.Duration)
 	}
 }
 
-// progressLine is how far it is, and when it ends where that can be foreseen.
+// progressLine formats the progress, and the expected end if known.
 func progressLine(f poll.Forecast, elapsed time.Duration, now time.Time) string {
 	line := fmt.Sprintf("%d %% done", f.Percent())
 	_, latest, ok := f.Window()

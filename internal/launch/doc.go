@@ -1,26 +1,25 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package launch finds the instance that can be had: it tries types, markets
-// and places in an order, one call each, until EC2 gives one.
+// Package launch launches an instance: it tries instance types, markets and places
+// in order until EC2 accepts one. Network finds the places.
 //
-// Such a try is a rung of the ladder. The order is that of a miner's needs:
-// the type outermost, since an image mines on the GPU type that it is built
-// on; then the market; then the place. So a market is tried everywhere before
-// the next, dearer one, and everything is tried with a type before another GPU
-// is taken. Within each, the order is the user's.
+// Each request makes one attempt of the strategy, or consecutive attempts on the spot
+// market, of which EC2 chooses one (a fleet). The outermost loop is the type, because it
+// determines the GPU that the image is built for; then the market; then the place. So
+// each market is tried in all places before the next market, and each type in all
+// markets before the next type. Within each, the order is the user's.
 //
-// What a refusal means decides what comes next (ec2api tells refusals apart):
+// The kind of refusal determines the next step (awsclient classifies refusals):
 //
-//	no capacity        the next rung, at once
-//	quota              the next rung of another type or market: a quota counts
-//	                   for the region, so other places are not asked
-//	not offered there  the next rung
-//	no role for spot   the next rung of another market
-//	price              the next rung; on demand, of another type or market
-//	throttled          the same rung, after a pause, a few times
-//	anything else      the end
+//	no capacity        the next attempt, immediately
+//	quota              the next attempt of another type or market, as a quota
+//	                   applies to the whole region
+//	not offered        the next attempt
+//	no role for spot   the next attempt of another market
+//	price              the next attempt; on demand, of another type or market
+//	throttled          the same attempt after a pause, a few times
+//	other errors       the launch fails
 //
-// A ladder with a Timeout is walked again after a pause, on those rungs where
-// time may help: capacity and the spot price, not quota or what is not offered.
+// With a Timeout, the attempts that may succeed later are retried after a pause: after a refusal for capacity or the spot price.
 package launch

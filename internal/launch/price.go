@@ -19,35 +19,38 @@ import (
 	pricingtypes "github.com/aws/aws-sdk-go-v2/service/pricing/types"
 )
 
-// Price is what an instance costs.
+// Price is the price of an instance.
 type Price struct {
-	USD    float64 // an hour
+	USD    float64 // per hour
 	Source string  // one of the Source constants
 }
 
-// Where a price is from. None is ever written into this program.
+// Sources of prices. No price is built into the plugin.
 const (
 	SourceUser = "prices" // the option
 	SourceList = "AWS Price List"
 	SourceSpot = "EC2 spot price history"
+	// SourceBlock means that the instance adds nothing to the price of its capacity
+	// block, which EC2 does not return.
+	SourceBlock = "paid in advance with the capacity block"
 )
 
-// Prices asks for prices, each once. It is not safe for several goroutines.
+// Prices looks up prices and caches them. It is not safe for concurrent use.
 type Prices struct {
-	// Given are the user's, by type, on demand.
+	// Given are the user's on-demand prices by type.
 	Given  map[string]float64
 	Region string
-	// Dedicated asks for single-tenant hardware's prices.
+	// Dedicated requests the prices of single-tenant hardware.
 	Dedicated bool
-	// List is AWS's price list; nil where there is none.
+	// List is AWS's price list; nil if not available.
 	List pricing.GetProductsAPIClient
-	// History is that of spot prices.
+	// History is the spot price history.
 	History ec2.DescribeSpotPriceHistoryAPIClient
 	// Now is time.Now unless set.
 	Now func() time.Time
 
 	onDemand map[string]answer
-	spot     map[string]answer // by type; the zones are in it
+	spot     map[string]answer // by type; contains the zones
 }
 
 type answer struct {
@@ -56,13 +59,16 @@ type answer struct {
 	err   error
 }
 
-// ErrNoPriceList is returned where AWS publishes no price in US dollars.
+// ErrNoPriceList is returned if AWS publishes no prices in US dollars.
 var ErrNoPriceList = errors.New("AWS publishes no price list in US dollars for this region")
 
-// Of returns the price of a rung. A reservation costs what the instance does on
-// demand, used or not. Where EC2 chooses the zone, the spot price is that of
-// the dearest one.
-func (p *Prices) Of(ctx context.Context, r Rung) (Price, error) {
+// Of returns the price of an attempt, 0 in a capacity block, as that is paid in advance.
+// A reservation costs the on-demand price, used or
+// not. If EC2 chooses the zone, the spot price is the highest of all zones.
+func (p *Prices) Of(ctx context.Context, r Attempt) (Price, error) {
+	if r.Market == CapacityBlock {
+		return Price{0, SourceBlock}, nil
+	}
 	if r.Market == Spot {
 		zones, err := p.Zones(ctx, r.Type)
 		if err != nil {
@@ -71,7 +77,7 @@ func (p *Prices) Of(ctx context.Context, r Rung) (Price, error) {
 		if r.Place.Zone != "" {
 			usd, ok := zones[r.Place.Zone]
 			if !ok {
-				return Price{}, fmt.Errorf("EC2 has no spot price of %s in %s", r.Type, r.Place.Zone)
+				return Price{}, fmt.Errorf("EC2 has no spot price for %s in %s", r.Type, r.Place.Zone)
 			}
 			return Price{usd, SourceSpot}, nil
 		}
@@ -95,7 +101,7 @@ func (p *Prices) Of(ctx context.Context, r Rung) (Price, error) {
 	return Price{a.usd, SourceList}, a.err
 }
 
-// list asks AWS's price list for a type on demand, with Linux.
+// list looks up a type's on-demand price for Linux in AWS's price list.
 func (p *Prices) list(ctx context.Context, instanceType string) (float64, error) {
 	if p.List == nil {
 		return 0, ErrNoPriceList
@@ -126,12 +132,12 @@ func (p *Prices) list(ctx context.Context, instanceType string) (float64, error)
 		found = append(found, usd...)
 	}
 	if len(found) == 0 {
-		return 0, fmt.Errorf("AWS's price list has no %s in %s", instanceType, p.Region)
+		return 0, fmt.Errorf("AWS's price list has no price for %s in %s", instanceType, p.Region)
 	}
-	return slices.Max(found), nil // several offers of one thing: none may cost more than is said
+	return slices.Max(found), nil // of several offers, the highest is the safe one
 }
 
-// hourly reads the on-demand prices of a product, as they are in
+// hourly parses the on-demand prices of a product in the format of
 // https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/reading-service-price-list-file-for-services.html.
 func hourly(text string) ([]float64, error) {
 	var product struct {
@@ -159,7 +165,7 @@ func hourly(text string) ([]float64, error) {
 	return found, nil
 }
 
-// Zones returns the spot price of a type now, by zone.
+// Zones returns the current spot prices of a type by zone.
 func (p *Prices) Zones(ctx context.Context, instanceType string) (map[string]float64, error) {
 	if a, asked := p.spot[instanceType]; asked {
 		return a.zones, a.err
@@ -174,7 +180,7 @@ func (p *Prices) Zones(ctx context.Context, instanceType string) (map[string]flo
 	pages := ec2.NewDescribeSpotPriceHistoryPaginator(p.History, &ec2.DescribeSpotPriceHistoryInput{
 		InstanceTypes:       []ec2types.InstanceType{ec2types.InstanceType(instanceType)},
 		ProductDescriptions: []string{"Linux/UNIX"},
-		StartTime:           aws.Time(at), EndTime: aws.Time(at), // EC2 then answers the prices that hold now
+		StartTime:           aws.Time(at), EndTime: aws.Time(at), // EC2 then returns the current prices
 	})
 	for a.err == nil && pages.HasMorePages() {
 		out, err := pages.NextPage(ctx)
@@ -191,7 +197,7 @@ func (p *Prices) Zones(ctx context.Context, instanceType string) (map[string]flo
 		}
 	}
 	if a.err == nil && len(a.zones) == 0 {
-		a.err = fmt.Errorf("EC2 has no spot price of %s in %s", instanceType, p.Region)
+		a.err = fmt.Errorf("EC2 has no spot price for %s in %s", instanceType, p.Region)
 	}
 	if p.spot == nil {
 		p.spot = map[string]answer{}
@@ -200,76 +206,34 @@ func (p *Prices) Zones(ctx context.Context, instanceType string) (map[string]flo
 	return a.zones, a.err
 }
 
-// Forget drops the spot prices, which change.
+// Forget drops the cached spot prices, which change.
 func (p *Prices) Forget() { p.spot = nil }
 
-// Cheapest sorts the spot rungs among themselves by the price that holds now,
-// and leaves the others where they are. Rungs whose price is not known come
-// last; if none is known, the error says why and the order stays.
-func (p *Prices) Cheapest(ctx context.Context, rungs []Rung) error {
-	type priced struct {
-		Rung
-		usd   float64
-		known bool
-	}
-	var at []int
-	var spot []priced
-	var firstErr error
-	some := false
-	for i, r := range rungs {
-		if r.Market != Spot {
-			continue
-		}
-		price, err := p.Of(ctx, r)
-		if err != nil && firstErr == nil {
-			firstErr = err
-		}
-		some = some || err == nil
-		at, spot = append(at, i), append(spot, priced{r, price.USD, err == nil})
-	}
-	if !some {
-		return firstErr
-	}
-	slices.SortStableFunc(spot, func(a, b priced) int {
-		switch {
-		case a.known != b.known && a.known, a.known && b.known && a.usd < b.usd:
-			return -1
-		case a.known != b.known, a.known && b.known && a.usd > b.usd:
-			return 1
-		}
-		return 0
-	})
-	for n, i := range at {
-		rungs[i] = spot[n].Rung
-	}
-	return nil
-}
-
-// Limits are what a launch may cost, in US dollars; 0 is no limit.
+// Limits are the cost limits of a launch in US dollars; 0 means no limit.
 type Limits struct {
 	PerHour float64
-	// Build is for Starts instances that each run for Time.
+	// Build applies to Starts instances that each run for Time.
 	Build  float64
 	Time   time.Duration
 	Starts int
 }
 
-// Any says that there is a limit.
+// Any reports whether there is a limit.
 func (l Limits) Any() bool { return l.PerHour > 0 || l.Build > 0 }
 
-// Codes of refusals that are not EC2's.
+// Codes of refusals by the plugin.
 const (
 	codePerHour      = "max_price_per_hour"
 	codeBuild        = "max_build_cost"
 	codeUnknownPrice = "unknown price"
 )
 
-// Refuse returns the refusal of a price above a limit, nil of one within.
+// Refuse returns the refusal of a price above a limit, or nil.
 func (l Limits) Refuse(price Price) *Refusal {
-	spot := price.Source == SourceSpot // it changes, and differs by zone
+	spot := price.Source == SourceSpot // spot prices change, and differ by zone
 	if l.PerHour > 0 && price.USD > l.PerHour {
 		return &Refusal{Kind: OverPrice, Code: codePerHour, Again: spot, Regional: !spot,
-			Reason: fmt.Sprintf("costs $%s an hour (%s), more than $%s", USD(price.USD), price.Source, USD(l.PerHour))}
+			Reason: fmt.Sprintf("costs $%s per hour (%s), more than $%s", USD(price.USD), price.Source, USD(l.PerHour))}
 	}
 	if cost := price.USD * l.hours(); l.Build > 0 && cost > l.Build {
 		times := ""
@@ -277,23 +241,23 @@ func (l Limits) Refuse(price Price) *Refusal {
 			times = fmt.Sprintf(" x %d starts", l.Starts)
 		}
 		return &Refusal{Kind: OverPrice, Code: codeBuild, Again: spot, Regional: !spot,
-			Reason: fmt.Sprintf("could cost $%s: $%s an hour (%s) x %s of max_build_time%s, more than $%s",
+			Reason: fmt.Sprintf("could cost $%s: $%s per hour (%s) x %s of max_build_time%s, more than $%s",
 				USD(cost), USD(price.USD), price.Source, l.Time, times, USD(l.Build))}
 	}
 	return nil
 }
 
-// Unknown is the refusal of a price that nobody knows.
+// Unknown returns the refusal of an unknown price.
 func (l Limits) Unknown(why error) *Refusal {
 	return &Refusal{Kind: OverPrice, Code: codeUnknownPrice, Regional: true,
-		Reason: fmt.Sprintf("nobody knows whether its price is within the limit: %s", why)}
+		Reason: fmt.Sprintf("its price is unknown, so the limit cannot be checked: %s", why)}
 }
 
-// hours are those that are paid for at most.
+// hours returns the maximum number of billed hours.
 func (l Limits) hours() float64 { return l.Time.Hours() * float64(max(l.Starts, 1)) }
 
-// PerHourAtMost is the most that an hour may cost under all limits and other,
-// if that is set; 0 is no limit. EC2 keeps it for a spot instance.
+// PerHourAtMost returns the maximum price per hour under all limits and other, if
+// set; 0 means no limit. EC2 enforces it for a spot instance.
 func (l Limits) PerHourAtMost(other float64) float64 {
 	most := other
 	for _, limit := range []float64{l.PerHour, l.perHourOfBuild()} {
@@ -311,7 +275,7 @@ func (l Limits) perHourOfBuild() float64 {
 	return l.Build / l.hours()
 }
 
-// USD writes an amount with four digits behind the point at most, and two at least.
+// USD formats an amount with two to four decimal places.
 func USD(v float64) string {
 	text := strconv.FormatFloat(v, 'f', 4, 64)
 	for text[len(text)-1] == '0' && text[len(text)-3] != '.' {

@@ -61,56 +61,39 @@ func TestPrices(t *testing.T) {
 		listErr error
 		histErr error
 		given   map[string]float64
-		rung    Rung
+		attempt Attempt
 		want    Price
 		err     string
 	}{
-		{"from the list", []string{product("Hrs", "0.5260000000")}, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: OnDemand}, Price{0.526, SourceList}, ""},
-		{"a reservation costs what is on demand", []string{product("Hrs", "0.5260000000")}, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: Reservation}, Price{0.526, SourceList}, ""},
-		{"the user knows better", nil, denied, nil, map[string]float64{"g4dn.xlarge": 0.4}, Rung{Type: "g4dn.xlarge", Market: OnDemand}, Price{0.4, SourceUser}, ""},
-		{"of another type", nil, denied, nil, map[string]float64{"g5.xlarge": 0.4}, Rung{Type: "g4dn.xlarge", Market: OnDemand}, Price{}, "AccessDenied"},
-		{"not in the list", nil, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: OnDemand}, Price{}, "no g4dn.xlarge in eu-central-1"},
-		{"an upfront fee is no hourly price", []string{product("Quantity", "100")}, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: OnDemand}, Price{}, "no g4dn.xlarge"},
-		{"of two offers the dearer", []string{product("Hrs", "0.5"), product("Hrs", "0.6"), product("Hrs", "0.0")}, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: OnDemand}, Price{0.6, SourceList}, ""},
-		{"a list that is none", []string{"<xml>"}, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: OnDemand}, Price{}, "reading the price list"},
-		{"spot in a zone, the latest", nil, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: Spot, Place: Place{Zone: "b"}}, Price{0.16, SourceSpot}, ""},
-		{"spot where EC2 chooses: the dearest", nil, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: Spot}, Price{0.20, SourceSpot}, ""},
-		{"spot in a zone without it", nil, nil, nil, nil, Rung{Type: "g4dn.xlarge", Market: Spot, Place: Place{Zone: "c"}}, Price{}, "no spot price of g4dn.xlarge in c"},
-		{"spot that may not be asked", nil, nil, denied, nil, Rung{Type: "g4dn.xlarge", Market: Spot}, Price{}, "AccessDenied"},
+		{"from the list", []string{product("Hrs", "0.5260000000")}, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: OnDemand}, Price{0.526, SourceList}, ""},
+		{"a reservation has the on-demand price", []string{product("Hrs", "0.5260000000")}, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: Reservation}, Price{0.526, SourceList}, ""},
+		{"the user's price wins", nil, denied, nil, map[string]float64{"g4dn.xlarge": 0.4}, Attempt{Type: "g4dn.xlarge", Market: OnDemand}, Price{0.4, SourceUser}, ""},
+		{"the user's price of another type", nil, denied, nil, map[string]float64{"g5.xlarge": 0.4}, Attempt{Type: "g4dn.xlarge", Market: OnDemand}, Price{}, "AccessDenied"},
+		{"not in the list", nil, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: OnDemand}, Price{}, "no price for g4dn.xlarge in eu-central-1"},
+		{"an upfront fee is not an hourly price", []string{product("Quantity", "100")}, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: OnDemand}, Price{}, "no price for g4dn.xlarge"},
+		{"the higher of two offers", []string{product("Hrs", "0.5"), product("Hrs", "0.6"), product("Hrs", "0.0")}, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: OnDemand}, Price{0.6, SourceList}, ""},
+		{"an invalid list", []string{"<xml>"}, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: OnDemand}, Price{}, "reading the price list"},
+		{"spot in a zone, the latest", nil, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: Spot, Place: Place{Zone: "b"}}, Price{0.16, SourceSpot}, ""},
+		{"spot in a zone chosen by EC2: the highest", nil, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: Spot}, Price{0.20, SourceSpot}, ""},
+		{"spot in a zone without a price", nil, nil, nil, nil, Attempt{Type: "g4dn.xlarge", Market: Spot, Place: Place{Zone: "c"}}, Price{}, "no spot price for g4dn.xlarge in c"},
+		{"spot without permission", nil, nil, denied, nil, Attempt{Type: "g4dn.xlarge", Market: Spot}, Price{}, "AccessDenied"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			list, hist := &fakeList{products: test.list, err: test.listErr}, &fakeHistory{prices: history, err: test.histErr}
 			prices := &Prices{Given: test.given, Region: "eu-central-1", List: list, History: hist}
 			for range 2 {
-				got, err := prices.Of(t.Context(), test.rung)
+				got, err := prices.Of(t.Context(), test.attempt)
 				if test.err == "" && (err != nil || got != test.want) || test.err != "" && (err == nil || !strings.Contains(err.Error(), test.err)) {
 					t.Errorf("got %v, %v, want %v %s", got, err, test.want, test.err)
 				}
 			}
 			if list.asked+hist.asked > 1 {
-				t.Errorf("asked %d times for one price", list.asked+hist.asked)
+				t.Errorf("got %d requests for one price, want at most 1", list.asked+hist.asked)
 			}
 		})
 	}
-	if _, err := (&Prices{}).Of(t.Context(), Rung{Type: "g4dn.xlarge", Market: OnDemand}); !errors.Is(err, ErrNoPriceList) {
+	if _, err := (&Prices{}).Of(t.Context(), Attempt{Type: "g4dn.xlarge", Market: OnDemand}); !errors.Is(err, ErrNoPriceList) {
 		t.Errorf("without a price list: %v", err)
-	}
-}
-
-func TestCheapest(t *testing.T) {
-	prices := &Prices{History: &fakeHistory{prices: map[string]string{"g4dn.xlarge a": "0.30", "g4dn.xlarge b": "0.10", "g5.xlarge a": "0.20"}}}
-	rungs := Rungs([]string{"g4dn.xlarge", "g5.xlarge"}, []Market{Spot, OnDemand}, []Place{{Zone: "a"}, {Zone: "b"}})
-	if err := prices.Cheapest(t.Context(), rungs); err != nil {
-		t.Fatal(err)
-	}
-	var got []string
-	for _, r := range rungs {
-		got = append(got, r.String())
-	}
-	want := "g4dn.xlarge, spot, b\ng5.xlarge, spot, a\ng4dn.xlarge, on-demand, a\ng4dn.xlarge, on-demand, b\n" +
-		"g4dn.xlarge, spot, a\ng5.xlarge, spot, b\ng5.xlarge, on-demand, a\ng5.xlarge, on-demand, b"
-	if strings.Join(got, "\n") != want {
-		t.Errorf("got\n%s", strings.Join(got, "\n"))
 	}
 }
 
@@ -119,14 +102,14 @@ func TestLimits(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		limits Limits
-		want   string // "" is admitted
+		want   string // "" if within the limits
 	}{
 		{"none", Limits{}, ""},
-		{"the very price", Limits{PerHour: 1.2}, ""},
-		{"less", Limits{PerHour: 1.19}, "costs $1.20 an hour (AWS Price List), more than $1.19"},
-		{"the very cost", Limits{Build: 7.2, Time: 6 * time.Hour}, ""},
-		{"more time than money", Limits{Build: 7, Time: 6 * time.Hour}, "could cost $7.20: $1.20 an hour (AWS Price List) x 6h0m0s of max_build_time, more than $7.00"},
-		{"starts are paid for each", Limits{Build: 14, Time: 6 * time.Hour, Starts: 2}, "x 2 starts, more than $14.00"},
+		{"exactly the price", Limits{PerHour: 1.2}, ""},
+		{"less", Limits{PerHour: 1.19}, "costs $1.20 per hour (AWS Price List), more than $1.19"},
+		{"exactly the cost", Limits{Build: 7.2, Time: 6 * time.Hour}, ""},
+		{"above the cost", Limits{Build: 7, Time: 6 * time.Hour}, "could cost $7.20: $1.20 per hour (AWS Price List) x 6h0m0s of max_build_time, more than $7.00"},
+		{"each restart adds cost", Limits{Build: 14, Time: 6 * time.Hour, Starts: 2}, "x 2 starts, more than $14.00"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			r := test.limits.Refuse(hour)
@@ -136,6 +119,6 @@ func TestLimits(t *testing.T) {
 		})
 	}
 	if got := (Limits{PerHour: 0.5, Build: 1.2, Time: 6 * time.Hour}).PerHourAtMost(0.3); got < 0.1999 || got > 0.2001 {
-		t.Errorf("the least of three limits is %v, want 0.2", got)
+		t.Errorf("got lowest of three limits %v, want 0.2", got)
 	}
 }

@@ -5,14 +5,17 @@ package launch
 
 import "strings"
 
-// ServiceQuota is what Service Quotas calls a limit of EC2.
+// ServiceQuota is the code and the name of an EC2 quota in Service Quotas.
 type ServiceQuota struct{ Code, Name string }
 
-// QuotaOf returns the quota of vCPUs that a type counts against; false where it
-// is none of a GPU family or of the standard ones. Names and codes are those of
+// QuotaOf returns the vCPU quota that a type counts against; false if the type is
+// neither of a GPU family nor of a standard one, or runs in a capacity block. Names and codes are from
 // `aws service-quotas list-service-quotas --service-code ec2`; see
 // https://docs.aws.amazon.com/ec2/latest/instancetypes/ec2-instance-quotas.html.
 func QuotaOf(instanceType string, market Market) (ServiceQuota, bool) {
+	if market == CapacityBlock {
+		return ServiceQuota{}, false // counted when it is purchased
+	}
 	family, _, _ := strings.Cut(instanceType, ".")
 	spot := market == Spot
 	pick := func(onDemand, onSpot ServiceQuota) (ServiceQuota, bool) {
@@ -29,7 +32,7 @@ func QuotaOf(instanceType string, market Market) (ServiceQuota, bool) {
 		return ServiceQuota{"L-C4BD4855", "All P5 Spot Instance Requests"}, true
 	case letters == "p":
 		if spot && family != "p2" && family != "p3" && family != "p3dn" && family != "p4d" && family != "p4de" {
-			return ServiceQuota{}, false // newer ones have quotas of their own
+			return ServiceQuota{}, false // newer families have separate quotas
 		}
 		return pick(ServiceQuota{"L-417A185B", "Running On-Demand P instances"},
 			ServiceQuota{"L-7212CCBC", "All P4, P3 and P2 Spot Instance Requests"})
@@ -40,7 +43,7 @@ func QuotaOf(instanceType string, market Market) (ServiceQuota, bool) {
 	return ServiceQuota{}, false
 }
 
-// digitAt is where a family's generation begins: 1 in g4dn.
+// digitAt returns the index of a family's generation: 1 in g4dn.
 func digitAt(family string) int {
 	if i := strings.IndexAny(family, "0123456789"); i >= 0 {
 		return i

@@ -14,28 +14,28 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
-func TestCompiledAtItsFirstUse(t *testing.T) {
-	broken := lazyregexp.New("(") // no panic yet
+func TestCompilesAtFirstUse(t *testing.T) {
+	broken := lazyregexp.New("(") // does not panic yet
 	defer func() {
 		if recover() == nil {
-			t.Error("an expression that is wrong matches")
+			t.Error("got a match of an invalid expression, want a panic")
 		}
 	}()
 	if !lazyregexp.New("^a+$").MatchString("aaa") {
-		t.Error("aaa is not matched")
+		t.Error("got no match of aaa")
 	}
 	broken.MatchString("")
 }
 
-// Nobody compiles one when the plugin starts.
-func TestNoneIsCompiledAtStart(t *testing.T) {
+// TestNoPackageCompilesAtStart: no package compiles a regular expression at start-up.
+func TestNoPackageCompilesAtStart(t *testing.T) {
 	out, err := exec.Command("go", "list", "-f", "{{range .GoFiles}}{{$.Dir}}/{{.}}\n{{end}}", "../../...").Output()
 	if err != nil {
 		t.Fatal(err)
 	}
 	eager := regexp.MustCompile(`(?m)^(var )?\t?\w+ *= regexp\.MustCompile|^\tregexp\.MustCompile`)
 	for _, file := range strings.Fields(string(out)) {
-		if strings.Contains(file, "/tools/") || strings.Contains(file, "/lazyregexp/") {
+		if strings.Contains(file, "/tools/") || strings.Contains(file, "/test/faults/") || strings.Contains(file, "/lazyregexp/") { // not in the plugin
 			continue
 		}
 		text, err := os.ReadFile(file)

@@ -11,28 +11,27 @@ import (
 	"strings"
 )
 
-// Stat is what the miner's API answers to miner_getstat1 or
-// miner_getstatdetail: one JSON-RPC object a line over TCP.
+// Stat is the response of the miner's API to miner_getstat1 or miner_getstatdetail, one
+// JSON-RPC object per line over TCP.
 type Stat struct {
-	// Rate is the farm's, Devices are the devices' in the API's order.
+	// Rate is the total rate, Devices are the devices' rates in the API's order.
 	Rate    Rate
 	Devices []Rate
-	// Step is what the rates are whole multiples of: getstat1 gives kH/s.
+	// Step is the resolution of the rates: getstat1 returns whole kH/s.
 	Step Rate
 	// Accepted and Rejected count shares.
 	Accepted, Rejected uint64
 }
 
-// detailWraps is where getstatdetail's rate of the 0.19 family, cast to 32 bits,
-// begins at 0 again.
+// detailWraps is the rate in hashes per second at which getstatdetail wraps to 0: the
+// 0.19 family casts it to 32 bits.
 const detailWraps = 1 << 32
 
-// BestStat reads the answers, a line each in any order, and returns the one that
-// says most. Lines that are no answers are skipped; without any the error is
-// what was wrong with the last.
+// BestStat parses responses, one per line in any order, and returns the most detailed
+// one. It skips invalid lines; if all are invalid, it returns the last error.
 func BestStat(lines ...string) (Stat, error) {
 	var best Stat
-	err := errors.New("the API answered nothing")
+	err := errors.New("the API returned nothing")
 	found, wraps := false, false
 	for _, line := range lines {
 		if strings.TrimSpace(line) == "" {
@@ -54,9 +53,8 @@ func BestStat(lines ...string) (Stat, error) {
 	return best, nil
 }
 
-// ParseStat reads one answer, of whichever call: getstat1, which has one shape
-// in all versions, or getstatdetail, which is nested in the 0.19 family and flat
-// before.
+// ParseStat parses a response of either call: getstat1 has the same format in all
+// versions, getstatdetail is nested in the 0.19 family and flat before.
 func ParseStat(line []byte) (Stat, error) {
 	var answer struct {
 		Result json.RawMessage
@@ -66,39 +64,39 @@ func ParseStat(line []byte) (Stat, error) {
 	case err != nil:
 		return Stat{}, fmt.Errorf("reading the miner's API: %w", err)
 	case answer.Error != nil:
-		return Stat{}, fmt.Errorf("the miner's API answers %q", answer.Error.Message)
+		return Stat{}, fmt.Errorf("the miner's API returned %q", answer.Error.Message)
 	case len(answer.Result) == 0:
-		return Stat{}, errors.New("the miner's API answers without a result")
+		return Stat{}, errors.New("the miner's API returned no result")
 	case answer.Result[0] == '[':
 		return parseStat1(answer.Result)
 	}
 	return parseDetail(answer.Result)
 }
 
-// parseStat1 reads [version, minutes, "kH/s;shares;rejected", "kH/s;kH/s", ...].
+// parseStat1 parses [version, minutes, "kH/s;shares;rejected", "kH/s;kH/s", ...].
 func parseStat1(result []byte) (Stat, error) {
 	var words []string
 	if err := json.Unmarshal(result, &words); err != nil || len(words) < 4 {
-		return Stat{}, fmt.Errorf("miner_getstat1 answers %.80s; expected a list of at least 4 texts", result)
+		return Stat{}, fmt.Errorf("miner_getstat1 returned %.80s; expected a list of at least 4 strings", result)
 	}
 	s := Stat{Step: 1000}
 	totals := strings.Split(words[2], ";")
 	rate, err := strconv.ParseUint(totals[0], 10, 64)
 	if err != nil || len(totals) < 3 {
-		return Stat{}, fmt.Errorf("miner_getstat1 answers %q; expected \"kH/s;shares;rejected\"", words[2])
+		return Stat{}, fmt.Errorf("miner_getstat1 returned %q; expected \"kH/s;shares;rejected\"", words[2])
 	}
 	s.Rate = Rate(rate) * s.Step
 	s.Accepted, _ = strconv.ParseUint(totals[1], 10, 64)
 	s.Rejected, _ = strconv.ParseUint(totals[2], 10, 64)
 	for word := range strings.SplitSeq(words[3], ";") {
-		if rate, err := strconv.ParseUint(word, 10, 64); err == nil { // "off" for a device that is
+		if rate, err := strconv.ParseUint(word, 10, 64); err == nil { // the API prints "off" for a device that is off
 			s.Devices = append(s.Devices, Rate(rate)*s.Step)
 		}
 	}
 	return s, nil
 }
 
-// quantity is a number, or a text of one, decimal or hexadecimal.
+// quantity is a number, or a string with one, decimal or hexadecimal.
 type quantity float64
 
 func (q *quantity) UnmarshalJSON(text []byte) error {
@@ -113,7 +111,7 @@ func (q *quantity) UnmarshalJSON(text []byte) error {
 	return err
 }
 
-// parseDetail reads either shape of getstatdetail.
+// parseDetail parses either format of getstatdetail.
 func parseDetail(result []byte) (Stat, error) {
 	var d struct {
 		Hashrate *quantity // flat
@@ -126,7 +124,7 @@ func parseDetail(result []byte) (Stat, error) {
 		Devices []struct{ Mining struct{ Hashrate quantity } }
 	}
 	if err := json.Unmarshal(result, &d); err != nil || d.Hashrate == nil && d.Mining == nil {
-		return Stat{}, fmt.Errorf("miner_getstatdetail answers %.80s; expected a hash rate in it", result)
+		return Stat{}, fmt.Errorf("miner_getstatdetail returned %.80s; expected a hash rate in it", result)
 	}
 	s := Stat{Step: 1}
 	if d.Mining != nil {

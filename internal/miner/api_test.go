@@ -32,7 +32,7 @@ func TestParseStat(t *testing.T) {
 	}
 	for _, test := range []struct{ line, want string }{
 		{`{"id":1,"error":{"code":-32601,"message":"Method not found"}}`, "Method not found"},
-		{`{"id":1}`, "without a result"},
+		{`{"id":1}`, "returned no result"},
 		{`{"result":["a"]}`, "expected a list"},
 		{`{"result":["a","b","fast;1;2","1"]}`, `"fast;1;2"`},
 		{`{"result":{"uptime":1}}`, "expected a hash rate"},
@@ -40,7 +40,7 @@ func TestParseStat(t *testing.T) {
 		{`HTTP/1.1 400`, "reading the miner's API"},
 	} {
 		if _, err := ParseStat([]byte(test.line)); err == nil || !strings.Contains(err.Error(), test.want) {
-			t.Errorf("%s: %v, expected %q", test.line, err, test.want)
+			t.Errorf("%s: %v, want %q", test.line, err, test.want)
 		}
 	}
 }
@@ -51,11 +51,11 @@ func TestBestStat(t *testing.T) {
 		lines []string
 		want  Rate
 	}{
-		{"the finer of two", []string{stat1, nested}, 0x02fcd810},
+		{"the more precise of two", []string{stat1, nested}, 0x02fcd810},
 		{"in any order", []string{nested, stat1}, 0x02fcd810},
-		{"a line that is none beside it", []string{"", `{"error":{"message":"no"}}`, stat1}, 50_123_000},
+		{"invalid lines are ignored", []string{"", `{"error":{"message":"no"}}`, stat1}, 50_123_000},
 		// 5 GH/s are 0x2a05f200 in 32 bits.
-		{"the fine one has wrapped", []string{strings.Replace(nested, "0x02fcd810", "0x2a05f200", 1), strings.Replace(stat1, "50123;", "5000000;", 1)}, 5e9},
+		{"the precise one has wrapped around", []string{strings.Replace(nested, "0x02fcd810", "0x2a05f200", 1), strings.Replace(stat1, "50123;", "5000000;", 1)}, 5e9},
 		{"in any order", []string{strings.Replace(stat1, "50123;", "5000000;", 1), strings.Replace(nested, "0x02fcd810", "0x2a05f200", 1)}, 5e9},
 	} {
 		if got, err := BestStat(test.lines...); err != nil || got.Rate != test.want {
@@ -63,11 +63,11 @@ func TestBestStat(t *testing.T) {
 		}
 	}
 	if _, err := BestStat("", ""); err == nil {
-		t.Error("nothing is no answer")
+		t.Error("got no error for an empty response")
 	}
 }
 
-// Whatever a port answers, reading it ends without a panic.
+// FuzzParseStat: parsing any response must not panic.
 func FuzzParseStat(f *testing.F) {
 	for _, line := range []string{stat1, nested, flat, "{}", `{"result":[]}`} {
 		f.Add(line)

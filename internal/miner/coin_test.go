@@ -14,16 +14,16 @@ func TestCoins(t *testing.T) {
 	}{
 		{ETC, "Etchash", 11_700_000, 195}, // where ECIP-1099 begins, it halves epoch 390
 		{ETC, "Etchash", 59_999, 0},
-		{ETHW, "Ethash", 15_537_393, 517}, // Ethereum's last, from which EthereumPoW goes on
+		{ETHW, "Ethash", 15_537_393, 517}, // Ethereum's last proof-of-work block, where EthereumPoW begins
 		{Custom, "Ethash", 11_700_000, 390},
 	} {
 		if got := test.coin.Epoch(test.block); got != test.epoch || test.coin.Algorithm() != test.algorithm {
-			t.Errorf("%s: block %d is in epoch %d of %s, expected %d of %s", test.coin, test.block, got, test.coin.Algorithm(), test.epoch, test.algorithm)
+			t.Errorf("%s: block %d: got epoch %d of %s, want %d of %s", test.coin, test.block, got, test.coin.Algorithm(), test.epoch, test.algorithm)
 		}
 	}
-	for _, coin := range Coins { // the DAG of each is one that a GPU of 8 GiB holds
+	for _, coin := range Coins { // each DAG fits into a GPU with 8 GiB
 		if size := DatasetBytes(coin.Epoch(coin.PlausibleBlock())); size < 4<<30 || size > 8<<30 {
-			t.Errorf("%s: a DAG of %d bytes is not plausible", coin, size)
+			t.Errorf("%s: got an implausible DAG of %d bytes", coin, size)
 		}
 	}
 }

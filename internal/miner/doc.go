@@ -1,9 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package miner knows what ethminer prints, what Ethash costs, and what a
-// benchmark says: log lines to rates, blocks to DAG sizes, samples to a
-// report. It is pure: text and numbers in, values out.
+// Package miner parses ethminer's output, computes DAG sizes of Ethash, and defines the
+// benchmark report. It has no side effects.
 //
-// Every rate in this package is in hashes a second.
+// All rates in this package are in hashes per second.
 package miner

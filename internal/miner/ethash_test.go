@@ -9,8 +9,8 @@ import (
 )
 
 func TestSizes(t *testing.T) {
-	// The first eight of each are those of the tables in the Ethash
-	// specification; 2047 is the last of those tables.
+	// The first eight sizes and 2047, the last, are in the tables of the Ethash
+	// specification.
 	for _, test := range []struct{ epoch, dataset, cache uint64 }{
 		{0, 1073739904, 16776896},
 		{1, 1082130304, 16907456},
@@ -23,15 +23,15 @@ func TestSizes(t *testing.T) {
 		{2047, 18245220736, 285081536},
 	} {
 		if got := DatasetBytes(test.epoch); got != test.dataset {
-			t.Errorf("DatasetBytes(%d) = %d, expected %d", test.epoch, got, test.dataset)
+			t.Errorf("DatasetBytes(%d) = %d, want %d", test.epoch, got, test.dataset)
 		}
 		if got := CacheBytes(test.epoch); got != test.cache {
-			t.Errorf("CacheBytes(%d) = %d, expected %d", test.epoch, got, test.cache)
+			t.Errorf("CacheBytes(%d) = %d, want %d", test.epoch, got, test.cache)
 		}
 	}
 }
 
-func TestSizesStayUnderTheirGrowth(t *testing.T) {
+func TestSizesAreJustBelowLimit(t *testing.T) {
 	for epoch := uint64(0); epoch < 1000; epoch++ {
 		dataset, cache := DatasetBytes(epoch), CacheBytes(epoch)
 		if limit := 1<<30 + epoch<<23; dataset >= limit || limit-dataset > 1<<20 || dataset%128 != 0 {
@@ -42,7 +42,7 @@ func TestSizesStayUnderTheirGrowth(t *testing.T) {
 		}
 	}
 	if DatasetBytes(math.MaxUint64) != DatasetBytes(maxEpoch) {
-		t.Error("an epoch past the last one overflows")
+		t.Error("got an overflow for an epoch past the last one")
 	}
 }
 
@@ -52,7 +52,7 @@ func TestEpoch(t *testing.T) {
 		15_537_393: 517, // Ethereum's last proof-of-work block
 	} {
 		if got := Epoch(block); got != want {
-			t.Errorf("Epoch(%d) = %d, expected %d", block, got, want)
+			t.Errorf("Epoch(%d) = %d, want %d", block, got, want)
 		}
 	}
 }
@@ -60,6 +60,6 @@ func TestEpoch(t *testing.T) {
 func TestBandwidthLimit(t *testing.T) {
 	// A T4's 320 GB/s allow 39.1 Mh/s.
 	if got := BandwidthLimit(320e9).String(); got != "39.06 Mh/s" {
-		t.Errorf("BandwidthLimit(320e9) = %s", got)
+		t.Errorf("BandwidthLimit(320e9) = %s, want 39.1 Mh/s", got)
 	}
 }

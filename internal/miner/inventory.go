@@ -3,5 +3,5 @@
 
 package miner
 
-// InventoryPath is where an image carries the list of what was put on it.
+// InventoryPath is the path of the inventory on an image.
 const InventoryPath = "/etc/ethminer/inventory.json"

@@ -3,14 +3,18 @@
 
 package miner
 
-import "bytes"
+import (
+	"bytes"
+	"strings"
+	"unicode"
+	"unicode/utf8"
+)
 
-// maxLine bounds how much of one line is kept, in bytes; the rest of a longer
-// line is dropped.
+// maxLine is the maximum length of a line in bytes; the rest is dropped.
 const maxLine = 8 << 10
 
-// Lines is an io.Writer that hands every line on, without its end (LF, CR or
-// both), in constant memory. Empty lines are skipped.
+// Lines is an io.Writer that passes each line, without its end (LF, CR or both), to
+// Each. It uses constant memory and skips empty lines.
 type Lines struct {
 	// Each is called with each line.
 	Each    func(line string)
@@ -33,7 +37,7 @@ func (l *Lines) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// Flush hands on a last line that had no end.
+// Flush passes on a last line without an end.
 func (l *Lines) Flush() {
 	if len(l.pending) > 0 {
 		line := string(l.pending)
@@ -45,4 +49,26 @@ func (l *Lines) Flush() {
 func (l *Lines) keep(p []byte) {
 	room := maxLine - len(l.pending)
 	l.pending = append(l.pending, p[:min(len(p), room)]...)
+}
+
+// maxShown is the maximum length in bytes of a line that is shown to the user.
+const maxShown = 300
+
+// Printable returns a line of a program that is fit for a message: not too long, and
+// without characters that a terminal cannot show or would obey.
+func Printable(line string) string {
+	cut := len(line) > maxShown
+	if cut {
+		line = line[:maxShown]
+	}
+	line = strings.Map(func(r rune) rune {
+		if r == utf8.RuneError || r != '\t' && !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, line)
+	if cut {
+		line += "..."
+	}
+	return line
 }

@@ -4,81 +4,102 @@
 package miner
 
 import (
+	"slices"
 	"strconv"
 	"strings"
 	"time"
 )
 
-// Kind says what a line of the miner's output is about.
+// Kind is the kind of a line of the miner's output.
 type Kind int
 
 // Kinds of lines.
 const (
-	// Other is a line that says nothing that is read here.
+	// Other is any other line.
 	Other Kind = iota
 	// KindStatus is a statistics line with a farm rate.
 	KindStatus
-	// KindAccepted, KindStale and KindRejected are a pool's or the
-	// simulation's answers to a solution.
+	// KindAccepted, KindStale and KindRejected are responses of a pool or the
+	// simulation to a solution.
 	KindAccepted
 	KindStale
 	KindRejected
 	// KindIncorrect is a GPU's solution that the CPU could not confirm.
 	KindIncorrect
-	// KindDAG is a device's word that its DAG is made.
+	// KindDAG reports that a device has generated its DAG.
 	KindDAG
-	// KindFailure is a line that names why a device cannot mine.
+	// KindFailure reports why a device cannot mine.
 	KindFailure
+	// KindAPI is logged for each API request.
+	KindAPI
 )
 
-// Line is what one line of output says.
+// Line is a parsed line of output.
 type Line struct {
 	Kind Kind
-	// Status is filled for KindStatus.
+	// Status is set for KindStatus.
 	Status Status
-	// Took is how long the DAG took, for KindDAG.
+	// Took is the time of the DAG generation, for KindDAG.
 	Took time.Duration
-	// Text is the line without colour and surrounding blanks.
+	// Text is the line without colors and surrounding blanks.
 	Text string
 }
 
 // Status is a statistics line.
 type Status struct {
-	// Run is how long the miner has run, in whole minutes; 0 where not said.
+	// Run is the miner's run time in whole minutes; 0 if not stated.
 	Run time.Duration
-	// Rate is the whole farm's.
+	// Rate is the rate of all devices together.
 	Rate Rate
 	// Counters since the start: accepted, wasted (or stale), rejected, failed.
 	Accepted, Wasted, Rejected, Failed uint64
-	// Devices are the devices that the line names, in its order.
+	// Devices lists the devices of the line in order.
 	Devices []Device
 }
 
 // Device is one device of a statistics line.
 type Device struct {
-	// Name is as printed: cu0, cl1, cp0, gpu0, gpu/0.
+	// Name is the printed name: cu0, cl1, cp0, gpu0, gpu/0.
 	Name string
 	Rate Rate
-	// TempC is in degrees Celsius, FanPercent in percent, PowerW in watts; 0
-	// where the line does not say.
+	// TempC is in degrees Celsius, FanPercent in percent, PowerW in watts; 0 if not
+	// stated.
 	TempC, FanPercent, PowerW float64
 }
 
-// failures are the parts of lines after which a device does not mine. They are
-// compared in lower case.
+// failures are parts of lines that report a device failure, by the versions that print
+// them. They are compared in lower case.
 var failures = [...]string{
+	// 0.18 and 0.19
 	"mining suspended",
 	"cuda error",
 	"opencl error",
 	"no usable mining devices found",
 	"hasn't enough memory",
 	"out of memory on cuda device",
+	// 0.12 to 0.17
+	"error cuda mining",
+	"error opencl mining",
+	"gpu error",
+	"insufficient gpu memory",
+	"insufficient cuda driver",
+	"no cuda driver found",
+	"opencl init failed",
+	"no opencl platforms found",
+	"dag buffer failed",
+	"light buffer failed",
+	// 0.9 to 0.12
+	"gpu device with sufficient memory was found",
+	"no gpu device",
 }
 
-// ParseLine reads one line of any of ethminer's formats: 0.19's
+// chatter are parts of lines that the API logs for each request.
+var chatter = [...]string{"API : Method", "API session"}
+
+// ParseLine parses a line in any of ethminer's formats: 0.19's
 // "m 16:39:20 ethminer 0:00 A0 0.00 h - cu0 0.00", and the older
-// "... Speed 25.25 Mh/s gpu0 25.25 [A90+6] Time: 13:58". Colour is skipped. A
-// cut or mixed line is Other unless its rate and unit stand whole.
+// "... Speed 25.25 Mh/s gpu0 25.25 [A90+6] Time: 13:58". It ignores colors. A
+// truncated or interleaved line is Other unless its rate and unit are complete.
 func ParseLine(raw string) Line {
 	text := strings.TrimSpace(StripANSI(raw))
 	line := Line{Text: text}
@@ -99,6 +120,8 @@ func ParseLine(raw string) Line {
 		if took, ok := parseTook(text); ok {
 			line.Kind, line.Took = KindDAG, took
 		}
+	case slices.ContainsFunc(chatter[:], func(part string) bool { return strings.Contains(text, part) }):
+		line.Kind = KindAPI
 	default:
 		lower := strings.ToLower(text)
 		for _, part := range failures {
@@ -111,10 +134,10 @@ func ParseLine(raw string) Line {
 	return line
 }
 
-// parseTook reads how long a DAG took, in each way it was ever said:
+// parseTook parses the time of a DAG generation in all known formats:
 // "Generated DAG + Light in 23,024 ms. 6.43 GB left.", "2.27GB of DAG data
 // generated in 3885 ms." and "Generated DAG (13862 ms) + Light (231 ms) in 14094
-// ms. (...)". They are whole milliseconds: a locale's points only group.
+// ms. (...)". The value is in whole milliseconds: separators are for grouping only.
 func parseTook(text string) (time.Duration, bool) {
 	_, after, _ := strings.Cut(text, " in ")
 	number, _, ok := strings.Cut(after, " ms")
@@ -125,12 +148,12 @@ func parseTook(text string) (time.Duration, bool) {
 	return time.Duration(ms) * time.Millisecond, err == nil && ms < maxTook
 }
 
-// maxTook is a day, in milliseconds: what takes longer is a cut line.
+// maxTook is a day in milliseconds: a longer time is a truncated line.
 const maxTook = 24 * 60 * 60 * 1000
 
-// parseStatus tells the formats apart by the token in front of the rate.
+// parseStatus distinguishes the formats by the token before the rate.
 func parseStatus(text string) (Status, bool) {
-	// Every format starts with the channel m; this skips most lines cheaply.
+	// Every format starts with channel m; this skips most lines cheaply.
 	if len(text) < 2 || text[0] != 'm' || text[1] != ' ' {
 		return Status{}, false
 	}
@@ -146,7 +169,7 @@ func parseStatus(text string) (Status, bool) {
 	return Status{}, false
 }
 
-// parseFarm reads 0.19's form: [run time] A0:W0:R0:F0 RATE UNIT - DEVICES.
+// parseFarm parses 0.19's format: [run time] A0:W0:R0:F0 RATE UNIT - DEVICES.
 func parseFarm(before, words []string) (Status, bool) {
 	if len(words) < 3 {
 		return Status{}, false
@@ -169,7 +192,7 @@ func parseFarm(before, words []string) (Status, bool) {
 	return s, true
 }
 
-// parseSpeed reads the older form: RATE UNIT DEVICES [A0+0:R0+0:F0] Time: 0:00.
+// parseSpeed parses the older format: RATE UNIT DEVICES [A0+0:R0+0:F0] Time: 0:00.
 func parseSpeed(words []string) (Status, bool) {
 	if len(words) < 2 {
 		return Status{}, false
@@ -193,8 +216,8 @@ func parseSpeed(words []string) (Status, bool) {
 	return s, true
 }
 
-// counters reads A12:W1:R2:F3, in which all but A may be missing, and the older
-// A203+3:R0+0:F0, in which +N counts stale ones.
+// counters parses A12:W1:R2:F3, in which all but A may be missing, and the older
+// A203+3:R0+0:F0, in which +N counts stale solutions.
 func (s *Status) counters(word string) bool {
 	for part := range strings.SplitSeq(word, ":") {
 		if len(part) < 2 {
@@ -224,8 +247,8 @@ func (s *Status) counters(word string) bool {
 	return true
 }
 
-// devices reads "cu0 25.25 62C 30% 188.24W, cu1 ..." up to the first word that
-// it cannot place; the rates are in the farm's unit.
+// devices parses "cu0 25.25 62C 30% 188.24W, cu1 ..." up to the first unknown word; the
+// rates are in the farm's unit.
 func (s *Status) devices(words []string, scale float64) {
 	for i := 0; i+1 < len(words); {
 		name := words[i]
@@ -247,7 +270,7 @@ func (s *Status) devices(words []string, scale float64) {
 	}
 }
 
-// sensor reads one of 62C, 30%, 188.24W.
+// sensor parses one of 62C, 30%, 188.24W.
 func (d *Device) sensor(word string) bool {
 	word = strings.TrimSuffix(word, ",")
 	if len(word) < 2 {
@@ -270,7 +293,7 @@ func (d *Device) sensor(word string) bool {
 	return true
 }
 
-// isDeviceName: cu0, cl12, cp0, gpu0, gpu/0.
+// isDeviceName matches cu0, cl12, cp0, gpu0, gpu/0.
 func isDeviceName(word string) bool {
 	for _, prefix := range [...]string{"cu", "cl", "cp", "gpu/", "gpu"} {
 		if rest, ok := strings.CutPrefix(word, prefix); ok && rest != "" {
@@ -281,7 +304,7 @@ func isDeviceName(word string) bool {
 	return false
 }
 
-// scaled is a rate together with its unit's scale.
+// scaled is a rate with the scale of its unit.
 type scaled struct {
 	value Rate
 	scale float64
@@ -296,13 +319,13 @@ func rateWords(number, unit string) (scaled, bool) {
 	return scaled{Rate(value * scale), scale}, ok
 }
 
-// maxNumber bounds what is taken for a rate or a sensor: mixed lines can glue
-// digits together, and 1e12 Th/s is no machine.
+// maxNumber limits rates and sensor values: interleaved lines can join digits to
+// implausible numbers.
 const maxNumber = 1e12
 
-// parseNumber reads digits with an optional fraction, in the C locale or in one
-// that groups: the last of "." and "," is the point, except that a lone comma
-// in front of exactly three digits groups ("23,024").
+// parseNumber parses digits with an optional fraction, with or without grouping: the
+// last of "." and "," is the decimal separator, except that a single comma before
+// exactly three digits groups ("23,024").
 func parseNumber(word string) (float64, bool) {
 	if word == "" {
 		return 0, false
@@ -329,7 +352,7 @@ func ungroup(word string) string {
 	return strings.ReplaceAll(word[:comma], ",", "") + "." + word[comma+1:]
 }
 
-// runTime reads h:mm; anything else is 0.
+// runTime parses h:mm; anything else is 0.
 func runTime(word string) time.Duration {
 	h, m, ok := strings.Cut(word, ":")
 	hours, err1 := strconv.ParseUint(h, 10, 16)
@@ -342,8 +365,8 @@ func runTime(word string) time.Duration {
 
 func isDigit(c byte) bool { return '0' <= c && c <= '9' }
 
-// StripANSI removes terminal control sequences (ESC [ ... letter) and other
-// control characters but the tab.
+// StripANSI removes terminal control sequences (ESC [ ... letter) and control
+// characters except tabs.
 func StripANSI(text string) string {
 	if strings.IndexFunc(text, isControl) < 0 {
 		return text

@@ -26,7 +26,7 @@ func TestParseStatus(t *testing.T) {
 			}},
 		},
 		{
-			"0.19, all counters, a device's rate is in the farm's unit",
+			"0.19, all counters, a device's rate has the unit of the total",
 			" m 16:39:20 ethminer 12:34 A10:W2:R1:F3 25.25 Mh - cu0 12.50 62C 30%, cu1 12.75",
 			Status{
 				Run: 12*time.Hour + 34*time.Minute, Rate: 25.25e6,
@@ -71,7 +71,7 @@ func TestParseStatus(t *testing.T) {
 			Status{Rate: 25.25e6, Devices: []Device{{Name: "cu0", Rate: 25.25e6}, {Name: "cu1"}}},
 		},
 		{
-			"cut within the devices: the farm's rate stands",
+			"cut within the devices: the total rate counts",
 			" m 16:39:20 ethminer 0:00 A0 25.25 Mh - cu0 12.50 62C, cu",
 			Status{Rate: 25.25e6, Devices: []Device{{Name: "cu0", Rate: 12.5e6, TempC: 62}}},
 		},
@@ -84,7 +84,7 @@ func TestParseStatus(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			got := ParseLine(test.line)
 			if got.Kind != KindStatus {
-				t.Fatalf("kind %d, expected a status", got.Kind)
+				t.Fatalf("got kind %d, want a status", got.Kind)
 			}
 			near(t, &got.Status, &test.want)
 			if !reflect.DeepEqual(got.Status, test.want) {
@@ -94,7 +94,7 @@ func TestParseStatus(t *testing.T) {
 	}
 }
 
-// near evens out rates that differ by floating point's last digits only.
+// near rounds rates that differ only in the last floating-point digits.
 func near(t *testing.T, got, want *Status) {
 	t.Helper()
 	snap := func(a *Rate, b Rate) {
@@ -117,6 +117,15 @@ func TestParseKind(t *testing.T) {
 		"cu 16:39:20 cuda-0   This device hasn't enough memory available. Mining suspended ...":               KindFailure,
 		"CUDA error in func set_constants at line 110 invalid device symbol on CUDA device 01:00.0":           KindFailure,
 		"CUDA error in func init at line 1 out of memory on CUDA device 01:00.0":                              KindFailure,
+		"  X  12:00:00|CUDA0     Error CUDA mining: unspecified launch failure":                               KindFailure,
+		"  X  12:00:00|cuda-0    GPU error: CUDA error in func 'search' at line 301 an illegal memory access": KindFailure,
+		"  X  12:00:00|CUDA0     Fatal GPU error: unspecified launch failure":                                 KindFailure,
+		" cu 12:00:00|cuda-0    CUDA device Tesla T4 has insufficient GPU memory. 3.9 GB of memory found":     KindFailure,
+		"  X  12:00:00|main      OpenCL init failed: clBuildProgram(-11)":                                     KindFailure,
+		" cl 12:00:00|cl-0      Creating DAG buffer failed: clCreateBuffer: CL_INVALID_BUFFER_SIZE (-61)":     KindFailure,
+		"No GPU device with sufficient memory was found. Can't GPU mine. Remove the -G argument":              KindFailure,
+		" i 16:39:20 ethminer API : Method miner_getstat1 requested":                                          KindAPI,
+		" i 16:39:20 ethminer New API session from 127.0.0.1:41834":                                           KindAPI,
 		"CUDA Error : No CUDA driver found":                                                                   KindFailure,
 		"CUDA Error : Insufficient CUDA driver 9010":                                                          KindFailure,
 		"CUDA Error : system not yet initialized":                                                             KindFailure,
@@ -140,7 +149,7 @@ func TestParseKind(t *testing.T) {
 		" i 16:39:20 main A0 25.25 Mh - cu0 25.25 is not statistics": Other,
 	} {
 		if got := ParseLine(line).Kind; got != want {
-			t.Errorf("ParseLine(%q).Kind = %d, expected %d", line, got, want)
+			t.Errorf("ParseLine(%q).Kind = %d, want %d", line, got, want)
 		}
 	}
 }
@@ -153,7 +162,7 @@ func TestParseDAG(t *testing.T) {
 		"\x1b[36mcu \x1b[0m16:39:20 cuda-1   Generated DAG + Light in 1.234.567 ms. 6,43 GB left.":                                      1234567 * time.Millisecond,
 	} {
 		if got := ParseLine(line); got.Kind != KindDAG || got.Took != want {
-			t.Errorf("ParseLine(%q) = %d, %s, expected %s", line, got.Kind, got.Took, want)
+			t.Errorf("ParseLine(%q) = %d, %s, want %s", line, got.Kind, got.Took, want)
 		}
 	}
 }
@@ -169,7 +178,7 @@ func TestUngroup(t *testing.T) {
 		"1.234.567,25": 1234567.25,
 	} {
 		if got, ok := parseNumber(text); !ok || got != want {
-			t.Errorf("parseNumber(%q) = %v, %v, expected %v", text, got, ok, want)
+			t.Errorf("parseNumber(%q) = %v, %v, want %v", text, got, ok, want)
 		}
 	}
 }
@@ -210,26 +219,25 @@ func FuzzParseLine(f *testing.F) {
 		}
 		check(line.Status.Rate)
 		if line.Took < 0 || line.Took > 24*time.Hour {
-			t.Errorf("a DAG took %s", line.Took)
+			t.Errorf("got DAG time %s", line.Took)
 		}
 		for _, d := range line.Status.Devices {
 			check(d.Rate)
 			if d.Name == "" {
-				t.Error("a device without a name")
+				t.Error("got a device without a name")
 			}
 		}
 		if strings.ContainsAny(line.Text, "\x1b\n\r") {
-			t.Errorf("control characters in %q", line.Text)
+			t.Errorf("got control characters in %q", line.Text)
 		}
 		if again := ParseLine(line.Text); !reflect.DeepEqual(again, line) {
-			t.Errorf("reading %q twice: %+v, then %+v", text, line, again)
+			t.Errorf("parsing %q twice: got %+v, then %+v", text, line, again)
 		}
 	})
 }
 
-// BenchmarkStream reads what a miner of four GPUs prints, a status line, a
-// solution with its answer, and a line of the DAG, in pieces as they come from a
-// connection.
+// BenchmarkStream parses the output of a miner with four GPUs: a status line, a solution
+// with its response, and a DAG line, in chunks as from a connection.
 func BenchmarkStream(b *testing.B) {
 	for name, colour := range map[string]string{"plain": "", "colour": "\x1b[32m"} {
 		b.Run(name, func(b *testing.B) {
@@ -250,5 +258,22 @@ func BenchmarkStream(b *testing.B) {
 			}
 			b.ReportMetric(float64(lines)/b.Elapsed().Seconds(), "lines/s")
 		})
+	}
+}
+
+// TestPrintable: a line is shown without binary garbage and terminal commands, and not
+// too long.
+func TestPrintable(t *testing.T) {
+	for line, want := range map[string]string{
+		"":                                         "",
+		"m 16:39:20 5.00 Mh\tcu0 \u00e9":           "m 16:39:20 5.00 Mh\tcu0 \u00e9",
+		"\x1b]0;title\x07\x1b[2J\x00\xff":          "?]0;title??[2J??",
+		strings.Repeat("x", maxShown):              strings.Repeat("x", maxShown),
+		strings.Repeat("x", maxShown+1):            strings.Repeat("x", maxShown) + "...",
+		strings.Repeat("x", maxShown-1) + "\u00e9": strings.Repeat("x", maxShown-1) + "?...",
+	} {
+		if got := Printable(line); got != want {
+			t.Errorf("Printable(%q) = %q, want %q", line, got, want)
+		}
 	}
 }

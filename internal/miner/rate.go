@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// Rate is a hash rate in hashes a second.
+// Rate is a hash rate in hashes per second.
 type Rate float64
 
 // rateUnits are ethminer's units, each 1000 times the one before.
 var rateUnits = [...]string{"h", "Kh", "Mh", "Gh", "Th"}
 
-// String writes the rate as ethminer does, with "/s": units in steps of 1000,
-// two decimals under 100 and one from there on ("25.25 Mh/s", "412.3 h/s").
+// String formats the rate as ethminer does, with "/s": units in steps of 1000, two
+// decimals below 100 and one otherwise ("25.25 Mh/s", "412.3 h/s").
 func (r Rate) String() string {
 	value, unit := float64(r), 0
 	for unit < len(rateUnits)-1 && math.Abs(roundTo(value)) >= 1000 {
@@ -27,8 +27,8 @@ func (r Rate) String() string {
 	return strconv.FormatFloat(roundTo(value), 'f', decimals(value), 64) + " " + rateUnits[unit] + "/s"
 }
 
-// roundTo rounds to what String prints, so that 999.96 becomes the next unit's
-// 1.00 and not "1000.0".
+// roundTo rounds to String's precision, so that 999.96 becomes 1.00 of the next unit
+// and not "1000.0".
 func roundTo(value float64) float64 {
 	scale := math.Pow10(decimals(value))
 	return math.Round(value*scale) / scale
@@ -41,14 +41,14 @@ func decimals(value float64) int {
 	return 1
 }
 
-// ParseRate reads a rate with its unit, such as "25 Mh/s", "500 h" or
+// ParseRate parses a rate with its unit, such as "25 Mh/s", "500 h" or
 // "1.5GH/s". The unit is one of h, Kh, Mh, Gh, Th in steps of 1000, in any
-// case, with or without "/s"; it is never optional.
+// case, with or without "/s". It is required.
 func ParseRate(text string) (Rate, error) {
 	trimmed := strings.TrimSpace(text)
 	cut := strings.IndexFunc(trimmed, func(r rune) bool { return (r < '0' || r > '9') && r != '.' })
 	if cut <= 0 {
-		return 0, fmt.Errorf("%q is not a hash rate: expected a number and a unit (h, Kh, Mh, Gh or Th a second), such as \"25 Mh/s\" or \"500 h\"", text)
+		return 0, fmt.Errorf("%q is not a hash rate: expected a number and a unit (h, Kh, Mh, Gh or Th per second), such as \"25 Mh/s\" or \"500 h\"", text)
 	}
 	number, err := strconv.ParseFloat(trimmed[:cut], 64)
 	if err != nil {
@@ -62,7 +62,7 @@ func ParseRate(text string) (Rate, error) {
 	return Rate(number * scale), nil
 }
 
-// unitScale is the number of hashes in one of a unit's hashes: 1e6 for "Mh".
+// unitScale returns the factor of a unit: 1e6 for "Mh".
 func unitScale(unit string) (float64, bool) {
 	if len(unit) > 2 && strings.EqualFold(unit[len(unit)-2:], "/s") {
 		unit = unit[:len(unit)-2]

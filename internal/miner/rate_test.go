@@ -26,7 +26,7 @@ func TestRateString(t *testing.T) {
 		{2e15, "2000.0 Th/s"},
 	} {
 		if got := test.rate.String(); got != test.want {
-			t.Errorf("Rate(%v) = %q, expected %q", float64(test.rate), got, test.want)
+			t.Errorf("Rate(%v) = %q, want %q", float64(test.rate), got, test.want)
 		}
 	}
 }
@@ -43,15 +43,15 @@ func TestParseRate(t *testing.T) {
 	} {
 		got, err := ParseRate(text)
 		if err != nil || got != want {
-			t.Errorf("ParseRate(%q) = %v, %v, expected %v", text, float64(got), err, float64(want))
+			t.Errorf("ParseRate(%q) = %v, %v, want %v", text, float64(got), err, float64(want))
 		}
 	}
 	for _, text := range []string{"", "25", "Mh/s", "-5 Mh/s", "25 M", "25 Mb/s", "1.2.3 h", "1e6 h", "NaN h", "25 /s"} {
 		got, err := ParseRate(text)
 		if err == nil {
-			t.Errorf("ParseRate(%q) = %s, expected an error", text, got)
+			t.Errorf("ParseRate(%q) = %s, want an error", text, got)
 		} else if !strings.Contains(err.Error(), `"`+text+`"`) {
-			t.Errorf("ParseRate(%q): the error does not quote it: %v", text, err)
+			t.Errorf("ParseRate(%q): got error %v, want the value in quotes", text, err)
 		}
 	}
 }
@@ -74,7 +74,7 @@ func TestSummarize(t *testing.T) {
 			got.P5, got.P95, got.Variation = test.want.P5, test.want.P95, test.want.Variation
 		}
 		if got != test.want {
-			t.Errorf("Summarize(%v) = %+v, expected %+v", test.samples, got, test.want)
+			t.Errorf("Summarize(%v) = %+v, want %+v", test.samples, got, test.want)
 		}
 	}
 }

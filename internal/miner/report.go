@@ -12,11 +12,11 @@ import (
 	"time"
 )
 
-// ReportSchema is the version of the report's JSON. It grows by one when a
-// field changes its meaning or goes away; new fields leave it as it is.
+// ReportSchema is the version of the report's JSON. It increases when a field changes
+// its meaning or is removed, not when a field is added.
 const ReportSchema = 1
 
-// ReportPath is where an image carries its report.
+// ReportPath is the path of the report on an image.
 const ReportPath = "/etc/ethminer/benchmark.json"
 
 // Device kinds of a report.
@@ -25,29 +25,38 @@ const (
 	DeviceCUDA = "cuda"
 )
 
+// Sources of a report's limit.
+const (
+	LimitMeasured  = "measured"
+	LimitDataSheet = "data sheet"
+)
+
 // Verdicts of a report.
 const (
 	VerdictPassed = "passed"
 	VerdictFailed = "failed"
 )
 
-// Report is what /etc/ethminer/benchmark.json holds: one benchmark and what it
-// was measured on. Rates are hashes a second.
+// Report is the content of /etc/ethminer/benchmark.json: the results and conditions of
+// a benchmark. Rates are in hashes per second.
 type Report struct {
 	// SchemaVersion is ReportSchema.
 	SchemaVersion int `json:"schema_version"`
-	// Miner is the first line that the miner's -V prints.
+	// Miner is the first line of the miner's -V.
 	Miner string `json:"miner"`
-	// Reference is true when the miner is the stand-in of a rehearsal.
+	// Reference is true for the reference miner, which is for rehearsals only.
 	Reference bool `json:"reference_miner"`
-	// Source is the folder or the URL, with commit, that was built.
+	// Source is the folder, or the URL and commit, that was built.
 	Source string `json:"source"`
-	// Device is "cpu" or "cuda": what mined.
+	// Device is "cpu" or "cuda".
 	Device string `json:"device"`
-	// CPU is the processor's model, as the kernel names it.
+	// CPU is the processor model as the kernel reports it.
 	CPU string `json:"cpu"`
-	// GPUs are the names of the GPUs, one each; empty for "cpu".
+	// GPUs lists the name of each GPU; empty for "cpu".
 	GPUs []string `json:"gpus"`
+	// UnderUnit is true if the miner ran from a copy of the installed ethminer.service, with
+	// the same user, sandbox and command line.
+	UnderUnit bool `json:"under_unit"`
 	// Algorithm is "Ethash" or "Etchash".
 	Algorithm string `json:"algorithm"`
 	// Block is the block number of the benchmark.
@@ -56,18 +65,22 @@ type Report struct {
 	Epoch uint64 `json:"epoch"`
 	// DAGBytes is the size of that epoch's dataset.
 	DAGBytes uint64 `json:"dag_bytes"`
-	// DAGSeconds is how long the slowest device took to make it, 0 where the
-	// miner does not say.
+	// DAGSeconds is the DAG generation time of the slowest device, 0 if the miner
+	// does not print it.
 	DAGSeconds float64 `json:"dag_seconds"`
-	// WarmupSeconds is how long the miner ran from its first rate to the window,
-	// and Stable whether its rate had come to rest then.
+	// WarmupSeconds is the time from the first rate to the window, and Stable whether
+	// the rate was stable at its end.
 	WarmupSeconds float64 `json:"warmup_seconds"`
 	Stable        bool    `json:"stable"`
-	// WindowSeconds is how long was measured, after the warm-up.
+	// WindowSeconds is the length of the measurement window after the warm-up.
 	WindowSeconds float64 `json:"window_seconds"`
-	// Samples is how many status lines the window held.
+	// Samples is the number of rate collections in the window. ethminer makes one
+	// every 5 s, regardless of what it prints.
 	Samples int `json:"samples"`
-	// Hashrate is the median of the samples; Min and Max are their bounds.
+	// LateCollections is the number of late collections, in which a device showed no
+	// rate for some seconds and then continued. They are not part of the samples.
+	LateCollections int `json:"late_collections"`
+	// Hashrate, Min and Max are the median, minimum and maximum of the samples.
 	Hashrate Rate `json:"hashrate_hs"`
 	Min      Rate `json:"hashrate_min_hs"`
 	Max      Rate `json:"hashrate_max_hs"`
@@ -76,60 +89,63 @@ type Report struct {
 	P5        Rate    `json:"hashrate_p5_hs"`
 	P95       Rate    `json:"hashrate_p95_hs"`
 	Variation float64 `json:"variation"`
-	// Last is the greatest of the last five samples: 0 says that the miner has
-	// stopped. SilentSeconds is how long before the window's end it was heard
-	// last, and Failures are its lines within the window that name why a device
-	// cannot mine.
+	// Last is the greater of the last two samples: 0 means that the miner has
+	// stopped. SilentSeconds is the time from its last status line to the window's
+	// end. Failures are its lines since the first rate that report a device failure.
 	Last          Rate     `json:"hashrate_last_hs"`
 	SilentSeconds float64  `json:"silent_seconds"`
 	Failures      []string `json:"failures"`
-	// Limit is the rate that the memory bandwidth of the GPUs allows by their
-	// data sheets, 0 where that is not known; LimitShare is Hashrate over it.
-	Limit      Rate    `json:"limit_hs"`
-	LimitShare float64 `json:"limit_share"`
-	// APIHashrate is the median of APISamples answers of the miner's API within
-	// the window, in steps of APIStep; 0 where it did not answer.
+	// Limit is the rate that the GPU memory bandwidth allows, 0 if unknown;
+	// LimitSource is "measured" or "data sheet", and LimitShare is Hashrate / Limit.
+	// DataSheetLimit is always by the data sheets.
+	Limit          Rate    `json:"limit_hs"`
+	LimitSource    string  `json:"limit_source"`
+	LimitShare     float64 `json:"limit_share"`
+	DataSheetLimit Rate    `json:"data_sheet_limit_hs"`
+	// MostPossible is the highest rate that memory and caches can deliver at that DAG,
+	// above which a result is implausible; 0 if unknown.
+	MostPossible Rate `json:"most_possible_hs"`
+	// APIHashrate is the median of APISamples responses of the miner's API within the
+	// window, in steps of APIStep; 0 if it did not respond.
 	APIHashrate Rate `json:"api_hashrate_hs"`
 	APISamples  int  `json:"api_samples"`
 	APIStep     Rate `json:"api_step_hs"`
-	// Devices are the devices that the miner's lines have named, by name.
+	// Devices lists the devices in the miner's lines, sorted by name.
 	Devices []DeviceReport `json:"devices"`
-	// PowerW is what the devices take together, in watts, and MhPerJoule what
-	// they make of it, in megahashes; 0 where that is not known of each.
+	// PowerW is the total power of the devices in watts, and MhPerJoule the megahashes
+	// per joule; 0 if the power of any device is unknown.
 	PowerW     float64 `json:"power_w"`
 	MhPerJoule float64 `json:"mh_per_joule"`
-	// Xids are the lines about errors of the GPUs that the kernel's log has got
-	// during the benchmark.
+	// Xids are the GPU errors that the kernel logged during the benchmark.
 	Xids []string `json:"xids"`
-	// Accepted, Rejected and Incorrect count solutions over the whole run, the
-	// warm-up too.
+	// Accepted, Rejected and Incorrect count solutions over the whole run, including
+	// the warm-up.
 	Accepted  uint64 `json:"accepted"`
 	Rejected  uint64 `json:"rejected"`
 	Incorrect uint64 `json:"incorrect"`
-	// Pool is the host and port of the pool that has accepted a share, "" where
-	// none was asked, and PoolSeconds how long that took from the miner's start.
+	// Pool is the host and port of the pool that accepted a share, "" without a pool
+	// check, and PoolSeconds the time from the miner's start until then.
 	Pool        string  `json:"pool"`
 	PoolSeconds float64 `json:"pool_seconds"`
-	// Floor is what min_hashrate asked for, 0 without one.
+	// Floor is min_hashrate, 0 if not set.
 	Floor Rate `json:"min_hashrate_hs"`
-	// FloorPerGPU, LeastLimitShare and MostVariation are what
-	// min_hashrate_per_gpu, min_limit_share and max_variation asked for, 0
-	// without them.
+	// FloorPerGPU, LeastLimitShare and MostVariation are min_hashrate_per_gpu,
+	// min_limit_share and max_variation, 0 if not set.
 	FloorPerGPU     Rate    `json:"min_hashrate_per_gpu_hs"`
 	LeastLimitShare float64 `json:"min_limit_share"`
 	MostVariation   float64 `json:"max_variation"`
 	// Verdict is "passed" or "failed".
 	Verdict string `json:"verdict"`
-	// StartedAt is when the miner was started, in UTC, by the clock of the
-	// machine that runs Packer.
+	// StartedAt is the start time of the miner in UTC, by the clock of the machine
+	// that runs Packer.
 	StartedAt time.Time `json:"started_at"`
 }
 
 // DeviceReport is one device's part of a benchmark.
 type DeviceReport struct {
-	// Name is as the miner prints it: cu0, cl1, cp0, gpu0.
+	// Name is the name that the miner prints: cu0, cl1, cp0, gpu0.
 	Name string `json:"name"`
-	// Samples is how many status lines of the window named it.
+	// Samples is the number of the window's collections that contain it.
 	Samples int `json:"samples"`
 	// Hashrate is the median, P5 and P95 are percentiles, Variation is the
 	// coefficient of variation.
@@ -137,25 +153,25 @@ type DeviceReport struct {
 	P5        Rate    `json:"hashrate_p5_hs"`
 	P95       Rate    `json:"hashrate_p95_hs"`
 	Variation float64 `json:"variation"`
-	// Last is the greatest rate in the last five status lines.
+	// Last is the greater rate of the last two collections.
 	Last Rate `json:"hashrate_last_hs"`
-	// TempC is the greatest temperature in degrees Celsius, PowerW the median of
-	// the watts that were drawn, ClockMHz and MemoryClockMHz are the medians of
-	// the clocks; all of them within the window, by nvidia-smi or for want of it
-	// as the miner told last, 0 where neither does.
+	// TempC is the maximum temperature in degrees Celsius, PowerW the median power in
+	// watts; ClockMHz and MemoryClockMHz are the medians of the clocks. The values are
+	// those of nvidia-smi within the window, or else the miner's last ones, 0 if
+	// unknown.
 	TempC          float64 `json:"temperature_c"`
 	PowerW         float64 `json:"power_w"`
 	ClockMHz       float64 `json:"clock_mhz"`
 	MemoryClockMHz float64 `json:"memory_clock_mhz"`
-	// SlowedBy are the reasons why clocks were lowered within the window, and
-	// Hot says that heat is among them.
+	// SlowedBy lists the reasons for reduced clocks within the window, and Hot reports
+	// whether heat is one of them.
 	SlowedBy []string `json:"slowed_by"`
 	Hot      bool     `json:"hot"`
-	// MhPerJoule is Hashrate over PowerW, in megahashes a joule.
+	// MhPerJoule is Hashrate / PowerW, in megahashes per joule.
 	MhPerJoule float64 `json:"mh_per_joule"`
 }
 
-// Energy fills in what follows from the devices' power.
+// Energy computes the total power and the efficiency from the devices' power.
 func (r *Report) Energy() {
 	r.PowerW, r.MhPerJoule = 0, 0
 	known := len(r.Devices) > 0
@@ -175,7 +191,7 @@ func (r *Report) Energy() {
 	r.MhPerJoule = float64(r.Hashrate) / 1e6 / r.PowerW
 }
 
-// Encode writes the report as indented JSON that ends in a newline.
+// Encode returns the report as indented JSON with a final newline.
 func (r Report) Encode() ([]byte, error) {
 	if r.GPUs == nil {
 		r.GPUs = []string{}
@@ -202,8 +218,8 @@ func (r Report) Encode() ([]byte, error) {
 	return append(data, '\n'), nil
 }
 
-// DecodeReport reads a report. Fields that it does not know are skipped; a
-// schema newer than ReportSchema is an error.
+// DecodeReport parses a report. Unknown fields are ignored; a schema newer than
+// ReportSchema is an error.
 func DecodeReport(data []byte) (Report, error) {
 	var r Report
 	if err := json.Unmarshal(data, &r); err != nil {
@@ -215,7 +231,7 @@ func DecodeReport(data []byte) (Report, error) {
 	return r, nil
 }
 
-// Measured says what a rate was measured on, for people:
+// Measured describes the conditions of the benchmark for messages:
 // "CPU: <model>, epoch 0, 10 s window, reference miner".
 func (r Report) Measured() string {
 	device := "CPU: " + r.CPU
@@ -229,18 +245,18 @@ func (r Report) Measured() string {
 	return fmt.Sprintf("%s, epoch %d, %s window, %s", device, r.Epoch, r.Window(), name)
 }
 
-// Window is the window's length for people, to a tenth of a second: "10 s".
+// Window formats the window's length, to a tenth of a second: "10 s".
 func (r Report) Window() string {
 	return strconv.FormatFloat(math.Round(r.WindowSeconds*10)/10, 'f', -1, 64) + " s"
 }
 
-// DAG names the size at which was measured, for people:
+// DAG describes the DAG of the benchmark for messages:
 // "block 11700000, epoch 390, a DAG of 4.05 GiB".
 func (r Report) DAG() string {
 	return fmt.Sprintf("block %d, epoch %d, a DAG of %.2f GiB", r.Block, r.Epoch, float64(r.DAGBytes)/(1<<30))
 }
 
-// countNames writes equal names once: "4 x Tesla T4, NVIDIA L4".
+// countNames groups equal names: "4 x Tesla T4, NVIDIA L4".
 func countNames(names []string) string {
 	if len(names) == 0 {
 		return "unknown"

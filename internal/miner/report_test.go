@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-func TestReportSurvivesJSON(t *testing.T) {
+func TestReportRoundTrip(t *testing.T) {
 	want := Report{
 		SchemaVersion: ReportSchema, Miner: "ethminer 0.19.0", Source: "./miner", Device: DeviceCUDA,
 		CPU: "Xeon", GPUs: []string{"Tesla T4"}, Block: 11_700_000, Epoch: 390, DAGBytes: DatasetBytes(390),
@@ -24,27 +24,27 @@ func TestReportSurvivesJSON(t *testing.T) {
 	}
 	got, err := DecodeReport(data)
 	if err != nil || !reflect.DeepEqual(got, want) {
-		t.Errorf("read back %+v, %v", got, err)
+		t.Errorf("got %+v, %v from JSON", got, err)
 	}
-	// What others read it by.
+	// The JSON keys that other programs read.
 	for _, part := range []string{`"schema_version": 1,`, `"hashrate_hs": 25250000,`, `"dag_bytes": `, `"started_at": "2026-01-02T03:04:05Z"`} {
 		if !strings.Contains(string(data), part) {
-			t.Errorf("no %s in:\n%s", part, data)
+			t.Errorf("got JSON without %s:\n%s", part, data)
 		}
 	}
 }
 
-func TestReportSaysNoGPUAsAnEmptyList(t *testing.T) {
+func TestReportWithoutGPUHasEmptyList(t *testing.T) {
 	data, err := Report{SchemaVersion: ReportSchema}.Encode()
 	if err != nil || !strings.Contains(string(data), `"gpus": []`) || !strings.HasSuffix(string(data), "}\n") {
 		t.Errorf("%v\n%s", err, data)
 	}
 }
 
-func TestDecodeReportRefuses(t *testing.T) {
+func TestDecodeReportErrors(t *testing.T) {
 	for _, data := range []string{``, `[]`, `{}`, `{"schema_version": 2}`, `{"schema_version": "1"}`} {
 		if got, err := DecodeReport([]byte(data)); err == nil {
-			t.Errorf("DecodeReport(%s) = %+v, expected an error", data, got)
+			t.Errorf("DecodeReport(%s) = %+v, want an error", data, got)
 		}
 	}
 }
@@ -64,7 +64,7 @@ func TestMeasured(t *testing.T) {
 		},
 	} {
 		if got := test.report.Measured(); got != test.want {
-			t.Errorf("Measured() = %q, expected %q", got, test.want)
+			t.Errorf("Measured() = %q, want %q", got, test.want)
 		}
 	}
 }

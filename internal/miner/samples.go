@@ -3,20 +3,20 @@
 
 package miner
 
-// mostSamples is how many samples are kept: an hour's, at one a second, are.
+// mostSamples is the maximum number of samples kept: an hour at one per second.
 const mostSamples = 8192
 
-// Samples gathers rates in constant memory. Of more than mostSamples it keeps
-// every second one, of twice as many every fourth, and so on; their number and
-// their bounds stay exact. The zero value has none.
+// Samples collects rates in constant memory. Above mostSamples rates it keeps every
+// second one, above twice as many every fourth, and so on; number, minimum and maximum
+// stay exact. The zero value is empty.
 type Samples struct {
 	kept     []Rate
-	every    int // one of so many is kept, 0 for 1
+	every    int // one in this many rates is kept; 0 means 1
 	seen     int
 	min, max Rate
 }
 
-// Add takes the next sample.
+// Add adds a sample.
 func (s *Samples) Add(r Rate) {
 	if s.seen == 0 {
 		s.min, s.max, s.every = r, r, 1
@@ -35,7 +35,7 @@ func (s *Samples) Add(r Rate) {
 	s.seen++
 }
 
-// Stats are the statistics of what was added.
+// Stats returns the statistics of the added samples.
 func (s *Samples) Stats() Stats {
 	stats := Summarize(s.kept)
 	stats.Samples, stats.Min, stats.Max = s.seen, s.min, s.max

@@ -10,8 +10,9 @@ import (
 	"testing"
 )
 
-// The schema of benchmark.json is what docs/provisioners/gpu.mdx says.
-func TestTheReportIsDocumented(t *testing.T) {
+// TestReportIsDocumented: docs/provisioners/gpu.mdx documents all fields of
+// benchmark.json.
+func TestReportIsDocumented(t *testing.T) {
 	page, err := os.ReadFile("../../docs/provisioners/gpu.mdx")
 	if err != nil {
 		t.Fatal(err)
@@ -22,7 +23,7 @@ func TestTheReportIsDocumented(t *testing.T) {
 		for i := range of.NumField() {
 			key, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 			if !strings.Contains(section, "`"+key+"`") {
-				t.Errorf("%s: the page does not tell of %q", of, key)
+				t.Errorf("%s: the page does not document %q", of, key)
 			}
 		}
 	}

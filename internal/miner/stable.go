@@ -5,32 +5,32 @@ package miner
 
 import "math"
 
-// The test of a stable rate: two groups of stableLines successive samples whose
-// medians differ by less than stableDrift. A GPU that is warming up, or a DAG
-// that another GPU still makes, drifts by more.
+// A rate is stable when the medians of two groups of stableCollections successive
+// collections differ by less than stableDrift. The drift is higher while a GPU warms
+// up or another GPU still generates its DAG.
 const (
-	stableLines = 5
-	stableDrift = 0.02
+	stableCollections = 3
+	stableDrift       = 0.02
 )
 
-// Steady follows a rate until it is stable. The zero value has seen nothing.
+// Steady detects when a rate is stable. The zero value is ready to use.
 type Steady struct {
-	recent []Rate // the last 2 x stableLines
+	recent []Rate // the last 2 x stableCollections
 }
 
-// Add takes the next sample.
+// Add adds the next collection's rate.
 func (s *Steady) Add(r Rate) {
-	if len(s.recent) == 2*stableLines {
+	if len(s.recent) == 2*stableCollections {
 		s.recent = append(s.recent[:0], s.recent[1:]...)
 	}
 	s.recent = append(s.recent, r)
 }
 
-// Stable says whether the last samples have the rate of those before.
+// Stable reports whether the rate is stable.
 func (s *Steady) Stable() bool {
-	if len(s.recent) < 2*stableLines {
+	if len(s.recent) < 2*stableCollections {
 		return false
 	}
-	before, after := Summarize(s.recent[:stableLines]).Median, Summarize(s.recent[stableLines:]).Median
+	before, after := Summarize(s.recent[:stableCollections]).Median, Summarize(s.recent[stableCollections:]).Median
 	return before > 0 && math.Abs(float64(after-before)) < stableDrift*float64(before)
 }

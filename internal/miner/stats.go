@@ -8,19 +8,19 @@ import (
 	"slices"
 )
 
-// Stats describes the rates that were seen in a window, in hashes a second.
-// Its zero value stands for a window without samples.
+// Stats describes the rates of a window, in hashes per second. The zero value means no
+// samples.
 type Stats struct {
 	Samples          int
 	Median, Min, Max Rate
 	// P5 and P95 are the 5th and 95th percentiles.
 	P5, P95 Rate
 	// Variation is the coefficient of variation: the standard deviation of the
-	// samples (of n, not n-1) as a share of their mean; 0 where that is 0.
+	// samples (of n, not n-1) divided by their mean; 0 if the mean is 0.
 	Variation float64
 }
 
-// Summarize takes the statistics of samples, in any order.
+// Summarize returns the statistics of samples in any order.
 func Summarize(samples []Rate) Stats {
 	if len(samples) == 0 {
 		return Stats{}
@@ -38,7 +38,7 @@ func Summarize(samples []Rate) Stats {
 	}
 }
 
-// variation is the coefficient of variation.
+// variation returns the coefficient of variation.
 func variation(samples []Rate) float64 {
 	var sum, squares float64
 	for _, s := range samples {
@@ -54,8 +54,8 @@ func variation(samples []Rate) float64 {
 	return math.Sqrt(squares/float64(len(samples))) / mean
 }
 
-// quantile interpolates linearly between the two nearest of sorted samples;
-// the median of an even number is thus the mean of the middle two.
+// quantile interpolates linearly between the two nearest of sorted samples; the median
+// of an even number is thus the mean of the middle two.
 func quantile(sorted []Rate, q float64) Rate {
 	at := q * float64(len(sorted)-1)
 	low := int(math.Floor(at))

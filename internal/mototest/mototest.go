@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package mototest starts somebody else's AWS, moto_server, to judge ours by
+// Package mototest starts moto_server, an independent AWS simulator, as a reference
 // (https://docs.getmoto.org). Only tests import it.
 package mototest
 
@@ -14,15 +14,17 @@ import (
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
 // Start runs a moto_server on loopback until the test ends, and returns the
-// configuration of its clients in a region. It skips the test where there is
-// none.
+// configuration of its clients in a region. It skips the test if moto_server is not
+// installed.
 func Start(t *testing.T, region string) aws.Config {
 	t.Helper()
 	if _, err := exec.LookPath("moto_server"); err != nil {
-		t.Skip("SKIPPED: needs moto_server: it is the judge")
+		t.Skip("SKIPPED: needs moto_server as a reference")
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
@@ -39,14 +41,15 @@ func Start(t *testing.T, region string) aws.Config {
 		_ = server.Wait()
 	})
 	endpoint := "http://127.0.0.1:" + port
-	for end := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
-		if r, err := http.Get(endpoint + "/moto-api/"); err == nil {
-			_ = r.Body.Close()
-			break
+	wait := poll.Waiter{Interval: 50 * time.Millisecond, Fixed: true, Timeout: time.Minute}
+	if err := wait.Until(t.Context(), "moto_server", func(context.Context) (bool, error) {
+		r, err := http.Get(endpoint + "/moto-api/")
+		if err != nil {
+			return false, nil //nolint:nilerr // not started yet
 		}
-		if time.Now().After(end) {
-			t.Fatal("moto_server does not answer")
-		}
+		return true, r.Body.Close()
+	}); err != nil {
+		t.Fatal(err)
 	}
 	return aws.Config{
 		Region: region, BaseEndpoint: aws.String(endpoint),
@@ -56,8 +59,8 @@ func Start(t *testing.T, region string) aws.Config {
 	}
 }
 
-// Env makes the AWS SDK of this process use the endpoint, and nothing of the
-// user's, for the time of a test.
+// Env makes the AWS SDK of this process use the endpoint, and no settings of the
+// user, during a test.
 func Env(t *testing.T, endpoint string) {
 	t.Helper()
 	for _, name := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL_SSM", "AWS_ENDPOINT_URL_STS"} {

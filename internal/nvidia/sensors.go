@@ -9,37 +9,37 @@ import (
 	"strings"
 )
 
-// SensorsQuery is what nvidia-smi is asked for a line that ParseSensors reads,
-// with --format=csv,noheader,nounits; OldSensorsQuery is the same for drivers
-// that know the last field by its earlier name only.
+// SensorsQuery is the --query-gpu of nvidia-smi whose lines ParseSensors parses, with
+// --format=csv,noheader,nounits. OldSensorsQuery is for older drivers, in which the
+// last field has another name.
 const (
 	sensorFields    = "index,temperature.gpu,power.draw,clocks.sm,clocks.mem,"
 	SensorsQuery    = sensorFields + "clocks_event_reasons.active"
 	OldSensorsQuery = sensorFields + "clocks_throttle_reasons.active"
 )
 
-// Sensors are a GPU's at one moment. What the GPU does not tell is 0.
+// Sensors holds the sensor values of a GPU. Unavailable values are 0.
 type Sensors struct {
-	// Index is nvidia-smi's, in the order of the PCI bus.
+	// Index is nvidia-smi's index, in PCI bus order.
 	Index int
 	// TempC is in degrees Celsius, PowerW in watts, the clocks in MHz.
 	TempC, PowerW, ClockMHz, MemoryClockMHz float64
-	// Slowed are the reasons why the clocks are lower than they could be.
+	// Slowed is the set of reasons for reduced clocks.
 	Slowed Slowdown
 }
 
-// ParseSensors reads a line that SensorsQuery asks for.
+// ParseSensors parses an output line of SensorsQuery.
 func ParseSensors(line string) (Sensors, error) {
 	words := strings.Split(line, ",")
 	for i := range words {
 		words[i] = strings.TrimSpace(words[i])
 	}
 	if want := strings.Count(SensorsQuery, ",") + 1; len(words) != want {
-		return Sensors{}, fmt.Errorf("nvidia-smi says %q, expected %d fields", line, want)
+		return Sensors{}, fmt.Errorf("nvidia-smi printed %q, expected %d fields", line, want)
 	}
 	index, err := strconv.Atoi(words[0])
 	if err != nil {
-		return Sensors{}, fmt.Errorf("nvidia-smi says %q, expected a GPU's index in front", line)
+		return Sensors{}, fmt.Errorf("nvidia-smi printed %q, expected a GPU's index in front", line)
 	}
 	s := Sensors{Index: index}
 	for i, value := range []*float64{&s.TempC, &s.PowerW, &s.ClockMHz, &s.MemoryClockMHz} {
@@ -50,13 +50,13 @@ func ParseSensors(line string) (Sensors, error) {
 	return s, nil
 }
 
-// Slowdown is a set of reasons why a GPU's clocks are not at their highest, as
-// NVML numbers them (nvmlClocksEventReasons in nvml.h).
+// Slowdown is a set of reasons for reduced clocks, with NVML's bits
+// (nvmlClocksEventReasons in nvml.h).
 type Slowdown uint64
 
-// slowdowns are NVML's reasons that a miner's rate can suffer from. An idle GPU
-// (1), clocks that a person has set (2 and 0x100) and those that follow another
-// GPU's (0x10) are none.
+// slowdowns are NVML's reasons that affect a miner's rate. They exclude an idle GPU
+// (1), clocks set by a user (2 and 0x100) and clocks synchronized with another GPU
+// (0x10).
 var slowdowns = []struct {
 	bit  Slowdown
 	name string
@@ -68,7 +68,7 @@ var slowdowns = []struct {
 	{0x80, "hardware power brake"},
 }
 
-// Reasons are the reasons' names, in NVML's order.
+// Reasons returns the names of the reasons, in NVML's order.
 func (s Slowdown) Reasons() []string {
 	var names []string
 	for _, d := range slowdowns {
@@ -79,5 +79,5 @@ func (s Slowdown) Reasons() []string {
 	return names
 }
 
-// Thermal says whether the GPU is slowed because it is too hot.
+// Thermal reports whether the clocks are reduced because the GPU is too hot.
 func (s Slowdown) Thermal() bool { return s&(0x20|0x40) != 0 }

@@ -17,7 +17,7 @@ func TestParseSensors(t *testing.T) {
 	} {
 		got, err := ParseSensors(line)
 		if err != nil || got != want {
-			t.Errorf("%q: %+v, %v; expected %+v", line, got, err, want)
+			t.Errorf("%q: got %+v, %v, want %+v", line, got, err, want)
 		}
 	}
 	for line, want := range map[string]string{
@@ -26,7 +26,7 @@ func TestParseSensors(t *testing.T) {
 		"x, 62, 69.73, 1245, 5000, 0": "a GPU's index in front",
 	} {
 		if _, err := ParseSensors(line); err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("%q: %v, expected %q", line, err, want)
+			t.Errorf("%q: got error %v, want %q", line, err, want)
 		}
 	}
 }
@@ -34,17 +34,17 @@ func TestParseSensors(t *testing.T) {
 func TestSlowdown(t *testing.T) {
 	for s, want := range map[Slowdown][]string{
 		0x1:        nil, // idle
-		0x2 | 0x10: nil, // set by a person, or by another GPU
+		0x2 | 0x10: nil, // set by a user, or by another GPU
 		0x4:        {"power cap"},
 		0x20 | 0x4: {"power cap", "thermal slowdown"},
 		0x48:       {"hardware slowdown", "hardware thermal slowdown"},
 		0x88:       {"hardware slowdown", "hardware power brake"},
 	} {
 		if got := s.Reasons(); !reflect.DeepEqual(got, want) {
-			t.Errorf("%#x: %q, expected %q", uint64(s), got, want)
+			t.Errorf("%#x: got %q, want %q", uint64(s), got, want)
 		}
 		if s.Thermal() != strings.Contains(strings.Join(want, " "), "thermal") {
-			t.Errorf("%#x: thermal %v", uint64(s), s.Thermal())
+			t.Errorf("%#x: got thermal %v", uint64(s), s.Thermal())
 		}
 	}
 }
@@ -63,7 +63,7 @@ func TestXid(t *testing.T) {
 	} {
 		number, meaning, ok := Xid(line)
 		if number != want.number || ok != want.ok || !strings.Contains(meaning, want.part) || (meaning == "") != (want.part == "") {
-			t.Errorf("%q: %d, %q, %v", line, number, meaning, ok)
+			t.Errorf("%q: got %d, %q, %v", line, number, meaning, ok)
 		}
 	}
 }

@@ -8,27 +8,27 @@ import (
 	"strings"
 )
 
-// xids are the driver's errors that end mining, by number:
+// xids maps the driver's errors that end mining to their meanings:
 // https://docs.nvidia.com/deploy/xid-errors/.
 var xids = map[int]string{
-	13:  "a kernel of the miner failed on the GPU: it was built for another GPU, or the GPU computes wrongly",
-	31:  "the miner touched memory that is not its own: it was built for another GPU, or its DAG does not fit",
-	43:  "the miner's work on the GPU has stopped: see the lines before",
-	48:  "the GPU's memory has an error that cannot be corrected: replace the instance",
+	13:  "a kernel of the miner failed on the GPU: it was built for another GPU, or the GPU computes incorrectly",
+	31:  "the miner accessed invalid memory: it was built for another GPU, or its DAG does not fit",
+	43:  "the miner's work on the GPU has stopped: see the preceding lines",
+	48:  "the GPU memory has an uncorrectable error: replace the instance",
 	62:  "the GPU's microcontroller has halted: replace the instance",
-	63:  "the GPU has set memory aside as faulty: reboot the instance, or replace it",
-	64:  "the GPU could not set faulty memory aside: replace the instance",
+	63:  "the GPU has retired faulty memory: reboot or replace the instance",
+	64:  "the GPU could not retire faulty memory: replace the instance",
 	74:  "the links between the GPUs (NVLink) have errors: replace the instance",
 	79:  "the GPU has fallen off the bus: replace the instance",
-	94:  "the GPU's memory has an error, which was contained: start the miner again, or replace the instance",
-	95:  "the GPU's memory has an error, which was not contained: replace the instance",
-	119: "the GPU's own processor (GSP) does not answer: reboot the instance, or take another driver_branch",
-	120: "the GPU's own processor (GSP) has failed: reboot the instance, or take another driver_branch",
+	94:  "the GPU memory has a contained error: restart the miner, or replace the instance",
+	95:  "the GPU memory has an uncontained error: replace the instance",
+	119: "the GPU's own processor (GSP) does not respond: reboot the instance, or use another driver_branch",
+	120: "the GPU's own processor (GSP) has failed: reboot the instance, or use another driver_branch",
 }
 
-// Xid finds the number in a line of the kernel's log, such as "NVRM: Xid
-// (PCI:0000:00:1e): 79, pid=1234, GPU has fallen off the bus.", and says what it
-// means: "" for a number that is not known here. ok is false for other lines.
+// Xid parses a line of the kernel log, such as "NVRM: Xid (PCI:0000:00:1e): 79,
+// pid=1234, GPU has fallen off the bus.", and returns the number and its meaning, ""
+// if unknown. ok is false for other lines.
 func Xid(line string) (number int, meaning string, ok bool) {
 	_, rest, found := strings.Cut(line, "NVRM: Xid (")
 	if !found {

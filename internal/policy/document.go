@@ -1,13 +1,12 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package policy holds IAM policies: it reads them, decides by them, and writes
-// the least one that a build needs. It knows neither Packer nor AWS's SDK.
+// Package policy parses and evaluates IAM policies, and generates the minimum
+// policy of a build. It depends on neither Packer nor the AWS SDK.
 //
-// What is decided here is less than what IAM decides: a statement is taken only
-// if it speaks of all resources without a condition
-// (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html).
-// Parse refuses the rest, rather than decide wrongly.
+// It supports statements for all resources, with conditions on tags for some actions
+// of EC2 (https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html).
+// Parse refuses others, as their evaluation would be wrong.
 package policy
 
 import (
@@ -19,7 +18,7 @@ import (
 	"strings"
 )
 
-// version is that of the policy language.
+// version is the version of the policy language.
 const version = "2012-10-17"
 
 // Document is an identity policy.
@@ -30,27 +29,31 @@ type Document struct {
 
 // Statement allows or denies actions. One of Action and NotAction is set.
 type Statement struct {
-	Sid       string          `json:",omitempty"`
-	Effect    string          // "Allow" or "Deny"
-	Action    Strings         `json:",omitempty"` // such as ec2:RunInstances; * and ? stand for others
-	NotAction Strings         `json:",omitempty"`
-	Resource  Strings         // "*"
-	Condition json.RawMessage `json:",omitempty"` // always empty once parsed
+	Sid       string    `json:",omitempty"`
+	Effect    string    // "Allow" or "Deny"
+	Action    Strings   `json:",omitempty"` // such as ec2:RunInstances; * and ? are wildcards
+	NotAction Strings   `json:",omitempty"`
+	Resource  Strings   // "*"
+	Condition Condition `json:",omitempty"`
 }
 
-// Strings is one text or a list of them, as IAM takes both.
+// Strings is a string or a list of strings, as IAM accepts both.
 type Strings []string
 
-// UnmarshalJSON reads either form.
+// UnmarshalJSON parses both forms.
 func (s *Strings) UnmarshalJSON(text []byte) error {
-	if len(text) > 0 && text[0] == '"' {
+	switch {
+	case string(text) == "true", string(text) == "false": // the Bool of a condition
+		*s = Strings{string(text)}
+		return nil
+	case len(text) > 0 && text[0] == '"':
 		*s = make(Strings, 1)
 		return json.Unmarshal(text, &(*s)[0])
 	}
 	return json.Unmarshal(text, (*[]string)(s))
 }
 
-// MarshalJSON writes one text as a text.
+// MarshalJSON writes a single element as a string.
 func (s Strings) MarshalJSON() ([]byte, error) {
 	if len(s) == 1 {
 		return json.Marshal(s[0])
@@ -58,7 +61,7 @@ func (s Strings) MarshalJSON() ([]byte, error) {
 	return json.Marshal([]string(s))
 }
 
-// Parse reads a policy. Its error says which statement is not understood.
+// Parse parses a policy. Its error names the unsupported statements.
 func Parse(text []byte) (*Document, error) {
 	d := &Document{}
 	decoder := json.NewDecoder(bytes.NewReader(text))
@@ -88,40 +91,64 @@ func Parse(text []byte) (*Document, error) {
 func (s Statement) check() error {
 	switch {
 	case s.Effect != "Allow" && s.Effect != "Deny":
-		return fmt.Errorf("the Effect is %q; expected \"Allow\" or \"Deny\"", s.Effect)
+		return fmt.Errorf("got Effect %q, want \"Allow\" or \"Deny\"", s.Effect)
 	case len(s.Action) > 0 == (len(s.NotAction) > 0):
-		return errors.New("expected either Action or NotAction")
-	case len(s.Condition) > 0:
-		return errors.New("a Condition is not decided by here; leave it out")
+		return errors.New("got both or neither of Action and NotAction, want one of them")
+	case len(s.Condition) > 0 && len(s.NotAction) > 0:
+		return errors.New("got a Condition with NotAction, which is not supported; list the actions in Action")
 	case len(s.Resource) != 1 || s.Resource[0] != "*":
-		return fmt.Errorf("the Resource is %q; only \"*\" is decided by here", []string(s.Resource))
+		return fmt.Errorf("got Resource %q, want \"*\"; others are not supported", []string(s.Resource))
+	}
+	if len(s.Condition) > 0 {
+		if err := s.Condition.check(s.Action); err != nil {
+			return err
+		}
 	}
 	for _, action := range append(append(Strings{}, s.Action...), s.NotAction...) {
 		if _, err := path.Match(action, ""); err != nil || action != "*" && !strings.Contains(action, ":") {
-			return fmt.Errorf("%q is no action; expected one such as \"ec2:RunInstances\"", action)
+			return fmt.Errorf("got Action %q, want an action such as \"ec2:RunInstances\"", action)
 		}
 	}
 	return nil
 }
 
-// Decision is what a policy says of an action.
+// Decision is the result of evaluating a policy for an action.
 type Decision int
 
-// The decisions. IAM denies what no statement allows.
+// The decisions. IAM denies an action that no statement allows.
 const (
 	NotAllowed Decision = iota
 	Allowed
-	Denied // by a statement, whatever allows it
+	Denied // by a statement, which overrides any that allows it
 )
 
-// Decide says whether the caller may do an action such as "ec2:RunInstances".
-func (d *Document) Decide(action string) Decision {
+// Decide evaluates the policy for an action such as "ec2:RunInstances" on resources
+// with these condition keys. IAM allows a request only if it allows the action on each
+// resource. Without keys, no condition on a tag is true.
+func (d *Document) Decide(action string, resources ...Keys) Decision {
+	if len(resources) == 0 {
+		resources = []Keys{nil}
+	}
+	decision := Allowed
+	for _, keys := range resources {
+		switch d.decide(action, keys) {
+		case Denied:
+			return Denied
+		case NotAllowed:
+			decision = NotAllowed
+		}
+	}
+	return decision
+}
+
+func (d *Document) decide(action string, keys Keys) Decision {
 	decision := NotAllowed
 	for _, s := range d.Statement {
 		hit := s.Action.match(action)
 		if len(s.NotAction) > 0 {
 			hit = !s.NotAction.match(action)
 		}
+		hit = hit && s.Condition.holds(keys)
 		switch {
 		case hit && s.Effect == "Deny":
 			return Denied
@@ -132,7 +159,7 @@ func (d *Document) Decide(action string) Decision {
 	return decision
 }
 
-// match compares as IAM does: without regard to case.
+// match compares actions case-insensitively, as IAM does.
 func (s Strings) match(action string) bool {
 	for _, pattern := range s {
 		if ok, _ := path.Match(strings.ToLower(pattern), strings.ToLower(action)); ok { // checked by Parse
@@ -142,7 +169,7 @@ func (s Strings) match(action string) bool {
 	return false
 }
 
-// JSON is the policy as one attaches it.
+// JSON returns the policy in the format for attaching it.
 func (d Document) JSON() string {
 	if d.Version == "" {
 		d.Version = version

@@ -8,49 +8,98 @@ import (
 	"strings"
 )
 
-// Needs is what a build does, as far as it needs permissions of its own.
+// Needs lists the operations of a build that require permissions.
 type Needs struct {
 	Instance      bool // an instance is launched, and terminated
-	KeyPair       bool // a temporary one is made
-	SecurityGroup bool // a temporary one is made
-	GivenGroup    bool // a security group is named, or found by a filter
-	GivenSubnet   bool // the subnets are those of a VPC, a list or a filter
+	KeyPair       bool // a temporary key pair is created
+	SecurityGroup bool // a temporary security group is created
+	OpenPort      bool // and opens a port for SSH
+	GivenGroup    bool // a security group is set, or found by a filter
+	GivenSubnet   bool // the subnets are from a VPC, a list or a filter
 	GivenVPC      bool // the VPC is found by a filter
-	Stop          bool // the image cannot be made before the instance has been stopped
-	Shutdown      bool // it can be stopped, and is when the image is begun
+	Stop          bool // the instance is stopped before the image is created
+	Shutdown      bool // the instance is stopped once its snapshots have started
 	Modify        bool // the instance gets ENA or SR-IOV support
-	ListPrice     bool // it may run outside of the spot market,
-	Priced        bool // where what it costs decides whether it is launched
-	SpotPrice     bool // it may run on the spot market
+	ListPrice     bool // the instance may be launched at the on-demand price
+	Priced        bool // and its price decides whether it is launched
+	SpotPrice     bool // the instance may be launched on the spot market
+	Fleet         bool // a fleet may launch the instance
+	CapacityBlock bool // the instance may be launched in a capacity block
 
 	Profile          bool // the instance has a profile
-	CheckProfile     bool // which is looked up first
-	TemporaryProfile bool // which is made for the build
-	SessionManager   bool // SSH goes through Systems Manager
+	CheckProfile     bool // the profile is looked up first
+	TemporaryProfile bool // a temporary profile is created
+	SessionManager   bool // SSH uses Systems Manager
+	SendKey          bool // and EC2 Instance Connect, to send the key of a key file
 
-	Image             bool // an image is made, or copied
-	Copy              bool // to other regions, or to encrypt it
-	ModifyImage       bool // it is shared, or described further
+	Image             bool // an image is created or copied
+	Copy              bool // the image is copied to other regions, or to encrypt it
+	ModifyImage       bool // the image is shared, or its attributes are set
 	ShareSnapshots    bool
 	Deprecate         bool
-	Protect           bool // from being deregistered
-	Replace           bool // an image of the same name (force_deregister)
-	Retire            bool // older releases (keep_releases)
-	KeyOfYours        bool // a KMS key that is not AWS's encrypts it
-	EncryptionDecides bool // whether it can be shared depends on how the account encrypts
-	Public            bool // it is shared with everybody
-	Resume            bool // an earlier run's remains are removed
+	Protect           bool // deregistration protection is enabled
+	Replace           bool // an image of the same name is replaced (force_deregister)
+	ReplaceSnapshots  bool // and its snapshots are deleted (force_delete_snapshot)
+	Retire            bool // older releases are retired (keep_releases)
+	KeyOfYours        bool // a customer managed KMS key encrypts the image
+	EncryptionDecides bool // sharing depends on the account's default encryption
+	Public            bool // the image is public
+	Resume            bool // leftovers of an earlier run are removed
+
+	Publish  Publish
+	Accounts Accounts
 }
 
-// Optional begins the Sid of statements that a build does without: it then
-// finds out less beforehand, and says what it could not do.
+// Publish lists the operations of ethminer-cfn that the build knows of.
+type Publish struct {
+	Buckets, ACL, Tags, Prune, KMS bool // of S3
+	Parameters                     bool
+	StackSet, OwnRole              bool
+}
+
+// Optional is the Sid prefix of statements that a build does not require. Without
+// them it checks less, and reports the skipped operations.
 const Optional = "Optional"
 
-// Required says that a build fails without the statement, or leaves something
-// undone.
+// Required reports whether a build without the statement fails or is incomplete.
 func (s Statement) Required() bool { return !strings.HasPrefix(s.Sid, Optional) }
 
-// Least is the least policy for a build.
+// The statements with conditions: own is for resources with the tag of a build, and
+// tagNew for the tags of new resources.
+const (
+	own         = "Own"
+	optionalOwn = Optional + own
+	tagNew      = "TagNew"
+
+	buildID = "ethminer:build-id" // internal/tags
+)
+
+// conditionOf returns the condition of a statement; nil for most.
+func conditionOf(sid string, n Needs) Condition {
+	switch sid {
+	case own, optionalOwn:
+		return Condition{"Null": {ResourceTag + buildID: {"false"}}}
+	case tagNew:
+		var creates Strings
+		for _, c := range []struct {
+			made   bool
+			action string
+		}{
+			{n.Copy, "CopyImage"}, {n.Fleet, "CreateFleet"}, {n.Instance && n.Image, "CreateImage"}, {n.KeyPair, "CreateKeyPair"}, {n.Fleet, "CreateLaunchTemplate"}, {n.SecurityGroup, "CreateSecurityGroup"},
+			{n.Replace, "RegisterImage"}, {n.Instance, "RunInstances"},
+		} {
+			if c.made {
+				creates = append(creates, c.action)
+			}
+		}
+		return Condition{"StringEquals": {CreateAction: creates}}
+	case grants:
+		return n.Accounts.grantCondition()
+	}
+	return nil
+}
+
+// Least returns the minimum policy for a build.
 func Least(n Needs) Document {
 	d := Document{Version: version}
 	add := func(wanted bool, sid string, actions ...string) {
@@ -68,52 +117,87 @@ func Least(n Needs) Document {
 				return
 			}
 		}
-		d.Statement = append(d.Statement, Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: Strings{"*"}})
+		d.Statement = append(d.Statement, Statement{Sid: sid, Effect: "Allow", Action: actions, Resource: Strings{"*"}, Condition: conditionOf(sid, n)})
 	}
-	add(true, "Build", "CreateTags", "DescribeImages")
-	add(n.Instance, "Build", "DescribeInstances", "RunInstances", "TerminateInstances")
+	add(true, "Build", "DescribeImages")
+	add(n.Instance, "Build", "DescribeInstances", "RunInstances")
 	add(n.Instance && n.Image, "Build", "CreateImage")
-	add(n.Stop, "Build", "StopInstances")
-	add(n.Modify, "Build", "ModifyInstanceAttribute")
 	add(n.GivenSubnet, "Build", "DescribeSubnets")
 	add(n.GivenVPC, "Build", "DescribeVpcs")
 	add(n.Priced, "Build", "pricing:GetProducts")
-	add(n.KeyPair, "KeyPair", "CreateKeyPair", "DeleteKeyPair")
-	add(n.SecurityGroup, "SecurityGroup", "AuthorizeSecurityGroupIngress", "CreateSecurityGroup", "DeleteSecurityGroup", "DescribeSecurityGroups")
+	add(!n.ReplaceSnapshots, tagNew, "CreateTags")
+	add(n.Image && !n.ReplaceSnapshots, own, "CreateTags")
+	add(n.Instance, own, "TerminateInstances")
+	add(n.Stop, own, "StopInstances")
+	add(n.Modify, own, "ModifyInstanceAttribute")
+	add(n.Fleet, "Fleet", "CreateFleet", "CreateLaunchTemplate")
+	add(n.Fleet, own, "DeleteLaunchTemplate")
+	add(n.KeyPair, "KeyPair", "CreateKeyPair")
+	add(n.KeyPair, own, "DeleteKeyPair")
+	add(n.SecurityGroup, "SecurityGroup", "CreateSecurityGroup")
+	add(n.SecurityGroup, own, "DeleteSecurityGroup")
+	add(n.OpenPort, own, "AuthorizeSecurityGroupIngress")
 	add(n.GivenGroup, "SecurityGroup", "DescribeSecurityGroups")
 	add(n.Profile || n.TemporaryProfile, "Profile", "iam:PassRole")
 	add(n.CheckProfile, "Profile", "iam:GetInstanceProfile")
-	// From the documentation of AWS and the steps of packer-plugin-amazon; the
-	// rehearsal has none of these.
 	add(n.TemporaryProfile, "Profile", "iam:AddRoleToInstanceProfile", "iam:CreateInstanceProfile", "iam:CreateRole", "iam:DeleteInstanceProfile", "iam:DeleteRole",
-		"iam:DeleteRolePolicy", "iam:GetInstanceProfile", "iam:GetRole", "iam:PutRolePolicy", "iam:RemoveRoleFromInstanceProfile", "iam:TagInstanceProfile", "iam:TagRole")
+		"iam:DeleteRolePolicy", "iam:PutRolePolicy", "iam:RemoveRoleFromInstanceProfile", "iam:TagInstanceProfile", "iam:TagRole")
 	add(n.SessionManager, "SessionManager", "ssm:StartSession", "ssm:TerminateSession")
+	add(n.SendKey, "SessionManager", "ec2-instance-connect:SendSSHPublicKey")
 	// https://docs.aws.amazon.com/ebs/latest/userguide/ebs-encryption-requirements.html
 	add(n.KeyOfYours, "Keys", "kms:CreateGrant", "kms:Decrypt", "kms:DescribeKey", "kms:GenerateDataKeyWithoutPlaintext", "kms:ReEncryptFrom", "kms:ReEncryptTo")
 	add(n.Copy, "Copy", "CopyImage")
-	add(n.ModifyImage, "Share", "ModifyImageAttribute")
-	add(n.ShareSnapshots, "Share", "ModifySnapshotAttribute")
-	add(n.Deprecate, "Share", "EnableImageDeprecation")
-	add(n.Protect, "Share", "EnableImageDeregistrationProtection")
-	add(n.Replace, "Replace", "RegisterImage")
-	add(n.Retire, "Retire", "DescribeImageAttribute", "DescribeImageReferences", "DisableImage")
-	add(n.Retire && !n.Deprecate, "Retire", "EnableImageDeprecation")
-	add(n.Image, "CleanUp", "DeleteSnapshot", "DeregisterImage", "DescribeSnapshots")
-	add(n.Protect, "CleanUp", "DisableImageDeregistrationProtection")
+	add(n.ModifyImage, own, "ModifyImageAttribute")
+	add(n.ShareSnapshots, own, "ModifySnapshotAttribute")
+	add(n.Deprecate || n.Retire, own, "EnableImageDeprecation")
+	add(n.Protect, own, "DisableImageDeregistrationProtection", "EnableImageDeregistrationProtection")
+	// The replaced images may be another tool's, without the tag.
+	add(n.Replace, "Replace", "DeregisterImage", "RegisterImage")
+	add(n.ReplaceSnapshots, "Replace", "CreateTags", "DeleteSnapshot", "DescribeSnapshots")
+	add(n.Retire, "Retire", "DescribeImageAttribute", "DescribeImageReferences")
+	add(n.Retire, own, "DisableImage")
+	add(n.Image && !n.Replace, own, "DeregisterImage")
+	add(n.Image && !n.ReplaceSnapshots, own, "DeleteSnapshot")
+	n.Accounts.add(add)
+	p := n.Publish
+	add(p.Buckets, "Publish", "s3:GetObject", "s3:ListBucket", "s3:PutObject")
+	add(p.ACL, "Publish", "s3:PutObjectAcl")
+	add(p.Tags, "Publish", "s3:PutObjectTagging")
+	add(p.Prune, "Publish", "s3:DeleteObject")
+	add(p.KMS, "Publish", "kms:Decrypt", "kms:GenerateDataKey")
+	add(p.Parameters, "Publish", "ssm:GetParameter", "ssm:PutParameter")
+	add(p.StackSet, "Publish", "cloudformation:CreateStackInstances", "cloudformation:CreateStackSet", "cloudformation:DescribeStackSet",
+		"cloudformation:DescribeStackSetOperation", "cloudformation:ListStackInstances", "cloudformation:ListStackSetOperationResults",
+		"cloudformation:ListStackSetOperations", "cloudformation:UpdateStackSet", "cloudformation:ValidateTemplate")
+	add(p.OwnRole, "Publish", "iam:PassRole")
 
 	add(true, "OptionalChecks", "DescribeRegions")
 	add(n.Instance, "OptionalChecks", "DescribeInstanceTypeOfferings", "DescribeInstanceTypes", "servicequotas:GetServiceQuota")
+	add(n.CapacityBlock, "OptionalChecks", "DescribeCapacityReservations")
 	add(n.GivenSubnet, "OptionalChecks", "DescribeRouteTables")
 	add(n.EncryptionDecides, "OptionalChecks", "GetEbsDefaultKmsKeyId", "GetEbsEncryptionByDefault")
 	add(n.Public, "OptionalChecks", "GetImageBlockPublicAccessState", "GetSnapshotBlockPublicAccessState")
 	add(n.KeyOfYours, "OptionalChecks", "kms:GetKeyPolicy")
+	add(n.EncryptionDecides && !n.KeyOfYours, "OptionalChecks", "kms:DescribeKey") // of an encrypted source image
 	add(n.Instance && !n.GivenSubnet, "OptionalPlaces", "DescribeSubnets")
 	add(n.SpotPrice, "OptionalPrices", "DescribeSpotPriceHistory")
 	add(n.ListPrice && !n.Priced, "OptionalPrices", "pricing:GetProducts")
-	add(n.Shutdown && !n.Modify, "OptionalShutdown", "ModifyInstanceAttribute")
-	add(n.Shutdown && !n.Stop, "OptionalShutdown", "StopInstances")
-	add(n.Instance, "OptionalVolumes", "DeleteVolume", "DescribeVolumes")
-	add(n.Resume, "OptionalRemains", "DescribeKeyPairs")
+	add(n.Shutdown && !n.Modify, optionalOwn, "ModifyInstanceAttribute")
+	add(n.Shutdown && !n.Stop, optionalOwn, "StopInstances")
+	add(n.Instance, optionalOwn, "DeleteVolume")
+	add(n.Instance, "OptionalVolumes", "DescribeVolumes")
+	// The tunnel ends with its instance, and the Session Manager plugin resumes it after
+	// an interruption. Otherwise the tunnel is started again.
+	add(n.SessionManager, "OptionalSessionManager", "DescribeInstanceStatus", "ssm:ResumeSession")
+	// These confirm removals, and find the result of a lost response.
+	add(n.SecurityGroup, "OptionalRemains", "DescribeSecurityGroups")
+	add(n.Image && !n.ReplaceSnapshots, "OptionalRemains", "DescribeSnapshots")
+	add(n.KeyPair || n.Resume, "OptionalRemains", "DescribeKeyPairs")
+	add(n.Fleet || n.Resume, "OptionalRemains", "DescribeLaunchTemplates")
+	add(n.TemporaryProfile, "OptionalRemains", "iam:GetInstanceProfile", "iam:GetRole")
+	add(n.TemporaryProfile && n.Resume, "OptionalRemains", "iam:ListInstanceProfiles", "iam:ListRoles")
+	add(p.StackSet && !n.Retire, "OptionalPublishChecks", "DescribeImageAttribute")
+	add(p.StackSet, "OptionalPublishChecks", "cloudformation:DescribeStackInstance")
 	for _, s := range d.Statement {
 		slices.Sort(s.Action)
 	}

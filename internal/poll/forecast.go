@@ -5,34 +5,34 @@ package poll
 
 import "time"
 
-// Forecast says when something that tells its progress will end. It takes the
-// progress for a straight line that is told in equal steps, whose size it
-// learns: of 1 %, or 10 %. So it knows the end only within two bounds,
-// which close in with each observation; where the line bends, it begins anew
-// from the bend. The zero value has seen nothing.
+// Forecast estimates when an operation that reports its progress will end. It
+// assumes linear progress reported in equal steps, such as 1 % or 10 %, and learns
+// the step size. So the estimate is an interval, which narrows with each
+// observation. If the rate changes, the forecast restarts from there. The zero
+// value has no observations.
 type Forecast struct {
-	from  sample   // where the line begins
+	from  sample   // start of the line
 	seen  []sample // on the line, after from
-	step  int      // the largest part of 100 % that all that was told is a multiple of
+	step  int      // greatest common divisor of 100 and all observations
 	early time.Duration
 	late  time.Duration
 	known bool
 }
 
-// sample is what was told after a time since the beginning.
+// sample is an observation at a time since the start.
 type sample struct {
 	after   time.Duration
 	percent int
 }
 
-// whole is a progress that says that it is done.
+// whole is the progress of a completed operation.
 const whole = 100
 
-// Saw adds what was told after a time since the beginning, 0 to 100 %. What is
-// not more than was told before is kept only where it says something new.
+// Saw adds an observation of 0 to 100 % at a time since the start. An observation
+// without an increase is kept only if it has new information.
 func (f *Forecast) Saw(after time.Duration, percent int) {
 	if percent <= f.last().percent && f.known && after > f.late {
-		return // it does not move any more
+		return // no further progress
 	}
 	if f.step == 0 {
 		f.step = whole
@@ -40,7 +40,7 @@ func (f *Forecast) Saw(after time.Duration, percent int) {
 	f.step = gcd(f.step, percent)
 	f.seen = append(f.seen, sample{after, percent})
 	if f.bound(); f.early > f.late && len(f.seen) > 1 {
-		// A bend: the line of before leads nowhere.
+		// The rate has changed: the previous line no longer applies.
 		f.from, f.seen = f.seen[len(f.seen)-2], f.seen[len(f.seen)-1:]
 		f.bound()
 	}
@@ -53,21 +53,24 @@ func (f *Forecast) last() sample {
 	return f.seen[len(f.seen)-1]
 }
 
-// Percent is the last progress that was seen.
+// Percent is the last observed progress.
 func (f *Forecast) Percent() int { return f.last().percent }
 
-// Waits says that progress is told, and that it has not begun.
+// Waits reports whether progress is reported, but is still 0.
 func (f *Forecast) Waits() bool { return len(f.seen) > 0 && f.Percent() == 0 }
 
-// Window returns the bounds of the end, since the beginning; ok is false where
-// there is nothing to go by.
+// none reports whether no progress has been reported.
+func (f *Forecast) none() bool { return len(f.seen) == 0 }
+
+// Window returns the bounds of the end, as times since the start; ok is false
+// without sufficient observations.
 func (f *Forecast) Window() (earliest, latest time.Duration, ok bool) {
 	return f.early, f.late, f.known
 }
 
-// bound computes the bounds that all observations agree on. What is told as p
-// is anywhere from p up to p + step, where the line begins as well, unless that
-// is the beginning itself.
+// bound computes the bounds that are consistent with all observations. An
+// observation p means a progress from p to p + step, also for the start of the
+// line unless that is the start of the operation.
 func (f *Forecast) bound() {
 	f.known, f.early, f.late = false, 0, 1<<62
 	slack := 0

@@ -6,13 +6,14 @@ package poll
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/aws/smithy-go"
 )
 
-// fakeClock passes time only while somebody waits, and records the pauses.
+// fakeClock advances only during waits, and records the pauses.
 type fakeClock struct {
 	now    time.Time
 	pauses []time.Duration
@@ -28,7 +29,7 @@ func (c *fakeClock) After(d time.Duration) <-chan time.Time {
 	return ready
 }
 
-// answers plays back what the remote side says, the last one for ever.
+// answers are the responses of the remote side. The last one repeats.
 type answers []struct {
 	done bool
 	err  error
@@ -49,16 +50,16 @@ func TestUntil(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		answers answers
-		asked   int           // how often the remote side is asked
-		waited  time.Duration // how long in all
+		asked   int           // number of requests
+		waited  time.Duration // total
 		want    error
 	}{
-		{"done at once: no pause at all", answers{{done: true}}, 1, 0, nil},
-		{"done at the third question: two pauses", answers{{}, {}, {done: true}}, 3, 4 * time.Second, nil},
+		{"done immediately: no pause", answers{{done: true}}, 1, 0, nil},
+		{"done at the third request: two pauses", answers{{}, {}, {done: true}}, 3, 4 * time.Second, nil},
 		{"not found just after creation means not yet", answers{{err: code("InvalidAMIID.NotFound")}, {done: true}}, 2, 2 * time.Second, nil},
-		{"throttled: ask less often, then at the old pace", answers{{err: code("RequestLimitExceeded")}, {}, {done: true}}, 3, 6 * time.Second, nil},
+		{"throttled: one longer pause, then the usual interval", answers{{err: code("RequestLimitExceeded")}, {}, {done: true}}, 3, 6 * time.Second, nil},
 		{"an error ends the wait", answers{{}, {err: refused}}, 2, 2 * time.Second, refused},
-		{"the deadline is honest: the last question is asked at it", answers{{}}, 11, 20 * time.Second, new(TimeoutError)},
+		{"the last request is sent at the deadline", answers{{}}, 11, 20 * time.Second, new(TimeoutError)},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			clock := &fakeClock{now: time.Unix(0, 0)}
@@ -75,27 +76,42 @@ func TestUntil(t *testing.T) {
 				t.Errorf("got %v, want %v", err, test.want)
 			}
 			if asked != test.asked {
-				t.Errorf("asked %d times, want %d", asked, test.asked)
+				t.Errorf("got %d requests, want %d", asked, test.asked)
 			}
 			if waited := clock.now.Sub(time.Unix(0, 0)); waited != test.waited {
-				t.Errorf("waited %s, want %s", waited, test.waited)
+				t.Errorf("got a wait of %s, want %s", waited, test.waited)
 			}
 		})
 	}
 }
 
-func TestUntilGivesUpOnWhatIsGone(t *testing.T) {
+func TestTimeoutError(t *testing.T) {
+	for _, test := range []struct{ hint, want string }{
+		{"", "waiting for it: timeout after 1m0s; last response: no"},
+		{"option sets the timeout", "waiting for it: timeout after 1m0s; option sets the timeout; last response: no"},
+	} {
+		err := Waiter{Interval: time.Minute, Timeout: time.Minute, Hint: test.hint, Clock: &fakeClock{}}.
+			Until(t.Context(), "it", func(context.Context) (bool, error) {
+				return false, &smithy.GenericAPIError{Code: "RequestLimitExceeded", Message: "no"}
+			})
+		if want := strings.Replace(test.want, "no", "api error RequestLimitExceeded: no", 1); err == nil || err.Error() != want {
+			t.Errorf("got %v, want %s", err, want)
+		}
+	}
+}
+
+func TestUntilStopsForDeletedResource(t *testing.T) {
 	gone := code("InvalidInstanceID.NotFound")
 	clock := &fakeClock{now: time.Unix(0, 0)}
 	asked := 0
 	err := Waiter{Interval: 50 * time.Second, Timeout: 2 * time.Hour, Clock: clock}.
 		Until(t.Context(), "it", answers{{}, {err: gone}}.play(&asked))
 	if !errors.Is(err, gone) || asked != 4 {
-		t.Errorf("got %v after %d questions, want NotFound after 4: it is gone, not new", err, asked)
+		t.Errorf("got %v after %d requests, want NotFound after 4: the resource was deleted", err, asked)
 	}
 }
 
-func TestUntilStopsAtOnceWhenCancelled(t *testing.T) {
+func TestUntilStopsWhenCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	asked := 0
 	err := Waiter{Interval: time.Hour, Timeout: 2 * time.Hour}.Until(ctx, "it", func(context.Context) (bool, error) {
@@ -104,6 +120,6 @@ func TestUntilStopsAtOnceWhenCancelled(t *testing.T) {
 		return false, nil
 	})
 	if !errors.Is(err, context.Canceled) || asked != 1 {
-		t.Errorf("got %v after %d questions, want context.Canceled after 1", err, asked)
+		t.Errorf("got %v after %d requests, want context.Canceled after 1", err, asked)
 	}
 }

@@ -9,8 +9,8 @@ import (
 	"sync"
 )
 
-// all calls do for 0 to n-1 at the same time. A panic of one becomes the
-// caller's, which recovers from it.
+// all calls do for 0 to n-1 concurrently. It re-raises a panic in the caller,
+// which recovers from it.
 func all(n int, do func(i int)) {
 	panics := make([]any, n)
 	var wg sync.WaitGroup

@@ -6,37 +6,72 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
+	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 )
 
-// imageName checks that no image of the account has the name, in any region.
+// imageName checks that no image of the account has the name in any region.
 func (p *plan) imageName(ctx context.Context, n *notes) {
+	var mu sync.Mutex
+	var denied []outcome
 	p.inRegions(n, func(region string, n *notes) {
 		if p.Has[region] {
 			return
 		}
-		out, err := p.cloud.EC2(region).DescribeImages(ctx, &ec2.DescribeImagesInput{
-			Owners:  []string{"self"},
-			Filters: []ec2types.Filter{{Name: aws.String("name"), Values: []string{p.ImageName}}},
-		})
+		image, err := named(ctx, p.cloud.EC2(region), p.ImageName)
 		switch {
-		case ec2api.IsUnauthorized(err):
-			n.gap("whether ami_name is free", "ec2:DescribeImages", err)
-		case err != nil: // what does not answer now will not take an image either
+		case awsclient.IsUnauthorized(err):
+			mu.Lock()
+			denied = append(denied, deniedImages(region, err))
+			mu.Unlock()
+		case err != nil: // a region that does not respond now cannot get an image later
 			n.find(Finding{
-				Attribute: "ami_regions", Value: fmt.Sprintf("%s does not say which images it has (%s)", region, ec2api.Plain(err)),
-				Expected: "a region that the account has opted in to and that can be reached",
+				Attribute: "ami_regions", Value: fmt.Sprintf("listing the images in %s failed (%s)", region, silence(err)),
+				Expected: "a reachable region that the account has opted in to", Remedy: tryAgain,
 			})
-		case len(out.Images) > 0:
+		case image != nil:
+			user := aws.ToString(image.ImageId)
+			if image.State != ec2types.ImageStateAvailable {
+				user += fmt.Sprintf(" (%s)", image.State)
+			}
 			n.find(Finding{
-				Attribute: "ami_name", Value: fmt.Sprintf("%q is taken in %s by %s", p.ImageName, region, aws.ToString(out.Images[0].ImageId)),
-				Remedy: "choose another name (\"ethminer-{{timestamp}}\" is always new), or set force_deregister",
+				Attribute: "ami_name", Value: fmt.Sprintf("got %q, which is in use in %s by %s", p.ImageName, region, user),
+				Remedy: "remove ami_name for a new name each time, choose another, or set force_deregister",
 			})
 		}
 	})
+	slices.SortFunc(denied, func(a, b outcome) int { return strings.Compare(a.Region, b.Region) })
+	n.find(judgeDryRuns(denied)...)
+}
+
+// deniedImages is a denied listing of the images of a region. A build lists them for
+// every image that it waits for.
+func deniedImages(region string, err error) outcome {
+	return outcome{DryRun: DryRun{Action: "ec2:DescribeImages", Region: region}, err: err}
+}
+
+// named returns the account's image of a name, or nil. Disabled images keep their
+// names.
+func named(ctx context.Context, client ec2.DescribeImagesAPIClient, name string) (*ec2types.Image, error) {
+	pages := ec2.NewDescribeImagesPaginator(client, &ec2.DescribeImagesInput{
+		Owners: []string{"self"}, IncludeDisabled: aws.Bool(true), IncludeDeprecated: aws.Bool(true),
+		Filters: []ec2types.Filter{{Name: aws.String("name"), Values: []string{name}}},
+	})
+	for pages.HasMorePages() {
+		page, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if len(page.Images) > 0 {
+			return &page.Images[0], nil
+		}
+	}
+	return nil, nil
 }

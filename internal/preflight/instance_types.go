@@ -17,8 +17,8 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
 
-// askTypes asks what the types are. A filter, other than a list of names, leaves
-// out those that the region does not have instead of refusing the question.
+// askTypes describes the types. It uses a filter instead of a list of names, as
+// EC2 refuses a list with types that the region does not have.
 func (p *plan) askTypes(ctx context.Context) (map[string]ec2types.InstanceTypeInfo, error) {
 	found := map[string]ec2types.InstanceTypeInfo{}
 	pages := ec2.NewDescribeInstanceTypesPaginator(p.home, &ec2.DescribeInstanceTypesInput{
@@ -46,7 +46,7 @@ func (p *plan) offerings(ctx context.Context, n *notes) {
 	for pages.HasMorePages() {
 		out, err := pages.NextPage(ctx, few)
 		if err != nil {
-			n.gap("which zones offer the instance types", "ec2:DescribeInstanceTypeOfferings", err)
+			n.gap("the zones that offer the instance types", "ec2:DescribeInstanceTypeOfferings", err)
 			return
 		}
 		for _, o := range out.InstanceTypeOfferings {
@@ -64,18 +64,18 @@ func (p *plan) offerings(ctx context.Context, n *notes) {
 	}
 }
 
-// offers are the zones that have a type.
+// offers holds the zones that offer a type.
 type offers map[string][]string
 
-// judgeOffers finds the types that a place's zone does not have. A place
-// without a zone is where EC2 may choose.
+// judgeOffers finds the types that a place's zone does not offer. In a place
+// without a zone, EC2 chooses the zone.
 func judgeOffers(region string, types []string, places []launch.Place, offered offers) (findings []Finding) {
 	for _, name := range types {
 		zones := offered[name]
 		if len(zones) == 0 {
 			findings = append(findings, Finding{
-				Attribute: "instance_types", Value: fmt.Sprintf("%s does not offer %q", region, name),
-				Remedy: "look for a misspelling, or name another type or region", hits: ofType(name),
+				Attribute: "instance_types", Value: fmt.Sprintf("got %[2]q, which is not offered in %[1]s", region, name),
+				Remedy: "check the spelling, or choose another type or region", hits: ofType(name),
 			})
 			continue
 		}
@@ -91,8 +91,8 @@ func judgeOffers(region string, types []string, places []launch.Place, offered o
 		slices.Sort(zones)
 		findings = append(findings, Finding{
 			Attribute: "availability_zones, subnet_ids", Value: fmt.Sprintf("%s is not offered in %s", name, strings.Join(slices.Sorted(maps.Keys(lacking)), ", ")),
-			Expected: "zones that have it: " + strings.Join(zones, ", "), Remedy: "name one of these, or another type",
-			hits: func(r launch.Rung) bool { return r.Type == name && lacking[r.Place.Zone] }, zonal: true,
+			Expected: "zones that offer it: " + strings.Join(zones, ", "), Remedy: "choose one of these zones, or another type",
+			hits: func(r launch.Attempt) bool { return r.Type == name && lacking[r.Place.Zone] }, zonal: true,
 		})
 	}
 	return findings

@@ -14,17 +14,17 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
 )
 
-// The questions are asked, and the answers read, as another AWS understands
-// them: it has networks that a rehearsal has not.
+// TestAgainstMoto checks requests and responses against moto, which implements networks
+// that a rehearsal lacks.
 func TestAgainstMoto(t *testing.T) {
 	config := mototest.Start(t, home)
-	l := &lab{T: t, clients: ec2api.New(config, "")}
+	l := &lab{T: t, clients: awsclient.New(config, "")}
 	ctx, cloud, keys := t.Context(), ec2.NewFromConfig(config), l.clients.KMS("us-east-1")
 
 	vpc, err := cloud.CreateVpc(ctx, &ec2.CreateVpcInput{CidrBlock: aws.String("10.0.0.0/16")})
@@ -60,11 +60,11 @@ func TestAgainstMoto(t *testing.T) {
 	report, err := preflight.Run(ctx, l.plan, l.cloud())
 	l.must(err)
 	if err := report.Err(); err != nil {
-		t.Errorf("against a plan that is good: %v", err)
+		t.Errorf("valid plan: got error %v", err)
 	}
-	t.Logf("moto leaves open: %q", report.Warnings())
+	t.Logf("warnings with moto: %q", report.Warnings())
 	if !strings.HasPrefix(report.Account, "arn:aws:") || !slices.Contains(report.Checks, "permissions") {
-		t.Errorf("the account is %q, the checks %q", report.Account, report.Checks)
+		t.Errorf("got account %q, checks %q", report.Account, report.Checks)
 	}
 
 	made, err := keys.CreateKey(ctx, &kms.CreateKeyInput{})
@@ -88,14 +88,14 @@ func TestAgainstMoto(t *testing.T) {
 	report, err = preflight.Run(ctx, l.plan, l.cloud())
 	l.must(err)
 	for _, part := range []string{
-		"ami_name: \"wanted\" is taken in us-east-1", "instance_types: g5g.xlarge is arm64", private + " has no route to an internet gateway",
-		"in us-east-1 is Disabled", `"alias/nobodys" is no key in us-east-1`,
+		"ami_name: got \"wanted\", which is in use in us-east-1", "instance_types: g5g.xlarge is arm64", private + " has no route to an internet gateway",
+		"in us-east-1 is Disabled", `got "alias/nobodys", which is not a key in us-east-1`,
 	} {
 		if err := report.Err(); err == nil || !strings.Contains(err.Error(), part) {
-			t.Errorf("the error does not say %q:\n%v", part, err)
+			t.Errorf("got error without %q:\n%v", part, err)
 		}
 	}
-	if all := strings.Join(report.Warnings(), "\n"); !strings.Contains(all, "does not name 444455556666") {
-		t.Errorf("no warning of the key's policy: %s", all)
+	if all := strings.Join(report.Warnings(), "\n"); !strings.Contains(all, "does not include 444455556666") {
+		t.Errorf("got no warning about the key's policy: %s", all)
 	}
 }

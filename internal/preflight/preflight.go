@@ -1,25 +1,25 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package preflight finds out what would make a build fail, before anything
-// is created or paid for.
+// Package preflight finds known causes of a failing build before anything is
+// created or billed.
 //
-// A check is a file. Its calls are made in a method of plan, beside those of
-// all other checks; what the answers mean is decided in functions that call
-// nothing. A check that the build does not need makes no call. One that AWS
-// does not let ask, or that gets no answer, leaves a Gap: the build goes on.
+// Each check has its own file. A method of plan makes its requests, concurrently
+// with all other checks; functions without requests judge the responses. A check
+// that the build does not need makes no request. If the credentials do not allow a
+// request, or it gets no response, it leaves a Gap, and the build continues.
 //
-// A build may launch in several ways (package launch calls each a rung). What
-// is wrong with some of them is a warning while another remains, and an error
-// where none does.
+// A build may have several launch attempts (see package launch). A
+// problem with some of them is a warning, and an error if none remains.
 //
-// With r regions that get an image, t types, m markets and q quotas that they
-// count against, and s pages of running instances, the calls are at most
+// With r regions that get an image, t types, m markets, their q quotas, and s
+// pages of running instances, the maximum number of requests is
 //
-//	9 + t*m + q + s            in the build's region
+//	10 + t*m + q + s           in the build's region
 //	r * (1 + 1 + 2 + 2)        in all regions: name, copy, public access, key or encryption
+//	3 + r * 2                  in each other account: role, identity and regions; name, key
 //
-// of which a build that neither encrypts nor shares its image makes r * 2.
+// In all regions, a build that neither encrypts nor shares its image makes r * 2.
 package preflight
 
 import (
@@ -35,73 +35,95 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/clock"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
 
-// Plan is what a build wants of AWS.
+// Plan describes a build to check.
 type Plan struct {
 	// BuildRegion is where the instance runs.
 	BuildRegion string
-	// ImageRegions will hold an image each.
+	// ImageRegions get one image each.
 	ImageRegions []string
-	// SkipRegions trusts the names (skip_region_validation).
+	// SkipRegions skips the check of region names (skip_region_validation).
 	SkipRegions bool
-	// ImageName must be free in each of them; empty skips the check.
+	// ImageName must be available in each of them; empty skips the check.
 	ImageName string
-	// Has are the regions that have their image already, so that its name is
-	// taken by itself.
+	// Has contains the regions whose image already exists and uses ImageName.
 	Has map[string]bool
-	// Launch is the instance; nil where the build launches none.
+	// Launch is the launch of the instance; nil if the build launches none.
 	Launch *Launch
-	// Sharing is who besides the account gets the images.
+	// Sharing describes with whom the images are shared.
 	Sharing Sharing
-	// Keys encrypt the images; empty where they are not encrypted.
+	// Accounts copy the images to themselves.
+	Accounts []Account
+	// Keys encrypt the images; empty if they are not encrypted.
 	Keys []Key
-	// Calls are what the build will ask AWS to make, as dry runs, apart from
-	// the launch.
+	// Calls are the dry runs of the build's requests, except the launch.
 	Calls []DryRun
+	// Later checks what follows the build; nil if that is unknown.
+	Later *Later
+	// Architecture is the architecture of an image that exists already, and Encrypted
+	// whether it is encrypted.
+	Architecture string
+	Encrypted    bool
+	// Session is how long the credentials last; the zero value is unknown.
+	Session Session
 }
 
-// Scope says, for people, what a plan is about.
+// Scope describes the scope of a plan for messages.
 func (p Plan) Scope() string {
 	switch n := len(p.ImageRegions); {
 	case n == 0:
 		return "the launch in " + p.BuildRegion
+	case p.Launch == nil && n == 1:
+		return "the copy to " + p.ImageRegions[0]
 	case p.Launch == nil:
 		return fmt.Sprintf("the copies to %d regions", n)
 	case n == 1:
-		return fmt.Sprintf("the launch in %s, and 1 region", p.BuildRegion)
+		return fmt.Sprintf("the launch in %s, and the region that gets an image,", p.BuildRegion)
 	default:
-		return fmt.Sprintf("the launch in %s, and %d regions", p.BuildRegion, n)
+		return fmt.Sprintf("the launch in %s, and the %d regions that get an image,", p.BuildRegion, n)
 	}
 }
 
-// Launch is how the instance may be launched.
+// Launch describes the launch of the instance.
 type Launch struct {
 	Types   []string
 	Markets []launch.Market
-	// Network finds the VPC, empty for the default one, and the places. Its
-	// error names the attribute that is wrong.
+	// Network finds the VPC (empty for the default VPC) and the places. Its error
+	// names the wrong attribute.
 	Network func(context.Context) (vpc string, places []launch.Place, err error)
-	// NamedPlaces says that the user has named the places, so that one which
-	// cannot be had deserves a word.
+	// NamedPlaces is true if the user has set the places, so that an unavailable
+	// one is reported.
 	NamedPlaces bool
-	// Source is the question for the source image, in the build's region.
+	// Source is the request for the source image in the build's region.
 	Source Source
-	// Address is whether the build must reach the instance's public address.
+	// Address selects how the build connects to the instance.
 	Address Address
-	// DryRun launches a rung, as a dry run.
-	DryRun func(ctx context.Context, image ec2types.Image, rung launch.Rung) error
+	// DedicatedHost is true if the instance runs on a dedicated host, which does
+	// not count against vCPU quotas.
+	DedicatedHost bool
+	// Block is the id of the capacity block in the market capacity-block, if any.
+	Block string
+	// BuildTime is the maximum duration of the build; 0 means no limit.
+	BuildTime time.Duration
+	// Devices are the configured block devices of the launch.
+	Devices []Device
+	// DryRun makes a launch attempt as a dry run.
+	DryRun func(ctx context.Context, image ec2types.Image, attempt launch.Attempt) error
 }
 
-// EC2 is what the checks ask of EC2 in a region.
+// EC2 holds the checks' EC2 requests in a region.
 type EC2 interface {
+	ec2.DescribeCapacityReservationsAPIClient
 	ec2.DescribeImagesAPIClient
 	ec2.DescribeInstancesAPIClient
 	ec2.DescribeInstanceTypesAPIClient
 	ec2.DescribeInstanceTypeOfferingsAPIClient
 	ec2.DescribeRouteTablesAPIClient
+	ec2.DescribeSnapshotsAPIClient
 	ec2.DescribeSubnetsAPIClient
 	DescribeRegions(context.Context, *ec2.DescribeRegionsInput, ...func(*ec2.Options)) (*ec2.DescribeRegionsOutput, error)
 	GetEbsDefaultKmsKeyId(context.Context, *ec2.GetEbsDefaultKmsKeyIdInput, ...func(*ec2.Options)) (*ec2.GetEbsDefaultKmsKeyIdOutput, error)
@@ -110,24 +132,24 @@ type EC2 interface {
 	GetSnapshotBlockPublicAccessState(context.Context, *ec2.GetSnapshotBlockPublicAccessStateInput, ...func(*ec2.Options)) (*ec2.GetSnapshotBlockPublicAccessStateOutput, error)
 }
 
-// Keyring is what they ask of KMS in a region.
+// Keyring holds the checks' KMS requests in a region.
 type Keyring interface {
 	DescribeKey(context.Context, *kms.DescribeKeyInput, ...func(*kms.Options)) (*kms.DescribeKeyOutput, error)
 	GetKeyPolicy(context.Context, *kms.GetKeyPolicyInput, ...func(*kms.Options)) (*kms.GetKeyPolicyOutput, error)
 }
 
-// Quotas is what they ask of Service Quotas in the build's region.
+// Quotas holds the checks' Service Quotas requests in the build's region.
 type Quotas interface {
 	GetServiceQuota(context.Context, *servicequotas.GetServiceQuotaInput, ...func(*servicequotas.Options)) (*servicequotas.GetServiceQuotaOutput, error)
 }
 
-// Identity is what they ask of STS.
+// Identity holds the checks' STS requests.
 type Identity interface {
 	GetCallerIdentity(context.Context, *sts.GetCallerIdentityInput, ...func(*sts.Options)) (*sts.GetCallerIdentityOutput, error)
 }
 
-// Cloud is where the questions go. What is nil is not asked: an AWS look-alike
-// may have EC2 alone.
+// Cloud holds the clients of the checks. A check whose client is nil is skipped:
+// a compatible endpoint may offer only EC2.
 type Cloud struct {
 	EC2      func(region string) EC2
 	Keys     func(region string) Keyring
@@ -135,24 +157,27 @@ type Cloud struct {
 	Identity Identity
 }
 
-// patience is how long all checks together may take; what has not answered by
-// then is not known.
-const patience = 20 * time.Second
+// patience limits the duration of all checks together; a check without a response
+// by then leaves a gap.
+const patience = 25 * time.Second
 
-// few is for questions that the build can do without the answer to.
-var few = ec2api.FewTries
+// attempt is how long a check waits for a response before it sends the request again.
+const attempt = 8 * time.Second
+
+// few limits the retries of optional requests.
+var few = awsclient.FewTries
 
 // plan is a Plan while it is checked.
 type plan struct {
 	Plan
 	cloud Cloud
-	home  EC2 // of the build's region
+	home  EC2 // client of the build's region
 
-	// What several checks want to know is asked once.
+	// Requests that several checks need are made once.
 	source  func() (ec2types.Image, error)
 	types   func() (map[string]ec2types.InstanceTypeInfo, error)
 	network func() (network, error)
-	regions func() ([]string, error) // those of ImageRegions that can be asked
+	regions func() ([]string, error) // the usable regions of ImageRegions
 
 	regionNotes notes
 }
@@ -162,9 +187,9 @@ type network struct {
 	places []launch.Place
 }
 
-// Run makes all checks at the same time. Its error is the context's.
+// Run makes all checks concurrently. Its error is the context's.
 func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
-	asking, cancel := context.WithTimeout(ctx, patience)
+	asking, cancel := clock.WithTimeout(awsclient.WithAttemptTimeout(ctx, attempt), patience)
 	defer cancel()
 	p := &plan{Plan: wanted, cloud: cloud, home: cloud.EC2(wanted.BuildRegion)}
 	p.regions = sync.OnceValues(func() ([]string, error) { return p.askRegions(asking, &p.regionNotes) })
@@ -182,11 +207,16 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 		{"source image", p.Launch != nil, p.sourceImage},
 		{"network", p.Launch != nil, p.subnets},
 		{"instance types", p.Launch != nil, p.offerings},
-		{"quotas", p.Launch != nil && cloud.Quotas != nil, p.quotas},
+		{"capacity block", p.Launch != nil && p.Launch.Block != "", p.capacityBlock},
+		{"quotas", p.Launch != nil && !p.Launch.DedicatedHost && cloud.Quotas != nil, p.quotas},
 		{"keys", len(p.Keys) > 0, p.keys},
 		{"encryption", p.Sharing.any(), p.encryption},
 		{"public access", p.Sharing.publicImages() || p.Sharing.publicSnapshots(), p.publicAccess},
+		{"accounts", len(p.Accounts) > 0, p.accounts},
 		{"permissions", p.Launch != nil || len(p.Calls) > 0, p.permissions},
+	}
+	if p.Later != nil {
+		checks = append(checks, check{p.Later.Name, true, p.later})
 	}
 	checks = slices.DeleteFunc(checks, func(c check) bool { return !c.needed })
 	taken := make([]notes, len(checks))
@@ -203,19 +233,19 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 		}
 	}
 	report.dropEchoes()
-	report.decide(p.rungs())
+	report.decide(p.attempts())
 	return report, nil
 }
 
-// check is one file's.
+// check is one of the checks.
 type check struct {
 	name   string
 	needed bool
 	run    func(context.Context, *notes)
 }
 
-// rungs are the ways to launch; places that are not known are left to EC2.
-func (p *plan) rungs() []launch.Rung {
+// attempts returns the launch attempts; EC2 chooses unknown places.
+func (p *plan) attempts() []launch.Attempt {
 	if p.Launch == nil {
 		return nil
 	}
@@ -223,10 +253,10 @@ func (p *plan) rungs() []launch.Rung {
 	if err != nil || len(n.places) == 0 {
 		n.places = []launch.Place{{}}
 	}
-	return launch.Rungs(p.Launch.Types, p.Launch.Markets, n.places)
+	return launch.Attempts(p.Launch.Types, p.Launch.Markets, n.places)
 }
 
-// inRegions calls with every image's region that can be asked, all at once.
+// inRegions calls a function for all usable image regions concurrently.
 func (p *plan) inRegions(n *notes, ask func(region string, n *notes)) {
 	regions, _ := p.regions()
 	parts := make([]notes, len(regions))

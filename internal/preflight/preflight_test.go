@@ -18,7 +18,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
@@ -26,15 +26,15 @@ import (
 
 const home = "eu-central-1"
 
-// lab is an AWS in this process, and a plan that it has nothing against.
+// lab is a fake AWS in this process and a plan without findings.
 type lab struct {
 	*testing.T
 	aws     *rehearsal.Server
-	clients *ec2api.Clients
+	clients *awsclient.Clients
 	plan    preflight.Plan
 }
 
-// sdk is the SDK's client of a region, for what no build asks.
+// sdk returns the SDK's client of a region, for calls that no build makes.
 func (l *lab) sdk(region string) *ec2.Client {
 	return ec2.NewFromConfig(*l.clients.Config(), func(o *ec2.Options) { o.Region = region })
 }
@@ -48,12 +48,12 @@ func newLab(t *testing.T) *lab {
 			o.Backoff = retry.BackoffDelayerFunc(func(int, error) (time.Duration, error) { return time.Millisecond, nil })
 		})
 	}
-	l.clients = ec2api.New(config, "")
+	l.clients = awsclient.New(config, "")
 	l.plan = planFor(l.clients, home, "us-east-1")
 	return l
 }
 
-func planFor(clients *ec2api.Clients, regions ...string) preflight.Plan {
+func planFor(clients *awsclient.Clients, regions ...string) preflight.Plan {
 	dry := aws.Bool(true)
 	plan := preflight.Plan{
 		BuildRegion: home, ImageRegions: regions, ImageName: "wanted",
@@ -65,9 +65,9 @@ func planFor(clients *ec2api.Clients, regions ...string) preflight.Plan {
 			Source: preflight.Source{Attribute: "source_ami_filter", MostRecent: true, Question: &ec2.DescribeImagesInput{
 				Owners: []string{"099720109477"}, Filters: []ec2types.Filter{{Name: aws.String("name"), Values: []string{"*ubuntu-noble-24.04-amd64-server-*"}}},
 			}},
-			DryRun: func(ctx context.Context, image ec2types.Image, rung launch.Rung) error {
+			DryRun: func(ctx context.Context, image ec2types.Image, attempt launch.Attempt) error {
 				_, err := clients.EC2(home).RunInstances(ctx, &ec2.RunInstancesInput{
-					DryRun: dry, ImageId: image.ImageId, InstanceType: ec2types.InstanceType(rung.Type), MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
+					DryRun: dry, ImageId: image.ImageId, InstanceType: ec2types.InstanceType(attempt.Type), MinCount: aws.Int32(1), MaxCount: aws.Int32(1),
 				})
 				return err
 			},
@@ -103,14 +103,14 @@ func (l *lab) run() preflight.Report {
 	for region, resources := range l.aws.Inventory() {
 		for _, r := range resources {
 			if r.Leaked() {
-				l.Errorf("the preflight has made %s %s in %s", r.Kind, r.ID, region)
+				l.Errorf("the preflight created %s %s in %s", r.Kind, r.ID, region)
 			}
 		}
 	}
 	return report
 }
 
-// want is a part of each error, and of each warning.
+// want checks that the errors and warnings contain the expected parts.
 func (l *lab) want(report preflight.Report, errs, warnings []string) {
 	l.Helper()
 	var got []string
@@ -124,7 +124,7 @@ func (l *lab) want(report preflight.Report, errs, warnings []string) {
 		got, want []string
 	}{{"errors", got, errs}, {"warnings", report.Warnings(), warnings}} {
 		if len(pair.got) != len(pair.want) {
-			l.Errorf("%d %s, want %d:\n%s", len(pair.got), pair.what, len(pair.want), strings.Join(pair.got, "\n"))
+			l.Errorf("got %d %s, want %d:\n%s", len(pair.got), pair.what, len(pair.want), strings.Join(pair.got, "\n"))
 			continue
 		}
 		for i, part := range pair.want {
@@ -135,7 +135,7 @@ func (l *lab) want(report preflight.Report, errs, warnings []string) {
 	}
 }
 
-// calls is how many there were in a region, or in all.
+// calls returns the number of calls in a region, or in all regions.
 func (l *lab) calls(region, action string) (n int) {
 	for r, actions := range l.aws.Calls() {
 		for a, times := range actions {
@@ -154,6 +154,17 @@ func (l *lab) must(err error) {
 	}
 }
 
+// launch launches an instance and returns its id.
+func (l *lab) launch(kind string, at *ec2types.Placement) string {
+	l.Helper()
+	source := l.source()
+	out, err := l.clients.EC2(home).RunInstances(l.Context(), &ec2.RunInstancesInput{
+		ImageId: &source, InstanceType: ec2types.InstanceType(kind), MinCount: aws.Int32(1), MaxCount: aws.Int32(1), Placement: at,
+	})
+	l.must(err)
+	return *out.Instances[0].InstanceId
+}
+
 func (l *lab) key(region, policy string) string {
 	l.Helper()
 	out, err := l.clients.KMS(region).CreateKey(l.Context(), &kms.CreateKeyInput{Policy: aws.String(policy)})
@@ -166,31 +177,31 @@ func TestNothingFound(t *testing.T) {
 	report := l.run()
 	l.want(report, nil, nil)
 	if !strings.HasSuffix(report.Account, ":user/rehearsal") {
-		t.Errorf("the account is %q", report.Account)
+		t.Errorf("got account %q", report.Account)
 	}
 	want := []string{"credentials", "regions", "image name", "source image", "network", "instance types", "quotas", "permissions"}
 	if !slices.Equal(report.Checks, want) {
-		t.Errorf("made the checks %q, want %q", report.Checks, want)
+		t.Errorf("got checks %q, want %q", report.Checks, want)
 	}
 	if left := l.aws.Inventory(); len(left[home])+len(left["us-east-1"]) > 0 {
-		t.Errorf("it made %v", left)
+		t.Errorf("got resources %v, want none", left)
 	}
 }
 
-// A dry run that needs the source image is not made without one, and one for
-// each type and market is enough.
+// TestDryRuns: one dry run for each type and market suffices. Without a source image,
+// the dry runs that need it are skipped.
 func TestDryRuns(t *testing.T) {
 	l := newLab(t)
 	l.places(launch.Place{}, launch.Place{Zone: home + "a"}, launch.Place{Zone: home + "b"})
 	l.plan.Launch.Types, l.plan.Launch.Markets = []string{"g4dn.xlarge", "g5.xlarge"}, []launch.Market{launch.OnDemand, launch.Spot}
 	l.run()
 	if n, copies := l.calls(home, "RunInstances (dry run)"), l.calls("us-east-1", "CopyImage (dry run)"); n != 4 || copies != 1 {
-		t.Errorf("%d dry runs of launches, want 4, and %d of a copy, want 1", n, copies)
+		t.Errorf("got %d dry runs of launches, want 4, and %d of a copy, want 1", n, copies)
 	}
 	l.plan.Launch.Source.Question.Owners = []string{"self"}
 	l.run()
 	if n, copies := l.calls(home, "RunInstances (dry run)"), l.calls("us-east-1", "CopyImage (dry run)"); n != 4 || copies != 1 {
-		t.Errorf("without a source image there are %d and %d", n-4, copies-1)
+		t.Errorf("without a source image: got %d and %d dry runs, want none", n-4, copies-1)
 	}
 }
 
@@ -216,9 +227,9 @@ func (l *lab) subnet(zone string) string {
 	return *out.Subnets[0].SubnetId
 }
 
-// What may not be asked, or is not answered, is a warning, whichever question
-// it is.
-func TestNothingThatIsNotKnownIsAnError(t *testing.T) {
+// TestFailedLookupIsAWarning: a denied or failed look-up is a warning, for every
+// action but one that the build requires.
+func TestFailedLookupIsAWarning(t *testing.T) {
 	clean := newLab(t)
 	everything(clean)
 	clean.run()
@@ -230,14 +241,13 @@ func TestNothingThatIsNotKnownIsAnError(t *testing.T) {
 			}
 		}
 	}
-	if len(actions) != 14 { // all but that for public images, which cannot be encrypted
-
-		t.Errorf("only %v were asked", actions)
+	if len(actions) != 14 { // all but the one for public images, which cannot be encrypted
+		t.Errorf("got actions %v, want 14", actions)
 	}
 	for action := range actions {
 		for _, code := range []string{"UnauthorizedOperation", "AccessDeniedException", "RequestLimitExceeded"} {
 			if code == "RequestLimitExceeded" && (action == "DescribeImages" || action == "DescribeRegions") {
-				continue // the build cannot do without the answer
+				continue // the build requires the response
 			}
 			t.Run(action+" "+code, func(t *testing.T) {
 				t.Parallel()
@@ -245,18 +255,23 @@ func TestNothingThatIsNotKnownIsAnError(t *testing.T) {
 				everything(l)
 				l.aws.AddFault(rehearsal.Fault{Action: action, Code: code})
 				report := l.run()
+				if action == "DescribeImages" { // a build waits for images with it
+					l.want(report, []string{"permissions: ec2:DescribeImages is not allowed in eu-central-1, us-east-1; allow {"}, nil)
+					return
+				}
 				if err := report.Err(); err != nil {
-					t.Errorf("an error: %v", err)
+					t.Errorf("got error %v, want a warning", err)
 				}
 				if len(report.Warnings()) == 0 {
-					t.Error("no warning")
+					t.Error("got no warning")
 				}
 			})
 		}
 	}
-	// All of it at once is one line more, with one statement.
+	// All denied actions together are one warning with one statement.
 	l := newLab(t)
 	everything(l)
+	delete(actions, "DescribeImages")
 	for action := range actions {
 		l.aws.AddFault(rehearsal.Fault{Action: action, Code: "UnauthorizedOperation"})
 	}
@@ -269,7 +284,7 @@ func TestNothingThatIsNotKnownIsAnError(t *testing.T) {
 	}
 }
 
-// everything makes a plan that every check has a question about.
+// everything makes a plan that triggers every check.
 func everything(l *lab) {
 	l.plan.Sharing.Users, l.plan.Sharing.SnapshotGroups = []string{"444455556666"}, []string{"all"}
 	id := l.key(home, `{"Statement":[{"Effect":"Allow","Principal":"*"}]}`)
@@ -281,25 +296,25 @@ func everything(l *lab) {
 	l.places(launch.Place{Zone: home + "a", Subnet: l.subnet(home + "a")})
 }
 
-// What a plan does not want is not asked.
+// TestNoNeedlessCalls: checks that do not apply to the plan make no calls.
 func TestNoNeedlessCalls(t *testing.T) {
 	l := newLab(t)
 	l.plan = preflight.Plan{BuildRegion: home, SkipRegions: true, ImageRegions: []string{"us-east-1"}}
 	report, err := preflight.Run(t.Context(), l.plan, preflight.Cloud{EC2: l.cloud().EC2})
 	if err != nil || len(report.Checks) > 0 || l.calls("", "") > 0 {
-		t.Errorf("checks %q, calls %v, %v", report.Checks, l.aws.Calls(), err)
+		t.Errorf("got checks %q, calls %v, error %v", report.Checks, l.aws.Calls(), err)
 	}
 	l.plan.Sharing.Users, l.plan.Has = []string{"444455556666"}, map[string]bool{"us-east-1": true}
 	l.run()
 	if n := l.calls("", "GetEbsEncryptionByDefault"); n > 0 {
-		t.Errorf("asked %d times how an image is encrypted that is there", n)
+		t.Errorf("got %d look-ups of the encryption of an existing image, want 0", n)
 	}
 	l.plan.Sharing.Users = nil
 	calls := l.calls("", "")
 	l.plan.SkipRegions, l.plan.ImageName, l.plan.Has = false, "wanted", map[string]bool{"us-east-1": true}
 	l.run()
 	if l.calls("us-east-1", "") != 0 || l.calls(home, "DescribeRegions") != 1 || l.calls("", "") != calls+2 {
-		t.Errorf("calls %v", l.aws.Calls())
+		t.Errorf("got calls %v", l.aws.Calls())
 	}
 }
 
@@ -308,11 +323,11 @@ func TestCancelled(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	if _, err := preflight.Run(ctx, l.plan, l.cloud()); !errors.Is(err, context.Canceled) {
-		t.Errorf("got %v", err)
+		t.Errorf("got %v, want context.Canceled", err)
 	}
 }
 
-// regions are as many, each answered by one that the account has.
+// regions returns n region names. Names repeat if n exceeds the account's regions.
 func (l *lab) regions(n int) []string {
 	out, err := l.clients.EC2(home).DescribeRegions(context.Background(), &ec2.DescribeRegionsInput{})
 	if err != nil {
@@ -327,7 +342,7 @@ func (l *lab) regions(n int) []string {
 	return regions
 }
 
-// The calls grow by two a region, and in the build's by one a way to launch.
+// TestCalls: each region adds two calls, and each further instance type adds one.
 func TestCalls(t *testing.T) {
 	count := func(regions int, types ...string) int {
 		l := newLab(t)
@@ -343,7 +358,7 @@ func TestCalls(t *testing.T) {
 	} {
 		want := fixed + (len(types) - 1) + 2*regions - 1 // no copy to the build's own
 		if got := count(regions, types...); got != want {
-			t.Errorf("%d regions, %d types: %d calls, want %d", regions, len(types), got, want)
+			t.Errorf("%d regions, %d types: got %d calls, want %d", regions, len(types), got, want)
 		}
 	}
 }
@@ -353,7 +368,7 @@ func BenchmarkPreflight(b *testing.B) {
 		b.Run(fmt.Sprintf("%d regions", n), func(b *testing.B) {
 			server := rehearsal.New(rehearsal.Config{Seed: "preflight"})
 			defer func() { _ = server.Close() }()
-			l := &lab{aws: server, clients: ec2api.New(server.AWSConfig(home), "")}
+			l := &lab{aws: server, clients: awsclient.New(server.AWSConfig(home), "")}
 			l.plan = planFor(l.clients, l.regions(n)...)
 			for b.Loop() {
 				if report, err := preflight.Run(b.Context(), l.plan, l.cloud()); err != nil || report.Err() != nil {

@@ -12,11 +12,12 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// Sharing is who besides the account gets the images and their snapshots.
+// Sharing describes with whom the images and their snapshots are shared.
 type Sharing struct {
 	Users, Groups                 []string // of images
 	OrgARNs, OUARNs               []string
 	SnapshotUsers, SnapshotGroups []string
+	ForCopies                     bool // other accounts copy the images
 }
 
 const everybody = "all"
@@ -24,17 +25,16 @@ const everybody = "all"
 func (s Sharing) publicImages() bool    { return slices.Contains(s.Groups, everybody) }
 func (s Sharing) publicSnapshots() bool { return slices.Contains(s.SnapshotGroups, everybody) }
 
-// accounts are those that are named, each once.
+// accounts returns the account ids without duplicates.
 func (s Sharing) accounts() []string {
 	return distinct(append(slices.Clone(s.Users), s.SnapshotUsers...))
 }
 
 func (s Sharing) any() bool {
-	return len(s.Users)+len(s.Groups)+len(s.OrgARNs)+len(s.OUARNs)+len(s.SnapshotUsers)+len(s.SnapshotGroups) > 0
+	return s.ForCopies || len(s.Users)+len(s.Groups)+len(s.OrgARNs)+len(s.OUARNs)+len(s.SnapshotUsers)+len(s.SnapshotGroups) > 0
 }
 
-// publicAccess checks that no region's account setting forbids what is to be
-// public.
+// publicAccess checks that no region blocks public images or snapshots.
 func (p *plan) publicAccess(ctx context.Context, n *notes) {
 	p.inRegions(n, func(region string, n *notes) {
 		client := p.cloud.EC2(region)
@@ -44,8 +44,8 @@ func (p *plan) publicAccess(ctx context.Context, n *notes) {
 				n.gap("whether public images are blocked", "ec2:GetImageBlockPublicAccessState", err)
 			} else if out.ImageBlockPublicAccessState != nil && *out.ImageBlockPublicAccessState != string(ec2types.ImageBlockPublicAccessDisabledStateUnblocked) {
 				n.find(Finding{
-					Attribute: "ami_groups", Value: fmt.Sprintf("[\"all\"], but %s blocks public images (%s)", region, *out.ImageBlockPublicAccessState),
-					Remedy: fmt.Sprintf("aws ec2 disable-image-block-public-access --region %s, which takes up to ten minutes, or leave \"all\" out", region),
+					Attribute: "ami_groups", Value: fmt.Sprintf("got [\"all\"], but %s blocks public images (%s)", region, *out.ImageBlockPublicAccessState),
+					Remedy: fmt.Sprintf("aws ec2 disable-image-block-public-access --region %s, which takes up to ten minutes, or remove \"all\"", region),
 				})
 			}
 		}
@@ -55,8 +55,8 @@ func (p *plan) publicAccess(ctx context.Context, n *notes) {
 				n.gap("whether public snapshots are blocked", "ec2:GetSnapshotBlockPublicAccessState", err)
 			} else if out.State != "" && out.State != ec2types.SnapshotBlockPublicAccessStateUnblocked {
 				n.find(Finding{
-					Attribute: "snapshot_groups", Value: fmt.Sprintf("[\"all\"], but %s blocks public snapshots (%s)", region, out.State),
-					Remedy: fmt.Sprintf("aws ec2 disable-snapshot-block-public-access --region %s, or leave \"all\" out", region),
+					Attribute: "snapshot_groups", Value: fmt.Sprintf("got [\"all\"], but %s blocks public snapshots (%s)", region, out.State),
+					Remedy: fmt.Sprintf("aws ec2 disable-snapshot-block-public-access --region %s, or remove \"all\"", region),
 				})
 			}
 		}

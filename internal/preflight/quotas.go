@@ -17,7 +17,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
 
-// need is what a type takes of a quota in a market, in vCPUs.
+// need is the number of vCPUs that a type uses of a quota in a market.
 type need struct {
 	kind   string
 	market launch.Market
@@ -25,15 +25,15 @@ type need struct {
 	quota  launch.ServiceQuota
 }
 
-// quota is what the account may run, and what it runs already, in vCPUs.
+// quota is the account's limit and usage in vCPUs.
 type quota struct {
 	limit     float64
 	used      int
 	usedKnown bool // used is known
 }
 
-// quotas checks that the account may run each type in each market. A
-// reservation has been counted when it was made.
+// quotas checks that the quotas allow each type in each market. A reservation
+// counts from its creation.
 func (p *plan) quotas(ctx context.Context, n *notes) {
 	types, err := p.types()
 	if err != nil {
@@ -86,15 +86,15 @@ func (p *plan) quotas(ctx context.Context, n *notes) {
 		known[code] = have[i]
 	}
 	if usedErr != nil {
-		n.gap("how much of the vCPU quotas is in use", "ec2:DescribeInstances", usedErr)
+		n.gap("the usage of the vCPU quotas", "ec2:DescribeInstances", usedErr)
 	}
 	n.find(judgeQuotas(p.BuildRegion, needs, known)...)
 }
 
-// mostPages bounds the question of what is running, at 1000 instances a page.
+// mostPages limits the listing of running instances, at 1000 instances per page.
 const mostPages = 5
 
-// running counts the vCPUs that run, by the quota that they count against.
+// running counts the vCPUs of running instances by quota.
 func (p *plan) running(ctx context.Context) (map[string]int, error) {
 	used := map[string]int{}
 	pages := ec2.NewDescribeInstancesPaginator(p.home, &ec2.DescribeInstancesInput{
@@ -112,7 +112,7 @@ func (p *plan) running(ctx context.Context) (map[string]int, error) {
 				if i.InstanceLifecycle == ec2types.InstanceLifecycleTypeSpot {
 					market = launch.Spot
 				}
-				if q, ok := launch.QuotaOf(string(i.InstanceType), market); ok && i.CpuOptions != nil {
+				if q, ok := launch.QuotaOf(string(i.InstanceType), market); ok && i.CpuOptions != nil && countsAgainstQuota(i) {
 					used[q.Code] += int(aws.ToInt32(i.CpuOptions.CoreCount) * aws.ToInt32(i.CpuOptions.ThreadsPerCore))
 				}
 			}
@@ -121,7 +121,13 @@ func (p *plan) running(ctx context.Context) (map[string]int, error) {
 	return used, nil
 }
 
-// judgeQuotas finds, a quota at a time, the types that it has no room for.
+// countsAgainstQuota reports whether a running instance counts against a vCPU
+// quota. Capacity blocks and dedicated hosts have separate limits.
+func countsAgainstQuota(i ec2types.Instance) bool {
+	return i.InstanceLifecycle != ec2types.InstanceLifecycleTypeCapacityBlock && (i.Placement == nil || i.Placement.Tenancy != ec2types.TenancyHost)
+}
+
+// judgeQuotas finds the types that exceed a quota, one finding per quota.
 func judgeQuotas(region string, needs []need, known map[string]quota) (findings []Finding) {
 	var seen []string
 	for _, first := range needs {
@@ -148,10 +154,10 @@ func judgeQuotas(region string, needs []need, known map[string]quota) (findings 
 			inUse = fmt.Sprintf(", of which %d are in use", q.used)
 		}
 		findings = append(findings, Finding{
-			Attribute: "markets", Value: fmt.Sprintf("%s in %s: the quota %q (%s) is %.0f vCPUs%s, and %s", first.market, region, first.quota.Name, first.quota.Code, q.limit, inUse, strings.Join(over, ", ")),
+			Attribute: "markets", Value: fmt.Sprintf("%s in %s: the quota %q (%s) is %.0f vCPUs%s, but %s", first.market, region, first.quota.Name, first.quota.Code, q.limit, inUse, strings.Join(over, ", ")),
 			Remedy: fmt.Sprintf("raise it: aws service-quotas request-service-quota-increase --service-code ec2 --quota-code %s --region %s --desired-value %d; "+
-				"or name a smaller type or another market", first.quota.Code, region, q.used+most),
-			hits: func(r launch.Rung) bool { return denied[[2]string{r.Type, string(r.Market)}] },
+				"or choose a smaller type or another market", first.quota.Code, region, q.used+most),
+			hits: func(r launch.Attempt) bool { return denied[[2]string{r.Type, string(r.Market)}] },
 		})
 	}
 	return findings

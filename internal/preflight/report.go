@@ -11,23 +11,25 @@ import (
 	"strings"
 	"sync"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
 
-// Finding is something that would make the build fail.
+// Finding is a problem that would make the build fail.
 type Finding struct {
-	// Attribute is the configuration's, Value what it is, with what is wrong
-	// about it; Expected and Remedy are what was expected instead, and what to
-	// do. All are for people.
+	// Attribute is the option, Value its value and the problem, Expected the
+	// expected value, and Remedy the fix. All are text for messages.
 	Attribute, Value, Expected, Remedy string
-	// Warning says that the build can do without, or has another way.
+	// Warning is true if the build can continue.
 	Warning bool
 
-	hits  func(launch.Rung) bool // the ways to launch that it rules out; nil is the whole build
-	stops bool                   // EC2 does not refuse these, but ends the ladder there
-	zonal bool                   // it is about places
-	quiet bool                   // not worth a warning
+	hits  func(launch.Attempt) bool // the launch attempts that it rules out; nil means the whole build
+	stops bool                      // an error of these attempts ends the launch, without further attempts
+	zonal bool                      // it concerns places
+	quiet bool                      // reported only if nothing else rules out the attempts
+
+	echo     bool // omitted if other findings rule out the same launch attempts
+	rejected bool // AWS rejects the credentials, so other checks are inconclusive
 }
 
 func (f Finding) String() string {
@@ -36,7 +38,7 @@ func (f Finding) String() string {
 		text = f.Attribute + ": " + text
 	}
 	if f.Expected != "" {
-		text += "; expected " + f.Expected
+		text += ", want " + f.Expected
 	}
 	if f.Remedy != "" {
 		text += "; " + f.Remedy
@@ -44,26 +46,26 @@ func (f Finding) String() string {
 	return text
 }
 
-// Gap is what could not be found out.
+// Gap is a check that could not be made.
 type Gap struct {
 	What string
-	// Action is the IAM action that is not allowed, empty where the question
-	// got no answer for another reason.
+	// Action is the IAM action that is not allowed; empty if the request failed for
+	// another reason.
 	Action string
 	Why    string
 
-	echo bool // of credentials that AWS does not take
+	echo bool // a result of credentials that AWS rejects
 }
 
-// Report is what all checks have found.
+// Report is the result of all checks.
 type Report struct {
-	Checks   []string // those that were made
-	Account  string   // whose the credentials are, empty where nobody said
+	Checks   []string // the checks that were made
+	Account  string   // the identity of the credentials; empty if unknown
 	Findings []Finding
 	Gaps     []Gap
 }
 
-// Err is everything that would make the build fail, nil where that is nothing.
+// Err returns all problems that would make the build fail, or nil.
 func (r Report) Err() error {
 	var found []error
 	for _, f := range r.Findings {
@@ -74,8 +76,8 @@ func (r Report) Err() error {
 	return errors.Join(found...)
 }
 
-// Warnings are lines for a user: what is no reason to stop, and what is not
-// known, with the policy statement that would make it known.
+// Warnings returns lines for the user: problems that do not stop the build, and
+// checks that could not be made, with the policy statement that allows them.
 func (r Report) Warnings() []string {
 	var lines, refused, silent, actions []string
 	for _, f := range r.Findings {
@@ -85,7 +87,7 @@ func (r Report) Warnings() []string {
 	}
 	for _, g := range r.Gaps {
 		if g.Action == "" {
-			silent = append(silent, fmt.Sprintf("not known: %s (%s)", g.What, g.Why))
+			silent = append(silent, fmt.Sprintf("not checked: %s (%s)", g.What, g.Why))
 			continue
 		}
 		refused = append(refused, g.What)
@@ -94,13 +96,13 @@ func (r Report) Warnings() []string {
 	lines = append(lines, distinct(silent)...)
 	if len(refused) > 0 {
 		slices.Sort(actions)
-		lines = append(lines, fmt.Sprintf("not checked, as the credentials do not allow it: %s. The build does without; to have it checked, allow\n  %s",
+		lines = append(lines, fmt.Sprintf("not checked, as the credentials do not allow it: %s. The build does not require these permissions; to enable the checks, allow\n  %s",
 			strings.Join(distinct(refused), ", "), Statement(distinct(actions))))
 	}
 	return lines
 }
 
-// Statement is a policy statement that allows actions.
+// Statement returns a policy statement that allows actions.
 func Statement(actions []string) string {
 	text, _ := json.Marshal(struct { // strings: cannot fail
 		Effect   string
@@ -110,7 +112,7 @@ func Statement(actions []string) string {
 	return string(text)
 }
 
-// distinct leaves out what was there before.
+// distinct removes duplicates.
 func distinct(list []string) []string {
 	var out []string
 	for _, s := range list {
@@ -121,13 +123,14 @@ func distinct(list []string) []string {
 	return out
 }
 
-// decide says which findings are warnings: those that rule out some ways to
-// launch, and leave others. Where EC2 would end the ladder instead of refusing
-// one, a way only counts that comes before.
-func (r *Report) decide(rungs []launch.Rung) {
-	first := -1 // the first way that is open
-	for i, rung := range rungs {
-		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.hits != nil && f.hits(rung) }) {
+// decide sets which findings are warnings: those that rule out some launch
+// attempts, but not all. If an attempt would end the launch instead of continuing
+// with the next one, only the attempts before it count.
+func (r *Report) decide(attempts []launch.Attempt) {
+	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.echo && f.hits != nil && r.ruledOut(attempts, f.hits) })
+	first := -1 // the first attempt that is not ruled out
+	for i, attempt := range attempts {
+		if !slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.hits != nil && f.hits(attempt) }) {
 			first = i
 			break
 		}
@@ -137,12 +140,36 @@ func (r *Report) decide(rungs []launch.Rung) {
 		if f.hits == nil {
 			continue
 		}
-		f.Warning = first >= 0 && (!f.stops || !slices.ContainsFunc(rungs[:first], f.hits))
+		f.Warning = first >= 0 && (!f.stops || !slices.ContainsFunc(attempts[:first], f.hits))
 	}
-	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.Warning && f.quiet })
+	all := slices.Clone(r.Findings)
+	r.Findings = slices.DeleteFunc(r.Findings, func(f Finding) bool { return f.quiet && (f.Warning || !decisive(f, all, attempts)) })
 }
 
-// add takes what a check noted; what two checks found is one finding.
+// decisive reports whether the quiet findings alone rule out all launch attempts of a
+// type that f concerns. Otherwise another finding is the reason that none remains.
+func decisive(f Finding, all []Finding, attempts []launch.Attempt) bool {
+	open := map[string]bool{}
+	for _, attempt := range attempts {
+		if !slices.ContainsFunc(all, func(f Finding) bool { return f.quiet && f.hits(attempt) }) {
+			open[attempt.Type] = true
+		}
+	}
+	return slices.ContainsFunc(attempts, func(attempt launch.Attempt) bool { return f.hits(attempt) && !open[attempt.Type] })
+}
+
+// ruledOut reports whether findings other than echoes rule out all launch attempts
+// that are hit.
+func (r *Report) ruledOut(attempts []launch.Attempt, hit func(launch.Attempt) bool) bool {
+	for _, attempt := range attempts {
+		if hit(attempt) && !slices.ContainsFunc(r.Findings, func(f Finding) bool { return !f.echo && f.hits != nil && f.hits(attempt) }) {
+			return false
+		}
+	}
+	return true
+}
+
+// add adds the notes of a check, and drops duplicate findings.
 func (r *Report) add(n *notes) {
 	for _, f := range n.findings {
 		if !slices.ContainsFunc(r.Findings, func(g Finding) bool { return g.String() == f.String() }) {
@@ -159,15 +186,19 @@ func (r *Report) add(n *notes) {
 	}
 }
 
-// dropEchoes leaves out what bad credentials keep from being known, where a
-// finding says that they are.
+// dropEchoes drops the gaps caused by bad credentials if a finding reports these,
+// and all such findings but the first, as each service has its own error for them.
 func (r *Report) dropEchoes() {
-	if slices.ContainsFunc(r.Findings, func(f Finding) bool { return f.Attribute == "credentials" }) {
-		r.Gaps = slices.DeleteFunc(r.Gaps, func(g Gap) bool { return g.echo })
+	rejected := func(f Finding) bool { return f.rejected }
+	first := slices.IndexFunc(r.Findings, rejected)
+	if first < 0 {
+		return
 	}
+	r.Gaps = slices.DeleteFunc(r.Gaps, func(g Gap) bool { return g.echo })
+	r.Findings = append(r.Findings[:first+1], slices.DeleteFunc(r.Findings[first+1:], rejected)...)
 }
 
-// notes are what one check finds.
+// notes are the results of one check.
 type notes struct {
 	mu       sync.Mutex
 	findings []Finding
@@ -181,11 +212,11 @@ func (n *notes) find(f ...Finding) {
 	n.findings = append(n.findings, f...)
 }
 
-// gap notes that a question, which needs an action, was not answered.
+// gap records a failed request and the action that it needs.
 func (n *notes) gap(what, action string, err error) {
 	g := Gap{What: what, Action: action}
-	if !ec2api.IsUnauthorized(err) {
-		g.Action, g.Why, g.echo = "", ec2api.Plain(err).Error(), ec2api.IsBadCredentials(err)
+	if !awsclient.IsUnauthorized(err) {
+		g.Action, g.Why, g.echo = "", awsclient.Plain(err).Error(), awsclient.IsBadCredentials(err)
 	}
 	n.mu.Lock()
 	defer n.mu.Unlock()

@@ -4,9 +4,11 @@
 package preflight
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"net/netip"
 	"slices"
 	"strings"
 
@@ -14,30 +16,30 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
 
-// Address is how the build comes to the instance.
+// Address selects how the build connects to the instance.
 type Address int
 
-// How a build comes to its instance.
+// The values of Address.
 const (
-	AnyAddress    Address = iota // by its public address if the subnet gives it one, else by its private one
-	SubnetAddress                // by the public address that the subnet must give it
-	PublicAddress                // by the public address that it asks for
-	OtherAddress                 // by another one, or not at all
+	AnyAddress    Address = iota // by its public address if the subnet assigns one, else by its private address
+	SubnetAddress                // by the public address that the subnet must assign
+	PublicAddress                // by the public address that it requests
+	OtherAddress                 // by another address, or not at all
 )
 
-// subnets checks the network, and the subnets that the user chose.
+// subnets checks the network, and the subnets chosen by the user.
 func (p *plan) subnets(ctx context.Context, n *notes) {
 	net, err := p.network()
 	if err != nil {
-		// The build asks the same later, and would end there.
+		// The build makes the same request later, and would fail.
 		f := Finding{Value: err.Error()}
-		switch code := ec2api.Code(err); {
-		case ec2api.IsUnauthorized(err):
-			f.Remedy = "allow it, or name subnet_id, vpc_id and availability_zone, which are then not looked up"
+		switch code := awsclient.Code(err); {
+		case awsclient.IsUnauthorized(err):
+			f.Remedy = "or set subnet_id, vpc_id and availability_zone to skip the lookup"
 		case code != "" && !strings.HasPrefix(code, "Invalid"):
 			n.gap("the network", "", err)
 			return
@@ -52,18 +54,18 @@ func (p *plan) subnets(ctx context.Context, n *notes) {
 		}
 	}
 	if len(ids) == 0 {
-		return // those that AWS has made
+		return // the default subnets
 	}
 	out, err := p.home.DescribeSubnets(ctx, &ec2.DescribeSubnetsInput{SubnetIds: ids}, few)
-	if code := ec2api.Code(err); strings.HasPrefix(code, "InvalidSubnet") { // named together with VPC and zone, and so never looked up
+	if code := awsclient.Code(err); strings.HasPrefix(code, "InvalidSubnet") { // set together with VPC and zone, and so not looked up before
 		n.find(Finding{
-			Attribute: "subnet_id", Value: fmt.Sprintf("%s is not in %s (%s)", strings.Join(ids, ", "), p.BuildRegion, code), Expected: "a subnet of the account there",
-			Remedy: "aws ec2 describe-subnets --region " + p.BuildRegion + " lists them",
+			Attribute: "subnet_id", Value: fmt.Sprintf("%s is not in %s (%s)", strings.Join(ids, ", "), p.BuildRegion, code), Expected: "a subnet of the account in this region",
+			Remedy: "list the subnets with aws ec2 describe-subnets --region " + p.BuildRegion,
 		})
 		return
 	}
 	if err != nil {
-		n.gap("whether the subnets have free addresses", "ec2:DescribeSubnets", err)
+		n.gap("whether the subnets have available addresses", "ec2:DescribeSubnets", err)
 		return
 	}
 	n.find(judgeSubnets(net, out.Subnets, p.Launch.Address)...)
@@ -78,7 +80,7 @@ func (p *plan) subnets(ctx context.Context, n *notes) {
 	n.find(judgeRoutes(out.Subnets, routes, p.Launch.Address)...)
 }
 
-// judgeSubnets looks at the subnets themselves.
+// judgeSubnets checks the subnets themselves.
 func judgeSubnets(net network, subnets []ec2types.Subnet, address Address) (findings []Finding) {
 	for _, s := range subnets {
 		id, zone, vpc := aws.ToString(s.SubnetId), aws.ToString(s.AvailabilityZone), aws.ToString(s.VpcId)
@@ -87,31 +89,31 @@ func judgeSubnets(net network, subnets []ec2types.Subnet, address Address) (find
 			findings = append(findings, Finding{Attribute: "subnet_id, subnet_ids", Value: id + " " + value, Expected: expected, Remedy: remedy, hits: hits})
 		}
 		if s.State != "" && s.State != ec2types.SubnetStateAvailable {
-			add(fmt.Sprintf("is %s", s.State), "a subnet that is available", "")
+			add(fmt.Sprintf("is %s", s.State), "an available subnet", "")
 		}
 		if s.AvailableIpAddressCount != nil && *s.AvailableIpAddressCount < 1 {
-			add("has no free address", "room for an instance", "name another, or end what runs there")
+			add("has no available address", "one or more", "choose another subnet, or terminate instances there")
 		}
 		if address == SubnetAddress && !aws.ToBool(s.MapPublicIpOnLaunch) {
-			add("gives instances no public address", "one, as ssh_interface asks for it", "set associate_public_ip_address = true, or another ssh_interface")
+			add("assigns no public addresses", "a public address for ssh_interface", "set associate_public_ip_address = true, or another ssh_interface")
 		}
 		if net.vpc != "" && vpc != net.vpc {
-			add(fmt.Sprintf("is in %s, and not in %s", vpc, net.vpc), "a subnet of vpc_id", "leave vpc_id out")
+			add(fmt.Sprintf("is in %s, not in %s", vpc, net.vpc), "a subnet of vpc_id", "remove vpc_id")
 		}
 		for _, place := range net.places {
 			if place.Subnet == id && place.Zone != "" && place.Zone != zone {
-				add(fmt.Sprintf("is in %s, and not in %s", zone, place.Zone), "a subnet of availability_zone", "leave availability_zone out")
+				add(fmt.Sprintf("is in %s, not in %s", zone, place.Zone), "a subnet of availability_zone", "remove availability_zone")
 			}
 		}
 	}
 	return findings
 }
 
-func inSubnet(id string) func(launch.Rung) bool {
-	return func(r launch.Rung) bool { return r.Place.Subnet == id }
+func inSubnet(id string) func(launch.Attempt) bool {
+	return func(r launch.Attempt) bool { return r.Place.Subnet == id }
 }
 
-// routes are the route tables of the subnets' VPCs.
+// routes returns the route tables of the subnets' VPCs.
 func (p *plan) routes(ctx context.Context, subnets []ec2types.Subnet) ([]ec2types.RouteTable, error) {
 	var vpcs []string
 	for _, s := range subnets {
@@ -131,13 +133,13 @@ func (p *plan) routes(ctx context.Context, subnets []ec2types.Subnet) ([]ec2type
 		tables = append(tables, out.RouteTables...)
 	}
 	if len(tables) == 0 {
-		return nil, errors.New("there are no route tables")
+		return nil, errors.New("found no route tables")
 	}
 	return tables, nil
 }
 
-// judgeRoutes finds the subnets where a public address is of no use. A subnet
-// without a table of its own has the main one of its VPC
+// judgeRoutes finds the subnets without a route to the internet. A subnet without
+// a table of its own uses the main table of its VPC
 // (https://docs.aws.amazon.com/vpc/latest/userguide/subnet-route-tables.html).
 func judgeRoutes(subnets []ec2types.Subnet, tables []ec2types.RouteTable, address Address) (findings []Finding) {
 	own, main := map[string]ec2types.RouteTable{}, map[string]ec2types.RouteTable{}
@@ -156,22 +158,64 @@ func judgeRoutes(subnets []ec2types.Subnet, tables []ec2types.RouteTable, addres
 		table, ok := own[id]
 		if !ok {
 			if table, ok = main[aws.ToString(s.VpcId)]; !ok {
-				continue // not shown
+				continue // not returned
 			}
 		}
-		if address == AnyAddress && !aws.ToBool(s.MapPublicIpOnLaunch) || toInternet(table) {
+		if address == AnyAddress && !aws.ToBool(s.MapPublicIpOnLaunch) {
 			continue
 		}
-		findings = append(findings, Finding{
-			Attribute: "subnet_id, subnet_ids", Value: fmt.Sprintf("%s has no route to an internet gateway (%s), so that the instance's public address cannot be reached", id, aws.ToString(table.RouteTableId)),
-			Expected: "a public subnet", Remedy: "name another, or set ssh_interface = \"private_ip\" or \"session_manager\"", hits: inSubnet(id),
-		})
+		f := Finding{
+			Attribute: "subnet_id, subnet_ids", Expected: "a public subnet", Remedy: "choose another subnet, or set ssh_interface = \"private_ip\" or \"session_manager\"",
+		}
+		switch target := exitOf(table); target {
+		case internet:
+			continue
+		case "":
+			f.Value = fmt.Sprintf("%s has no route to an internet gateway (%s), so the instance's public address is not reachable", id, aws.ToString(table.RouteTableId))
+			f.hits = inSubnet(id)
+		default:
+			f.Value = fmt.Sprintf("%s routes public addresses to %s (%s), so the instance's public address may not be reachable", id, target, aws.ToString(table.RouteTableId))
+			f.Warning = true
+		}
+		findings = append(findings, f)
 	}
 	return findings
 }
 
-func toInternet(table ec2types.RouteTable) bool {
-	return slices.ContainsFunc(table.Routes, func(r ec2types.Route) bool {
-		return strings.HasPrefix(aws.ToString(r.GatewayId), "igw-") && r.State != ec2types.RouteStateBlackhole
-	})
+// internet is the exit of a route table whose instances are reachable by their
+// public addresses.
+const internet = "the internet"
+
+// exitOf returns where a route table sends the responses to public IPv4 addresses:
+// internet, the id of a gateway that may lead there, or "". IPv6 routes and
+// egress-only gateways do not count: a build connects to an IPv4 address. A NAT
+// gateway gives the responses another address.
+func exitOf(table ec2types.RouteTable) (exit string) {
+	for _, r := range table.Routes {
+		if r.State == ec2types.RouteStateBlackhole || !toPublic(r) {
+			continue
+		}
+		gateway := aws.ToString(r.GatewayId)
+		switch {
+		case strings.HasPrefix(gateway, "igw-"), r.CarrierGatewayId != nil:
+			return internet
+		case strings.HasPrefix(gateway, "vpce-") && r.DestinationPrefixListId != nil: // a gateway endpoint of S3 or DynamoDB
+		case strings.HasPrefix(gateway, "vpce-"), r.NetworkInterfaceId != nil, r.InstanceId != nil: // a firewall or an appliance in front of the gateway
+			return internet
+		case r.NatGatewayId != nil, gateway == "local":
+		default:
+			exit = cmp.Or(aws.ToString(r.TransitGatewayId), aws.ToString(r.LocalGatewayId), aws.ToString(r.CoreNetworkArn), aws.ToString(r.VpcPeeringConnectionId), gateway, exit)
+		}
+	}
+	return exit
+}
+
+// toPublic reports whether a route is for public IPv4 addresses; the addresses of a
+// prefix list are unknown.
+func toPublic(r ec2types.Route) bool {
+	if r.DestinationPrefixListId != nil {
+		return true
+	}
+	to, err := netip.ParsePrefix(aws.ToString(r.DestinationCidrBlock))
+	return err == nil && to.Addr().Is4() && !to.Addr().IsPrivate()
 }

@@ -14,21 +14,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 	"github.com/aws/aws-sdk-go-v2/service/ssm/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// imageType makes SSM look whether the image exists
+// imageType makes SSM validate that the image exists
 // (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html).
 const imageType = "aws:ec2:image"
 
-// announceTimeout is how long SSM is given to look; it says of no bound, and
-// takes seconds.
+// announceTimeout is how long to wait for SSM to validate an image. AWS documents
+// no limit; it takes seconds.
 const announceTimeout = 5 * time.Minute
 
-// announce sets the parameters, all regions at once, and in a region one after
-// the other: PutParameter takes few calls a second. A region that fails does
-// not keep the others from theirs.
+// Announce sets parameters without a publication.
+func (p *Publisher) Announce(ctx context.Context, parameters []Parameter) error {
+	r := &run{Publisher: p, plan: &Plan{Spec: Spec{SSM: &SSM{}}, Parameters: parameters}}
+	return r.announce(awsclient.WaitOut(ctx))
+}
+
+// announce sets the parameters: regions concurrently, and the parameters of a
+// region in sequence, because PutParameter has a low rate limit. A region that
+// fails does not stop the others.
 func (r *run) announce(ctx context.Context) error {
 	var regions []string
 	byRegion := map[string][]Parameter{}
@@ -54,8 +60,8 @@ func (r *run) announce(ctx context.Context) error {
 	return errors.Join(errs...)
 }
 
-// setParameter sets one and waits until SSM has it: that a put succeeds says
-// only that SSM will look at the image.
+// setParameter sets a parameter and waits until SSM has stored it: PutParameter
+// returns before SSM has validated the image.
 func (r *run) setParameter(ctx context.Context, q Parameter) error {
 	api := r.Clients.SSM(q.Region)
 	now, err := getParameter(ctx, api, q)
@@ -64,11 +70,11 @@ func (r *run) setParameter(ctx context.Context, q Parameter) error {
 		return err
 	case now == nil:
 	case aws.ToString(now.DataType) != imageType:
-		return fmt.Errorf("it is there with data type %q, which SSM never changes; delete it, or take another name", aws.ToString(now.DataType))
+		return fmt.Errorf("it exists with data type %q, which SSM cannot change; delete it, or set another name", aws.ToString(now.DataType))
 	case aws.ToString(now.Value) == q.Image:
 		return nil
 	case q.Fixed:
-		return fmt.Errorf("it is there as %s and not %s; the parameter of a version never changes: take another version", aws.ToString(now.Value), q.Image)
+		return fmt.Errorf("it is set to %s, not to %s, and the parameter of a version never changes; set another version", aws.ToString(now.Value), q.Image)
 	}
 	var out *ssm.PutParameterOutput
 	err = r.again(ctx, q.Name+" in "+q.Region, func() error {
@@ -89,31 +95,31 @@ func (r *run) setParameter(ctx context.Context, q Parameter) error {
 	if limit == 0 {
 		limit = announceTimeout
 	}
-	err = r.until(ctx, limit, "SSM to look at "+q.Image, func(ctx context.Context) (bool, error) {
+	err = r.until(ctx, limit, "SSM to validate "+q.Image, func(ctx context.Context) (bool, error) {
 		now, err = getParameter(ctx, api, q)
 		return now != nil && now.Version >= version, err
 	})
 	var timeout *poll.TimeoutError
 	switch {
 	case errors.As(err, &timeout):
-		return fmt.Errorf("SSM has not taken %s after %s: no such image is visible to it in %s, or these credentials lack ec2:DescribeImages there", q.Image, limit, q.Region)
+		return fmt.Errorf("SSM has not validated %s after %s: the image is not visible in %s, or these credentials lack ec2:DescribeImages there", q.Image, limit, q.Region)
 	case err != nil:
 		return err
 	case aws.ToString(now.Value) != q.Image:
-		return fmt.Errorf("it is %s and not %s: another build sets it too", aws.ToString(now.Value), q.Image)
+		return fmt.Errorf("it is set to %s, not to %s: another build also sets it", aws.ToString(now.Value), q.Image)
 	}
 	r.sayf("%s: %s = %s", q.Region, q.Name, q.Image)
 	return nil
 }
 
-// getParameter returns the parameter; nil if there is none.
+// getParameter returns the parameter; nil if it does not exist.
 func getParameter(ctx context.Context, api *ssm.Client, q Parameter) (*types.Parameter, error) {
 	out, err := api.GetParameter(ctx, &ssm.GetParameterInput{Name: &q.Name})
 	var none *types.ParameterNotFound
 	switch {
 	case errors.As(err, &none):
 		return nil, nil
-	case ec2api.IsThrottle(err):
+	case awsclient.IsThrottle(err):
 		return nil, err
 	case err != nil:
 		return nil, refused(err, "ssm:GetParameter", q.Region)

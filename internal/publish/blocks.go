@@ -12,14 +12,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// block is what one update can be for: accounts, or organizational units, each
-// of which has an instance in each of the regions. CloudFormation refuses an
-// update of an instance that is not there, so that a set whose accounts differ
-// from region to region takes more than one
+// block is a group of accounts or organizational units that have instances in the
+// same regions. CloudFormation rejects an update that includes a missing instance,
+// so each block needs its own update
 // (https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1978).
 type block struct{ regions, targets []string }
 
-// blocks puts those regions together that have instances of the same targets.
+// blocks groups the regions that have instances of the same targets.
 func (s *stackSetState) blocks(list []types.StackInstanceSummary) []block {
 	in := map[string][]string{} // region: targets
 	for _, i := range list {

@@ -1,35 +1,35 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package publish brings a filled template to where stacks are launched from:
-// S3 buckets, SSM parameters and a CloudFormation stack set, in many regions,
-// and back to the version before.
+// Package publish publishes a filled template to the places from which stacks are
+// launched: S3 buckets, SSM parameters and a CloudFormation stack set, in many
+// regions. It also rolls back to an earlier version.
 //
-// What will be done is computed first, as a Plan, and then done in steps, a file
-// each; a step begins when the one before it is done in every region:
+// A publication is first computed, as a Plan, and then carried out in steps, one
+// file each. A step begins after the previous one is complete in every region:
 //
-//	look      what `latest` is in each bucket            nothing is written
+//	look      reads `latest` in each bucket              writes nothing
 //	upload    templates/VERSION/NAME, written once
-//	verify    read back, compared, and validated         up to here no `latest` has changed
+//	verify    read back, compared and validated          until here no `latest` has changed
 //	flip      templates/latest/NAME, the first region, then the others
 //	record    history/NAME/NUMBER.json, written once
 //	announce  SSM parameters
 //	roll out  the stack set
 //	seal      history/NAME/NUMBER.done, written once
 //
-// # Two builds at once
+// # Concurrent builds
 //
-// The first region decides. Its `latest` is written on the condition that it is
-// what was seen, so of two builds one wins, and the other stops. What is seen of
-// another region's `latest` is seen before the first region is won, or is known
-// to be still won, and is written on that condition. So a build that has lost
-// the first region in between can only write over what is older, and the winner,
-// whose own condition fails then, sees it and goes on until every region has
-// what the first one has.
+// The first region decides. Its `latest` is written on the condition that it has
+// not changed since it was read, so one of two builds wins and the other stops.
+// A build reads the `latest` of any other region either before it wins the first
+// region, or while the first region still has its content. It writes on the same
+// condition. A build that has lost the first region can therefore overwrite only
+// older content. The condition of the winner then fails, and it retries until every
+// region has the content of the first one.
 //
-// # Killed and run again
+// # Resuming
 //
-// Every step looks at what there is and does what is missing. A publication has
-// a number, which `latest` carries as metadata: the same version run again goes
-// on with the same number. A rollback is the publication of an older version.
+// Every step reads the current state and does what is missing. A publication has
+// a number, which `latest` carries as metadata: publishing the same version again
+// resumes the same number. A rollback is the publication of an earlier version.
 package publish

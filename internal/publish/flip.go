@@ -10,21 +10,21 @@ import (
 	"strconv"
 )
 
-// ErrSuperseded is returned when another build has published in the meantime.
+// ErrSuperseded is returned if another build has published in the meantime.
 var ErrSuperseded = errors.New("another build has published in the meantime")
 
-// flip makes `latest` the plan's version, in the first region and then in all
-// others at once. A region that fails then is tried again; the others go on.
+// flip sets `latest` to the plan's version, in the first region and then in all
+// others at once. A region that fails is retried while the others continue.
 func (r *run) flip(ctx context.Context) error {
 	lead := r.plan.Places[0]
 	err := r.again(ctx, "latest in "+lead.Region, func() error { return r.flipOne(ctx, 0, lead) })
 	switch {
 	case mayPass(err):
-		return fmt.Errorf("%s: %w; whether that is done is not known, every other latest is as it was: run this again", lead.Region, err)
+		return fmt.Errorf("%s: %w; latest may have changed there, and is unchanged in every other region: run this again", lead.Region, err)
 	case err != nil:
-		return fmt.Errorf("%s: %w; every latest is as it was", lead.Region, err)
+		return fmt.Errorf("%s: %w; latest is unchanged in every region", lead.Region, err)
 	}
-	r.sayf("latest is %s in %s, which decides", r.plan.Version, lead.Region)
+	r.sayf("latest is %s in %s, the first region", r.plan.Version, lead.Region)
 	err = r.everywhere(func(i int, at Place) error {
 		if i == 0 {
 			return nil
@@ -35,12 +35,12 @@ func (r *run) flip(ctx context.Context) error {
 	case errors.Is(err, ErrSuperseded):
 		return err
 	case err != nil:
-		return fmt.Errorf("latest is %s in every other region; run this again to go on, or go back in all of them:\n%w", r.plan.Version, err)
+		return fmt.Errorf("latest is %s in every other region; run this again to resume, or roll back all regions:\n%w", r.plan.Version, err)
 	}
 	return nil
 }
 
-// flips is how often a `latest` is read again that another has written.
+// flips is how often flipOne tries to write a `latest` that others keep changing.
 const flips = 8
 
 func (r *run) flipOne(ctx context.Context, i int, at Place) error {
@@ -60,7 +60,7 @@ func (r *run) flipOne(ctx context.Context, i int, at Place) error {
 		if !isTaken(err) {
 			return err
 		}
-		// First this region, then the one that decides: see the package's comment.
+		// Read this region before the first one: see the package comment.
 		before := r.seen[i].ETag
 		if r.seen[i], err = r.latest(ctx, at, r.plan.S3.Owner); err != nil {
 			return err
@@ -77,10 +77,10 @@ func (r *run) flipOne(ctx context.Context, i int, at Place) error {
 			return ErrSuperseded
 		}
 	}
-	return fmt.Errorf("latest changes again and again: %w", ErrSuperseded)
+	return fmt.Errorf("latest keeps changing: %w", ErrSuperseded)
 }
 
-// current says whether a `latest` is the plan's.
+// current reports whether a `latest` is the plan's.
 func (r *run) current(l Latest) bool {
 	return l.Version == r.plan.Version && l.SHA256 == r.plan.SHA256 && l.Number == r.number
 }

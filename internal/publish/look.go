@@ -18,7 +18,7 @@ const (
 	metaPrevious = "ethminer-previous"
 )
 
-// Latest is what `latest` is in a bucket. It is zero where there is none.
+// Latest describes `latest` in a bucket. It is zero if there is no such object.
 type Latest struct {
 	Found            bool
 	ETag             string
@@ -29,7 +29,7 @@ type Latest struct {
 	Body             []byte
 }
 
-// latest reads what `latest` is.
+// latest reads `latest`.
 func (p *Publisher) latest(ctx context.Context, at Place, account string) (Latest, error) {
 	o, err := p.get(ctx, at, account, at.Latest)
 	if err != nil || o == nil {
@@ -42,9 +42,9 @@ func (p *Publisher) latest(ctx context.Context, at Place, account string) (Lates
 	return l, nil
 }
 
-// look reads every `latest` and the first region's record, and decides which
-// number this publication has. It writes nothing, and finds buckets that are
-// missing, elsewhere or closed.
+// look reads every `latest` and the first region's record, and sets the number of
+// this publication. It writes nothing, and finds buckets that are missing, in
+// another region or not accessible.
 func (r *run) look(ctx context.Context) error {
 	r.seen = make([]Latest, len(r.plan.Places))
 	err := r.everywhere(func(i int, at Place) (err error) {
@@ -64,11 +64,24 @@ func (r *run) look(ctx context.Context) error {
 	lead := r.seen[0]
 	same := lead.Version == r.plan.Version && lead.SHA256 == r.plan.SHA256 && lead.Number == r.number
 	if same && (!found || before.Spec.equal(r.plan.Spec)) {
-		r.sayf("%s is latest already, as publication %d", r.plan.Version, r.number)
-		r.record, r.record.Spec = before, r.plan.Spec
+		r.sayf("%s is already latest, as publication %d", r.plan.Version, r.number)
+		former := before.former(r.plan.Spec)
+		r.record, r.record.Spec, r.record.Former = before, r.plan.Spec, former
 	} else {
 		r.number++
 		r.record = before.next(r.plan, r.number, lead.Version)
+	}
+	if lead.Number > 0 {
+		return nil
+	}
+	// The first region is new; the records are in the others.
+	for i, l := range r.seen {
+		if l.Number == 0 || l.Number < r.number-1 {
+			continue
+		}
+		other, _, err := r.recordOf(ctx, r.plan.Places[i], r.plan.S3.Owner, r.plan.S3.Prefix, r.plan.Name, l)
+		r.record.Former = other.former(r.plan.Spec)
+		return err
 	}
 	return nil
 }

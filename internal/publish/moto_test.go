@@ -17,7 +17,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
-// newMoto is somebody else's AWS, with the buckets of the regions.
+// newMoto starts an independent AWS simulator with the buckets of the regions.
 func newMoto(t *testing.T, regions ...string) *world {
 	t.Helper()
 	endpoint := *mototest.Start(t, "us-east-1").BaseEndpoint
@@ -30,19 +30,22 @@ func newMoto(t *testing.T, regions ...string) *world {
 			}),
 		}
 	}
-	w.makeBuckets(regions...)
+	for _, region := range regions {
+		w.makeBucket(bucketOf(region), region)
+	}
 	return w
 }
 
-// Another's S3, SSM and CloudFormation take what our clients send: published
-// twice, once more without a change, and gone back.
+// An independent S3, SSM and CloudFormation accept the requests: two publications,
+// one without a change, and a rollback.
 func TestAgainstMoto(t *testing.T) {
 	regions := []string{"us-east-1", "eu-west-1"}
 	w := newMoto(t, regions...)
-	// moto has images of its own only.
-	out, err := ec2.NewFromConfig(w.aws(regions[0])).DescribeImages(t.Context(), &ec2.DescribeImagesInput{Owners: []string{"amazon"}})
+	// moto has only its own images.
+	out, err := w.Clients().EC2(regions[0]).DescribeImages(t.Context(), &ec2.DescribeImagesInput{Owners: []string{"amazon"}})
 	w.must(err)
 	images[1], images[2] = *out.Images[0].ImageId, *out.Images[1].ImageId
+	defer clear(images)
 
 	s := spec(regions...)
 	s.StackSet = &publish.StackSet{
@@ -112,7 +115,7 @@ func TestAgainstMoto(t *testing.T) {
 
 	missing := s
 	missing.S3.Bucket = "nobody-{{ .Region }}"
-	if err := w.publish(missing, template(3, regions...)); err == nil || !strings.Contains(err.Error(), `there is no bucket "nobody-us-east-1"`) {
+	if err := w.publish(missing, template(2, regions...)); err == nil || !strings.Contains(err.Error(), `there is no bucket "nobody-us-east-1"`) {
 		t.Errorf("without a bucket: %v", err)
 	}
 }

@@ -8,32 +8,35 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"io"
 	"maps"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// object is one to be written.
+// object is an object to write.
 type object struct {
 	key, contentType string
 	cache            string // Cache-Control
 	body             []byte
 	meta             map[string]string
-	ifMatch          string // the ETag that must be there; empty: nothing must be there
-	public           bool   // takes the template's ACL
+	ifMatch          string // the ETag that the object must have; empty: it must not exist
+	public           bool   // has the template's ACL
 }
 
-// put writes an object on its condition. S3 compares what arrives with the
-// SHA-256 that goes with it.
+// put writes an object if its condition holds. S3 verifies the content by the
+// SHA-256 in the request.
 func (r *run) put(ctx context.Context, at Place, o object) error {
 	sum := sha256.Sum256(o.body)
 	in := &s3.PutObjectInput{
@@ -77,19 +80,38 @@ func owner(account string) *string {
 	return &account
 }
 
-// fetched is an object as it is in a bucket.
+// fetched is an object read from a bucket.
 type fetched struct {
 	body []byte
 	etag string
 	meta map[string]string
 }
 
-// get reads an object; nil if there is none.
+// reads is how often an object is read while its response is cut. The SDK retries only
+// until the response has begun.
+const reads = 4
+
+// get reads an object; nil if it does not exist.
 func (p *Publisher) get(ctx context.Context, at Place, account, key string) (*fetched, error) {
+	for n := 1; ; n++ {
+		object, err := p.read(ctx, at, account, key)
+		var cut *cutError
+		if !errors.As(err, &cut) || n == reads || poll.Pause(ctx, p.Clock, time.Duration(n)*time.Second) != nil {
+			return object, err
+		}
+	}
+}
+
+// cutError is returned if the body of a response ends early or is damaged.
+type cutError struct{ error }
+
+func (e *cutError) Unwrap() error { return e.error }
+
+func (p *Publisher) read(ctx context.Context, at Place, account, key string) (*fetched, error) {
 	out, err := p.Clients.S3(at.Region, at.Bucket).GetObject(ctx, &s3.GetObjectInput{
 		Bucket: &at.Bucket, Key: &key, ExpectedBucketOwner: owner(account), ChecksumMode: types.ChecksumModeEnabled,
 	})
-	if ec2api.Code(err) == "NoSuchKey" {
+	if awsclient.Code(err) == "NoSuchKey" {
 		return nil, nil
 	}
 	if err != nil {
@@ -99,19 +121,19 @@ func (p *Publisher) get(ctx context.Context, at Place, account, key string) (*fe
 	// No object of ours is larger than a template.
 	body, err := io.ReadAll(io.LimitReader(out.Body, 2*MaxTemplate))
 	if err != nil {
-		return nil, fmt.Errorf("reading %s from %s: %w", key, at.Bucket, err)
+		return nil, &cutError{fmt.Errorf("reading %s from %s: %w", key, at.Bucket, err)}
 	}
 	return &fetched{body, aws.ToString(out.ETag), out.Metadata}, nil
 }
 
-// isTaken says that a condition was not met: somebody else has written.
+// isTaken reports whether a condition was not met because another writer was first.
 func isTaken(err error) bool {
-	switch ec2api.Code(err) {
-	case "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey": // NoSuchKey: If-Match, and it is gone
+	switch awsclient.Code(err) {
+	case "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey": // NoSuchKey: If-Match, and the object was deleted
 		return true
 	}
 	return false
 }
 
-// isRace says that another write of the same key was under way at that moment.
-func isRace(err error) bool { return ec2api.Code(err) == "ConditionalRequestConflict" }
+// isRace reports whether another write of the same key was in progress.
+func isRace(err error) bool { return awsclient.Code(err) == "ConditionalRequestConflict" }

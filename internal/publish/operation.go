@@ -20,11 +20,11 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// looksPerReport is how many looks at an operation there are to one at what
-// became of each of its instances, which takes a call for each hundred.
+// looksPerReport is the number of polls of an operation for each poll of its
+// instances, which takes one call per hundred instances.
 const looksPerReport = 6
 
-// await waits for an operation, and reports each region as it comes.
+// await waits for an operation, and reports the progress of each region.
 func (r *run) await(ctx context.Context, id string) error {
 	s := r.set
 	told := map[string]string{}
@@ -46,7 +46,10 @@ func (r *run) await(ctx context.Context, id string) error {
 	})
 	var timeout *poll.TimeoutError
 	if errors.As(err, &timeout) {
-		return sayError(err, "stack set %s: operation %s is still %s after %s; it goes on: run this again when it has ended", s.Name, id, status, s.limit())
+		return sayError(err, "stack set %s: operation %s is still %s after %s; CloudFormation continues it: run this again after it has ended, or stop it:\n  %s\n", s.Name, id, status, s.limit(), r.stopCommand(s, id))
+	}
+	if err != nil && ctx.Err() != nil {
+		return r.cancelled(err, id, "continues")
 	}
 	if err != nil {
 		return s.explain(err, "cloudformation:DescribeStackSetOperation")
@@ -64,8 +67,17 @@ func (r *run) await(ctx context.Context, id string) error {
 	return fmt.Errorf("stack set %s: operation %s is %s\n%s", s.Name, id, status, strings.Join(failures, "\n"))
 }
 
-// report says what has become of each region, where that is news, and returns
-// the instances that failed, with the remedy where there is one.
+// cancelled explains the cancellation of this process while an operation runs.
+func (r *run) cancelled(err error, id, what string) error {
+	changed := "latest is already " + r.plan.Version
+	if len(r.plan.Parameters) > 0 {
+		changed = "latest and the parameters are already of version " + r.plan.Version
+	}
+	return sayError(err, "stack set %s: cancelled, but operation %s %s in AWS, and %s; to stop the operation:\n  %s\n", r.set.Name, id, what, changed, r.stopCommand(r.set, id))
+}
+
+// report prints the status of each region if it has changed, and returns the
+// instances that failed, with a remedy if one is known.
 func (r *run) report(ctx context.Context, id string, told map[string]string) ([]string, error) {
 	s := r.set
 	regions := map[string]map[string]int{}
@@ -102,22 +114,22 @@ func (r *run) report(ctx context.Context, id string, told map[string]string) ([]
 	return failures, nil
 }
 
-// remedy adds what to do to a reason that CloudFormation gives.
+// remedy adds the remedy to a reason from CloudFormation.
 func (s *stackSetState) remedy(region, account, reason string) string {
 	lower := strings.ToLower(reason)
 	switch {
 	case strings.Contains(lower, "should have") && strings.Contains(lower, "role"), strings.Contains(lower, "not authorized to perform: sts:assumerole"):
-		return fmt.Sprintf("%s: the account %s is not enabled for stack sets: make the execution role in it, trusted by the administrator account", reason, account)
+		return fmt.Sprintf("%s: the account %s is not enabled for stack sets: create the execution role in it, trusted by the administrator account", reason, account)
 	case strings.Contains(lower, "not enabled"), strings.Contains(lower, "opt-in"), strings.Contains(lower, "security token included in the request is invalid"):
 		return fmt.Sprintf("%s: enable %s in the account %s", reason, region, account)
 	}
 	return reason
 }
 
-// previousTemplate is the address of the template that the set had, empty if
-// none is to be given back. Its version is in the bucket if it was published;
-// else it is put there, by its content. After a run that was killed the set has
-// the new one already, and the version before is meant, until all is done.
+// previousTemplate returns the URL of the template that the set had; empty if
+// there is none to restore. A template that was not published is uploaded under
+// its SHA-256. If a killed run has already given the set the new template, the
+// previous version is used, until the publication is complete.
 func (r *run) previousTemplate(ctx context.Context) (string, error) {
 	at, spec := r.plan.Places[0], r.plan.Spec
 	if r.set.differs(r.plan.Body) == "" {

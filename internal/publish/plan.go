@@ -12,11 +12,11 @@ import (
 	"strings"
 	"text/template"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/region"
 )
 
-// MaxTemplate is how many bytes CloudFormation takes by a template's URL
+// MaxTemplate is the maximum size in bytes of a template in S3
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html).
 const MaxTemplate = 1 << 20
 
@@ -26,49 +26,50 @@ const (
 	RollingBack = "rollback"
 )
 
-// Plan is all that will be done, known before anything is. Its Version is set.
+// Plan is everything that a publication will do, computed beforehand. Its Version
+// is set.
 type Plan struct {
 	Spec
 	Action     string
 	SHA256     string // of Body, in hex
 	Body       []byte
-	Places     []Place // in the order of S3.Regions: the first decides
+	Places     []Place // in the order of S3.Regions: the first region decides
 	Parameters []Parameter
-	Stages     [][]string // the regions of the stack set, the canary's first
+	Stages     [][]string // the regions of the stack set, the canary region first
 }
 
-// Place is where a region's template goes.
+// Place is a region's destination in S3.
 type Place struct {
 	Region, Bucket, KMSKeyID string
 	Key, Latest              string // keys in the bucket
 	URL, LatestURL           string
 }
 
-// Parameter is an SSM parameter to be.
+// Parameter is an SSM parameter to set.
 type Parameter struct {
 	Region, Name, Image string
-	Fixed               bool // is of this version, and never changes
+	Fixed               bool // belongs to this version and never changes
 }
 
 var versionName = lazyregexp.New(`^[A-Za-z0-9][A-Za-z0-9._-]{0,127}$`)
 
-// CheckVersion says whether a version can be part of a key and of a parameter.
+// CheckVersion checks that a version can be part of a key and of a parameter name.
 func CheckVersion(v string) error {
 	if !versionName.MatchString(v) || v == latestName {
-		return fmt.Errorf("%q; expected up to 128 letters, digits, dots, dashes and underscores, the first a letter or digit, and not %q", v, latestName)
+		return fmt.Errorf("got %q, want up to 128 letters, digits, dots, dashes and underscores, starting with a letter or digit, and not %q", v, latestName)
 	}
 	return nil
 }
 
-// Compute plans the publication of a template, and says everything that is
-// wrong with it. It makes no call.
+// Compute plans the publication of a template, and reports everything that is
+// wrong with it. It makes no AWS calls.
 func Compute(spec Spec, body []byte) (*Plan, error) {
 	sum := sha256.Sum256(body)
 	p := &Plan{Spec: spec, Action: Publishing, Body: body, SHA256: hex.EncodeToString(sum[:])}
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }
 	if len(body) > MaxTemplate {
-		fail("the template has %d bytes; CloudFormation takes at most %d by URL: split it into nested stacks", len(body), MaxTemplate)
+		fail("the template has %d bytes; CloudFormation accepts at most %d from S3: split it into nested stacks", len(body), MaxTemplate)
 	}
 	if p.Version == "" {
 		p.Version = p.SHA256
@@ -77,7 +78,7 @@ func Compute(spec Spec, body []byte) (*Plan, error) {
 		fail("version: %w", err)
 	}
 	if len(p.S3.Regions) == 0 {
-		fail("s3: no region to publish in")
+		fail("s3: no regions to publish to")
 	}
 	if err := onePartition(p.S3.Regions); err != nil {
 		fail("s3: %w", err)
@@ -89,7 +90,7 @@ func Compute(spec Spec, body []byte) (*Plan, error) {
 			continue
 		}
 		if i := slices.IndexFunc(p.Places, func(other Place) bool { return other.Bucket == place.Bucket }); i >= 0 {
-			fail("s3: %s and %s have the same bucket %q; a bucket is in one region: write bucket = \"NAME-{{ .Region }}\"", p.Places[i].Region, region, place.Bucket)
+			fail("s3: %s and %s have the same bucket %q; a bucket is in one region: set bucket = \"NAME-{{ .Region }}\"", p.Places[i].Region, region, place.Bucket)
 		}
 		p.Places = append(p.Places, place)
 	}
@@ -114,30 +115,30 @@ func Compute(spec Spec, body []byte) (*Plan, error) {
 
 func onePartition(regions []string) error {
 	for _, r := range regions {
-		if a, b := cfntemplate.Partition(regions[0]), cfntemplate.Partition(r); a != b {
-			return fmt.Errorf("%s is of the partition %s and %s of %s, which never see each other: publish in each with credentials of its own", regions[0], a, r, b)
+		if a, b := region.Partition(regions[0]), region.Partition(r); a != b {
+			return fmt.Errorf("%s is in partition %s and %s in %s: publish to each partition separately, with its own credentials", regions[0], a, r, b)
 		}
 	}
 	return nil
 }
 
-// check says what of the regions does not fit together.
+// check checks that the regions are consistent.
 func (s *StackSet) check() error {
 	if err := onePartition(append([]string{s.Region}, s.Regions...)); err != nil {
 		return err
 	}
 	all := strings.Join(slices.Sorted(slices.Values(s.Regions)), ", ")
 	if s.CanaryRegion != "" && !slices.Contains(s.Regions, s.CanaryRegion) {
-		return fmt.Errorf("canary_region is %q; expected one of %s", s.CanaryRegion, all)
+		return fmt.Errorf("canary_region: got %q, want one of %s", s.CanaryRegion, all)
 	}
 	order := strings.Join(slices.Sorted(slices.Values(s.Preferences.RegionOrder)), ", ")
 	if order != "" && order != all {
-		return fmt.Errorf("region_order has %s; expected all of %s, each once", order, all)
+		return fmt.Errorf("region_order: got %s, want all of %s, each once", order, all)
 	}
 	return nil
 }
 
-// stages are the regions of each stage of a roll-out.
+// stages returns the regions of each stage of a roll-out.
 func stages(regions []string, canary string) [][]string {
 	rest := slices.DeleteFunc(slices.Clone(regions), func(r string) bool { return r == canary })
 	switch {
@@ -156,7 +157,7 @@ const (
 	historyName = "history/"
 )
 
-// key is where a version of the template is in each bucket.
+// key returns the key of a version of the template in each bucket.
 func (s Spec) key(version string) string { return s.S3.Prefix + templates + version + "/" + s.Name }
 
 func (p *Plan) place(region string) (Place, error) {
@@ -176,33 +177,19 @@ func (p *Plan) place(region string) (Place, error) {
 	return at, err
 }
 
-// parameters are those of every region, in order.
+// parameters returns the parameters of every region, in order. It skips a region
+// without an image, which Images reports.
 func (p *Plan) parameters() ([]Parameter, error) {
-	t, err := cfntemplate.Parse(p.Name, p.Body)
+	m, err := p.mapping()
 	if err != nil {
 		return nil, err
-	}
-	m, err := t.Mapping(p.Mapping)
-	if err != nil {
-		return nil, err
-	}
-	regions := p.SSM.Regions
-	if len(regions) == 0 {
-		for _, r := range m.Rows {
-			if cfntemplate.IsRegion(r.Region) && onePartition([]string{p.S3.Regions[0], r.Region}) == nil {
-				regions = append(regions, r.Region)
-			}
-		}
 	}
 	var list []Parameter
-	for _, region := range regions {
+	for _, region := range p.ssmRegions() {
 		for _, attribute := range p.Attributes {
-			cell, ok := m.Cell(region, attribute)
-			if !ok || cell.Placeholder || !cfntemplate.IsAMI(cell.Value) {
-				if len(p.SSM.Regions) == 0 {
-					continue
-				}
-				return nil, fmt.Errorf("%s has no image in %s.%s; build for that region too, or take it out of regions", p.Mapping, region, attribute)
+			cell, _ := m.Cell(region, attribute)
+			if !cell.HasImage() {
+				continue
 			}
 			words := Words{Region: region, Attribute: attribute, Version: p.Version}
 			for _, n := range []struct {
@@ -217,19 +204,16 @@ func (p *Plan) parameters() ([]Parameter, error) {
 					return nil, err
 				}
 				if slices.ContainsFunc(list, func(q Parameter) bool { return q.Region == region && q.Name == name }) {
-					return nil, fmt.Errorf("two parameters are named %q; write {{ .Attribute }} into name, and {{ .Version }} into versioned_name", name)
+					return nil, fmt.Errorf("two parameters are named %q; use {{ .Attribute }} in name, and {{ .Version }} in versioned_name", name)
 				}
 				list = append(list, Parameter{region, name, cell.Value, n.fixed})
 			}
 		}
 	}
-	if len(list) == 0 {
-		return nil, fmt.Errorf("%s has no image in %s", p.Mapping, strings.Join(p.Attributes, ", "))
-	}
 	return list, nil
 }
 
-// Words are what a pattern may name.
+// Words are the variables of a pattern.
 type Words struct{ Region, Attribute, Version string }
 
 // Expand fills a pattern such as templates-{{ .Region }}.
@@ -243,12 +227,12 @@ func Expand(pattern string, words Words) (string, error) {
 		err = t.Execute(&b, words)
 	}
 	if err != nil {
-		return "", fmt.Errorf("%q; expected text with {{ .Region }}, {{ .Attribute }} or {{ .Version }}: %w", pattern, err)
+		return "", fmt.Errorf("got %q, want text with {{ .Region }}, {{ .Attribute }} or {{ .Version }}: %w", pattern, err)
 	}
 	return b.String(), nil
 }
 
-// Lines tell a person the plan.
+// Lines describes the plan for display.
 func (p *Plan) Lines() []string {
 	verb := "publish"
 	if p.Action == RollingBack {

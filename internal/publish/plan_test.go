@@ -10,7 +10,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
-// Addresses are those that CloudFormation takes
+// URLs have the format that CloudFormation accepts
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html).
 func TestObjectURL(t *testing.T) {
 	for _, test := range []struct{ region, bucket, key, want string }{
@@ -27,21 +27,20 @@ func TestObjectURL(t *testing.T) {
 	}
 }
 
-// What is wrong with a plan is told before anything is done, all at once.
+// All errors of a plan are reported before anything is done.
 func TestCompute(t *testing.T) {
 	for want, change := range map[string]func(*publish.Spec){
-		"CloudFormation takes at most 1048576 by URL": func(s *publish.Spec) { s.Name = "large" },
-		`version: "latest"`:                           func(s *publish.Spec) { s.Version = "latest" },
-		"no region to publish in":                     func(s *publish.Spec) { s.S3.Regions, s.SSM = nil, nil },
-		"have the same bucket":                        func(s *publish.Spec) { s.S3.Bucket = "one" },
-		"is of the partition aws and cn-north-1 of aws-cn": func(s *publish.Spec) {
+		"CloudFormation accepts at most 1048576 from S3": func(s *publish.Spec) { s.Name = "large" },
+		`version: got "latest"`:                          func(s *publish.Spec) { s.Version = "latest" },
+		"no regions to publish to":                       func(s *publish.Spec) { s.S3.Regions, s.SSM = nil, nil },
+		"have the same bucket":                           func(s *publish.Spec) { s.S3.Bucket = "one" },
+		"is in partition aws and cn-north-1 in aws-cn": func(s *publish.Spec) {
 			s.S3.Regions = []string{"us-east-1", "cn-north-1"}
 		},
-		"AWSRegion2AMI has no image in sa-east-1.AMI": func(s *publish.Spec) { s.SSM.Regions = []string{"sa-east-1"} },
-		`canary_region is "sa-east-1"; expected one of ap-south-1`: func(s *publish.Spec) {
+		`canary_region: got "sa-east-1", want one of ap-south-1`: func(s *publish.Spec) {
 			s.StackSet = &publish.StackSet{Region: "us-east-1", Regions: three, CanaryRegion: "sa-east-1"}
 		},
-		"region_order has us-east-1; expected all of ap-south-1, eu-central-1, us-east-1": func(s *publish.Spec) {
+		"region_order: got us-east-1, want all of ap-south-1, eu-central-1, us-east-1": func(s *publish.Spec) {
 			s.StackSet = &publish.StackSet{Region: "us-east-1", Regions: three, Preferences: publish.Preferences{RegionOrder: []string{"us-east-1"}}}
 		},
 		"two parameters are named": func(s *publish.Spec) { s.SSM.VersionedName = s.SSM.Name },

@@ -4,28 +4,29 @@
 package publish_test
 
 import (
+	"crypto/sha256"
+	"encoding/base64"
 	"errors"
-	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"github.com/aws/aws-sdk-go-v2/service/s3/types"
+	"github.com/aws/aws-sdk-go-v2/service/ssm"
+
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 )
 
 var three = []string{"us-east-1", "eu-central-1", "ap-south-1"}
 
-// thirty regions, the names of which are made up.
-func thirty() (list []string) {
-	for i := range 30 {
-		list = append(list, fmt.Sprintf("xx-made-%d", i+1))
-	}
-	return list
-}
-
-// latest is the version of each region's latest.
+// latest returns the version of each region's latest.
 func (w *world) latest(s publish.Spec) map[string]int {
 	w.Helper()
 	versions := map[string]int{}
@@ -38,16 +39,11 @@ func (w *world) latest(s publish.Spec) map[string]int {
 	return versions
 }
 
-// Killed at any call and run again, a publication ends as one that was not
-// killed; and so does a rollback. The call is carried out or not when the
-// process is killed: both are tried.
+// A publication that is killed at any call and run again ends like one that was
+// not killed; so does a rollback. The killed call is tested both as carried out
+// and as not.
 func TestKilledAtEveryCall(t *testing.T) {
-	t.Run("fake", func(t *testing.T) { killedAtEveryCall(t, worlds["fake"], three) })
-	t.Run("rehearsal", func(t *testing.T) { killedAtEveryCall(t, worlds["rehearsal"], three[:2]) })
-}
-
-func killedAtEveryCall(t *testing.T, newWorld func(*testing.T, ...string) *world, regions []string) {
-	newWorld(t, regions...) // whose images the templates have
+	regions := three
 	s := spec(regions...)
 	s.S3.KeepVersions = 2
 	for name, do := range map[string]func(w *world) error{
@@ -75,6 +71,7 @@ func killedAtEveryCall(t *testing.T, newWorld func(*testing.T, ...string) *world
 			}
 			begin := func() *world {
 				w := newWorld(t, regions...)
+				w.validateLate()
 				w.must(w.publish(s, template(1, regions...)))
 				w.must(w.publish(s, template(2, regions...)))
 				w.wire.reset(nil)
@@ -115,52 +112,68 @@ func w0(t *testing.T, s publish.Spec, n int) string {
 	return p.Version
 }
 
-// A region that fails before the flip: no latest has changed, in no region, and
-// no parameter. A region that fails after it: the others are rolled forward, it
-// is named, nothing is announced, and the next run goes on.
-func TestOneRegionFails(t *testing.T) {
-	t.Run("fake", func(t *testing.T) { oneRegionFails(t, worlds["fake"], thirty()) })
-	t.Run("rehearsal", func(t *testing.T) { oneRegionFails(t, worlds["rehearsal"], regionsOfAWS(t)) })
+// An object whose response is cut is read again.
+func TestCutResponses(t *testing.T) {
+	regions := regionsOfAWS(2)
+	s := spec(regions...)
+	w := newWorld(t, regions...)
+	cut := map[call]bool{}
+	w.wire.cut = func(c call) bool {
+		first := strings.HasPrefix(c.action, "GET ") && !cut[c]
+		cut[c] = true
+		return first
+	}
+	w.must(w.publish(s, template(1, regions...)))
+	if len(cut) == 0 {
+		t.Error("no response was cut")
+	}
 }
 
-func oneRegionFails(t *testing.T, newWorld func(*testing.T, ...string) *world, regions []string) {
-	newWorld(t, regions...) // whose images the templates have
+// If a region fails before the flip, no latest and no parameter has changed in any
+// region. If one fails after it, the others continue, it is reported, nothing is
+// announced, and the next run resumes.
+func TestOneRegionFails(t *testing.T) {
+	regions := regionsOfAWS(30)
 	s := spec(regions...)
 	bad := regions[17]
 	for name, test := range map[string]struct {
 		action string // that fails in the region
-		times  int    // 0: each time
+		once   string // what is said where it fails only once
 		mixed  bool
+		fail   failure // 503 where it is empty
 	}{
-		"look":            {"GET eth/templates/latest/mining.template", 0, false},
-		"upload":          {"PUT eth/templates/", 0, false},
-		"verify":          {"GET eth/templates/", 0, false},
-		"flip, once":      {"PUT eth/templates/latest/mining.template", 1, false},
-		"flip, each time": {"PUT eth/templates/latest/mining.template", 0, true},
+		"look":            {action: "GET eth/templates/latest/mining.template"},
+		"upload":          {action: "PUT eth/templates/"},
+		"verify":          {action: "GET eth/templates/"},
+		"flip, outage":    {action: "PUT eth/templates/latest/mining.template", once: "AWS answers PutObject in " + bad + " again"},
+		"flip, once":      {action: "PUT eth/templates/latest/mining.template", once: "latest in " + bad + ": retrying", fail: failure{400, "RequestTimeout", "Idle connections will be closed."}},
+		"flip, each time": {action: "PUT eth/templates/latest/mining.template", mixed: true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			w := newWorld(t, regions...)
 			w.must(w.publish(s, template(1, regions...)))
 			before := w.seen(s, "none")
-			left := test.times
+			if test.fail.status == 0 {
+				test.fail = failure{503, "ServiceUnavailable", "Please reduce your request rate."}
+			}
+			failed := false
 			w.wire.failWith(func(c call) *failure {
-				if c.region != bad || !strings.HasPrefix(c.action, test.action) || test.times > 0 && left == 0 {
+				if c.region != bad || !strings.HasPrefix(c.action, test.action) || test.once != "" && failed {
 					return nil
 				}
-				left--
-				return &failure{503, "ServiceUnavailable", "Please reduce your request rate."}
+				failed = true
+				return &test.fail
 			})
-			p := w.publisher()
-			if test.times > 0 {
-				p.Patience = time.Minute // never reached
+			if test.once != "" {
+				w.outage, w.patience = time.Minute, time.Minute // never reached
 			}
-			err := p.Publish(w.context(), w.plan(s, template(2, regions...)))
+			err := w.publish(s, template(2, regions...))
 			w.wire.failWith(nil)
 			one, two := w0(t, s, 1), w0(t, s, 2)
 			switch latest := w.latest(s); {
-			case test.times > 0:
-				if err != nil || latest[two+" number 2"] != 30 || !w.hasSaid("latest in "+bad+": trying again") {
-					t.Errorf("%v: %v", err, latest)
+			case test.once != "":
+				if err != nil || latest[two+" number 2"] != 30 || !w.hasSaid(test.once) {
+					t.Errorf("%v: %v; said %q", err, latest, w.said)
 				}
 			case test.mixed:
 				if err == nil || !strings.Contains(err.Error(), bad) || latest[two+" number 2"] != 29 || latest[one+" number 1"] != 1 {
@@ -188,11 +201,11 @@ func oneRegionFails(t *testing.T, newWorld func(*testing.T, ...string) *world, r
 	}
 }
 
-// No latest changes before the slowest region has been read back, and nothing
-// is announced before the slowest latest has changed.
+// No latest changes before the slowest region has been verified, and nothing is
+// announced before the slowest latest has changed.
 func TestSlowRegion(t *testing.T) {
-	regions := thirty()
-	w, _ := newFake(t, regions...)
+	regions := regionsOfAWS(30)
+	w := newWorld(t, regions...)
 	s := spec(regions...)
 	version := w0(t, s, 1)
 	var mu sync.Mutex
@@ -225,13 +238,13 @@ func TestSlowRegion(t *testing.T) {
 	}
 }
 
-// Of two builds at the same time one wins, and what is latest in the end is the
-// same everywhere, however their calls interleave.
+// Of two concurrent builds one wins, and all regions end with the same latest,
+// however the calls interleave.
 func TestTwoBuildsAtOnce(t *testing.T) {
 	s := spec(three...)
 	s.SSM = nil
 	for k := range 24 {
-		w, _ := newFake(t, three...)
+		w := newWorld(t, three...)
 		w.must(w.publish(s, template(1, three...)))
 		// The second build does all of its work before the k-th call of the first.
 		var other error
@@ -273,29 +286,39 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 	}
 }
 
-// SSM: what it does not take, and what it has already.
+// SSM rejects some values, and may already have others.
 func TestParameters(t *testing.T) {
-	w, f := newFake(t, "us-east-1")
-	s := spec("us-east-1")
-	s.SSM.Timeout = 20 * time.Millisecond
-	f.looks = 1000
-	if err := w.publish(s, template(1, "us-east-1")); err == nil || !strings.Contains(err.Error(), "SSM has not taken "+imageOf(1)) {
-		t.Errorf("an image that SSM does not find: %v", err)
-	}
-	f.looks = 0
-	f.parameters = map[string]*parameter{"us-east-1/ethminer/ami": {value: "ami-1", dataType: "text", version: 1}}
-	if err := w.publish(s, template(1, "us-east-1")); err == nil || !strings.Contains(err.Error(), `data type "text", which SSM never changes`) {
-		t.Errorf("a parameter of another type: %v", err)
-	}
-	f.parameters = map[string]*parameter{"us-east-1/ethminer/" + w0(t, s, 1) + "/ami": {value: "ami-1", dataType: "aws:ec2:image", version: 1}}
-	if err := w.publish(s, template(1, "us-east-1")); err == nil || !strings.Contains(err.Error(), "the parameter of a version never changes") {
-		t.Errorf("a version's parameter that is another: %v", err)
+	const region = "us-east-1"
+	version := w0(t, spec(region), 1)
+	for name, test := range map[string]struct {
+		cfg  rehearsal.Config
+		has  *ssm.PutParameterInput // before the publication
+		want string
+	}{
+		"an image that SSM does not find": {cfg: rehearsal.Config{Pace: pace.Profile{Parameter: time.Hour}}, want: "SSM has not validated " + imageIn(region, 1)},
+		"a parameter of another type": {has: &ssm.PutParameterInput{Name: aws.String("/ethminer/ami"), Value: aws.String("ami-1")},
+			want: `data type "text", which SSM cannot change`},
+		"a version's parameter that is another": {has: &ssm.PutParameterInput{
+			Name: aws.String("/ethminer/" + version + "/ami"), Value: aws.String(imageIn(region, 2)), DataType: aws.String("aws:ec2:image")},
+			want: "the parameter of a version never changes"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			w := newWorldWith(t, test.cfg, region)
+			if test.has != nil {
+				w.putParameter(region, test.has)
+			}
+			s := spec(region)
+			s.SSM.Timeout = 20 * time.Millisecond
+			if err := w.publish(s, template(1, region)); err == nil || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("error %v, want %q", err, test.want)
+			}
+		})
 	}
 }
 
-// SSM takes few puts a second: what it throttles is tried again.
+// Throttled calls of SSM are retried.
 func TestThrottled(t *testing.T) {
-	w, _ := newFake(t, three...)
+	w := newWorld(t, three...)
 	left := 12
 	w.wire.failWith(func(c call) *failure {
 		if c.action != "PutParameter" || left == 0 {
@@ -304,21 +327,39 @@ func TestThrottled(t *testing.T) {
 		left--
 		return &failure{400, "ThrottlingException", "Rate exceeded"}
 	})
-	p := w.publisher()
-	p.Patience = 10 * time.Second
-	w.must(p.Publish(t.Context(), w.plan(spec(three...), template(1, three...))))
+	w.patience = 10 * time.Second
+	w.must(w.publish(spec(three...), template(1, three...)))
 }
 
-// Old versions go, and those that are kept can be gone back to, one by one.
+// S3 compares each object with its SHA-256, and stores that.
+func TestChecksums(t *testing.T) {
+	w := newWorld(t, three...)
+	w.must(w.publish(spec(three...), template(1, three...)))
+	objects := w.objects()
+	if len(objects) != 10 { // version, latest and record in each region, and the seal
+		t.Errorf("%d objects: %v", len(objects), slices.Sorted(maps.Keys(objects)))
+	}
+	for name, body := range objects {
+		bucket, key, _ := strings.Cut(name, "/")
+		out, err := w.aside().S3(strings.TrimPrefix(bucket, bucketOf("")), bucket).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &key, ChecksumMode: types.ChecksumModeEnabled})
+		w.must(err)
+		sum := sha256.Sum256([]byte(body))
+		if aws.ToString(out.ChecksumSHA256) != base64.StdEncoding.EncodeToString(sum[:]) {
+			t.Errorf("%s has the SHA-256 %q", name, aws.ToString(out.ChecksumSHA256))
+		}
+	}
+}
+
+// Old versions are deleted, and each remaining one can be restored in turn.
 func TestKeepVersions(t *testing.T) {
-	w, f := newFake(t, three...)
+	w := newWorld(t, three...)
 	s := spec(three...)
 	s.S3.KeepVersions = 3
 	for n := range 5 {
 		w.must(w.publish(s, template(n+1, three...)))
 	}
 	count := 0
-	for key := range f.objects {
+	for key := range w.objects() {
 		if strings.HasSuffix(key, "/mining.template") && !strings.Contains(key, "/latest/") {
 			count++
 		}
@@ -340,10 +381,10 @@ func TestKeepVersions(t *testing.T) {
 	}
 	state, err := p.State(t.Context(), source)
 	w.must(err)
-	if _, err := p.RollbackPlan(t.Context(), state, ""); err == nil || !strings.Contains(err.Error(), "none to go back to") {
+	if _, err := p.RollbackPlan(t.Context(), state, ""); err == nil || !strings.Contains(err.Error(), "no earlier one to roll back to") {
 		t.Errorf("further back: %v", err)
 	}
-	if _, err := p.RollbackPlan(t.Context(), state, "nothing"); err == nil || !strings.Contains(err.Error(), `"nothing" is the beginning of 0`) {
+	if _, err := p.RollbackPlan(t.Context(), state, "nothing"); err == nil || !strings.Contains(err.Error(), `"nothing" matches 0`) {
 		t.Errorf("to a version that is not: %v", err)
 	}
 }

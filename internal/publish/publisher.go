@@ -14,80 +14,100 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/ssm"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// Clients makes the clients of a region; *ec2api.Clients does.
+// Clients creates the clients of a region; *awsclient.Clients implements it.
 type Clients interface {
+	EC2(region string) *awsclient.EC2
 	S3(region, bucket string) *s3.Client
 	SSM(region string) *ssm.Client
 	CloudFormation(region string) *cloudformation.Client
+	ReportOutages(say func(string)) *awsclient.Clients
 }
 
-// Publisher carries plans out. Clients and Say must be set.
+// Publisher carries out plans. Clients and Say must be set.
 type Publisher struct {
 	Clients Clients
-	// Say tells a person about progress; it is called by one at a time.
+	// Say prints progress. It is never called concurrently.
 	Say func(string)
-	// Interval is the pause between two questions for what takes its time.
-	// Default: 5 seconds.
+	// Interval is the pause between two polls. Default: 5 seconds.
 	Interval time.Duration
-	// Patience is how long a region that fails after the flip is tried again.
-	// Default: 2 minutes.
+	// Patience is how long a call that fails is retried. Default: 2 minutes.
 	Patience time.Duration
-	// Clock is the system's unless set.
+	// AWS is the start of AWS CLI commands in messages. Default: "aws".
+	AWS string
+	// Clock defaults to the system clock.
 	Clock poll.Clock
 }
+
+// Defaults of Publisher.
+const (
+	defaultInterval = 5 * time.Second
+	defaultPatience = 2 * time.Minute
+)
 
 func (p *Publisher) waiter(timeout time.Duration) poll.Waiter {
 	w := poll.Waiter{Interval: p.Interval, Timeout: timeout, Clock: p.Clock}
 	if w.Interval == 0 {
-		w.Interval = 5 * time.Second
+		w.Interval = defaultInterval
 	}
 	return w
 }
 
+func (p *Publisher) aws() string {
+	if p.AWS == "" {
+		return "aws"
+	}
+	return p.AWS
+}
+
 func (p *Publisher) patience() time.Duration {
 	if p.Patience == 0 {
-		return 2 * time.Minute
+		return defaultPatience
 	}
 	return p.Patience
 }
 
-// run is one publication under way.
+// run is one publication in progress.
 type run struct {
 	*Publisher
 	plan   *Plan
 	seen   []Latest // of each place
 	number int      // of this publication
-	record Record   // what this publication will be known by
+	record Record   // the record of this publication
 	set    *stackSetState
 	mu     sync.Mutex
 }
 
-// Publish carries a plan out. Run again with the same plan it does what is
-// missing. Before the flip an error leaves every `latest` as it was.
+// Publish carries out a plan. A second run with the same plan does what is
+// missing. An error before the flip leaves every `latest` unchanged. All requests
+// wait out an outage of AWS.
 func (p *Publisher) Publish(ctx context.Context, plan *Plan) error {
+	ctx = awsclient.WaitOut(ctx)
 	r := &run{Publisher: p, plan: plan}
+	p.Clients.ReportOutages(func(line string) { r.sayf("%s", line) })
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
 	}{
-		{"looking at what is published", r.look},
+		{"checking the images", r.checkImages},
+		{"reading the published state", r.look},
 		{"uploading", r.upload},
 		{"verifying", r.verify},
-		{"changing latest", r.flip},
+		{"updating latest", r.flip},
 		{"removing old versions", r.prune},
-		{"recording", r.write},
-		{"announcing", r.announce},
-		{"rolling out", r.rollOut},
-		{"sealing", r.seal},
+		{"writing the record", r.write},
+		{"setting the parameters", r.announce},
+		{"rolling out the stack set", r.rollOut},
+		{"marking the publication as complete", r.seal},
 	} {
 		if err := step.do(ctx); err != nil {
 			return fmt.Errorf("%s: %w", step.name, err)
 		}
 	}
+	r.reportFormer(ctx)
 	for _, at := range plan.Places {
 		p.Say(at.LatestURL)
 	}
@@ -100,8 +120,8 @@ func (r *run) sayf(format string, args ...any) {
 	r.Say(fmt.Sprintf(format, args...))
 }
 
-// everywhere does the same in all places at once: how long it takes does not
-// depend on how many they are. All errors are reported, each with its region.
+// everywhere calls do for all places at once, and returns all errors, each with its
+// region.
 func (r *run) everywhere(do func(i int, at Place) error) error {
 	errs := make([]error, len(r.plan.Places))
 	var wg sync.WaitGroup
@@ -116,7 +136,7 @@ func (r *run) everywhere(do func(i int, at Place) error) error {
 	return errors.Join(errs...)
 }
 
-// until asks until done says true. An error is that of done, or the wait's
+// until calls done until it returns true. It returns the error of done, or a
 // *poll.TimeoutError.
 func (p *Publisher) until(ctx context.Context, timeout time.Duration, what string, done func(context.Context) (bool, error)) error {
 	var last error
@@ -131,17 +151,17 @@ func (p *Publisher) until(ctx context.Context, timeout time.Duration, what strin
 	return err
 }
 
-// again tries something for as long as Patience lasts, while its error is one
-// that may pass. The SDK has tried a few times before.
+// again retries a call for up to Patience, while its error is transient. The SDK
+// has retried a few times before.
 func (r *run) again(ctx context.Context, what string, try func() error) error {
 	var last error
 	err := r.until(ctx, r.patience(), what, func(context.Context) (bool, error) {
 		last = try()
 		if mayPass(last) && ctx.Err() == nil {
-			if ec2api.IsThrottle(last) {
+			if awsclient.IsThrottle(last) {
 				return false, last // poll waits longer each time
 			}
-			r.sayf("%s: trying again: %s", what, ec2api.Plain(last))
+			r.sayf("%s: retrying: %s", what, awsclient.Plain(last))
 			return false, nil
 		}
 		return last == nil, last
@@ -152,13 +172,13 @@ func (r *run) again(ctx context.Context, what string, try func() error) error {
 	return err
 }
 
-// mayPass says that the same may succeed later.
+// mayPass reports whether the same call may succeed later.
 func mayPass(err error) bool {
 	switch {
-	case err == nil, errors.Is(err, ErrSuperseded):
+	case err == nil, errors.Is(err, ErrSuperseded), awsclient.GaveUp(err):
 		return false
-	case ec2api.Code(err) == "TooManyUpdates": // of one parameter at a time
+	case awsclient.Code(err) == "TooManyUpdates": // concurrent updates of one parameter
 		return true
 	}
-	return ec2api.IsTransient(err) || ec2api.IsUnanswered(err)
+	return awsclient.IsTransient(err) || awsclient.IsUnanswered(err)
 }

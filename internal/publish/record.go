@@ -14,16 +14,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 )
 
-// Record is what a bucket keeps of a publication; it never changes.
+// Record is the record of a publication in a bucket; it never changes.
 type Record struct {
 	Number   int    `json:"number"`
 	Action   string `json:"action"`
 	Version  string `json:"version"`
 	SHA256   string `json:"sha256"`
-	Previous string `json:"previous,omitempty"` // what was latest before
-	// Stack are the versions that can be gone back to, this one first.
+	Previous string `json:"previous,omitempty"` // the version that was latest before
+	// Stack holds the versions that a rollback can choose, this one first.
 	Stack []Entry `json:"stack"`
 	Spec  Spec    `json:"spec"`
+	// Former holds what earlier publications published and this one does not.
+	Former []Item `json:"former,omitempty"`
 }
 
 // Entry is a version of the stack.
@@ -32,7 +34,7 @@ type Entry struct {
 	SHA256  string `json:"sha256"`
 }
 
-// mostKept bounds the stack where keep_versions does not.
+// mostKept limits the stack if keep_versions does not.
 const mostKept = 100
 
 func (s Spec) equal(other Spec) bool {
@@ -41,12 +43,12 @@ func (s Spec) equal(other Spec) bool {
 	return string(a) == string(b)
 }
 
-// next is the record of what comes after: a version is put on top, and a
-// rollback takes off what is above its version.
+// next returns the next record: a publication puts its version on top of the
+// stack, and a rollback removes the versions above its own.
 func (before Record) next(p *Plan, number int, previous string) Record {
 	return Record{
 		Number: number, Action: p.Action, Version: p.Version, SHA256: p.SHA256, Previous: previous, Spec: p.Spec,
-		Stack: stacked(before.Stack, p.Action, Entry{p.Version, p.SHA256}),
+		Stack: stacked(before.Stack, p.Action, Entry{p.Version, p.SHA256}), Former: before.former(p.Spec),
 	}
 }
 
@@ -70,8 +72,9 @@ func sealKey(prefix, name string, number int) string {
 	return fmt.Sprintf("%s%s%s/%06d.done", prefix, historyName, name, number)
 }
 
-// recordOf reads the record of what is latest; false if there is none. One that
-// was killed before it could be written is made up from the one before.
+// recordOf reads the record of `latest`; false if it does not exist. If a
+// publication was killed before it wrote its record, the record is derived from
+// the previous one.
 func (p *Publisher) recordOf(ctx context.Context, at Place, account, prefix, name string, l Latest) (Record, bool, error) {
 	if l.Number == 0 {
 		return Record{}, false, nil
@@ -118,7 +121,7 @@ func (r *run) write(ctx context.Context) error {
 	})
 }
 
-// seal marks the publication as done everywhere.
+// seal marks the publication as complete.
 func (r *run) seal(ctx context.Context) error {
 	lead := r.plan.Places[0]
 	return r.again(ctx, "the seal in "+lead.Region, func() error {
@@ -130,8 +133,8 @@ func (r *run) seal(ctx context.Context) error {
 	})
 }
 
-// prune removes the versions that drop out of the record, before it is written:
-// what is killed in between finds them again.
+// prune deletes the versions that drop out of the record. It runs before the
+// record is written, so that a second run after a crash finds them again.
 func (r *run) prune(ctx context.Context) error {
 	keep := r.plan.S3.KeepVersions
 	if keep == 0 || len(r.record.Stack) <= keep {

@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// restore gives the set the template back that it had, if that is wanted and the
-// set has changed, and returns the error that led to it.
+// restore restores the set's previous template if on_failure is rollback and the
+// set has changed. It returns the error that led to it.
 func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 	s := r.set
 	if ctx.Err() != nil || s.OnFailure != Restore || !changed || s.before == nil {
@@ -39,16 +39,16 @@ func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 		blocks = []block{{}} // the set itself
 	}
 	for n, b := range blocks {
-		r.sayf("stack set %s: giving it its previous template back in %s", s.Name, listOr(b.regions, "no region, since it has no instance"))
+		r.sayf("stack set %s: restoring its previous template in %s", s.Name, listOr(b.regions, "no region, because it has no instances"))
 		if err := r.updateSet(ctx, s.backTo(previous, n == 0, b)); err != nil {
-			return errors.Join(cause, fmt.Errorf("going back to the previous template: %w", err))
+			return errors.Join(cause, fmt.Errorf("restoring the previous template: %w", err))
 		}
 	}
-	return fmt.Errorf("%w; the stack set has its previous template again, while latest and the parameters are of %s", cause, r.plan.Version)
+	return fmt.Errorf("%w; the stack set has its previous template again, but latest and the parameters are still of version %s", cause, r.plan.Version)
 }
 
-// backTo is the update to the previous template, of which the first one changes
-// the set.
+// backTo returns the update to the previous template. Only the first one changes
+// the set itself.
 func (s *stackSetState) backTo(previous string, first bool, b block) *cloudformation.UpdateStackSetInput {
 	in := &cloudformation.UpdateStackSetInput{
 		StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs), Regions: b.regions, Capabilities: s.before.Capabilities,
@@ -64,12 +64,12 @@ func (s *stackSetState) backTo(previous string, first bool, b block) *cloudforma
 	return in
 }
 
-// oldParameters are the values that the set had before; once it has them again
-// they need not be told.
-func (s *stackSetState) oldParameters(tell bool) []types.Parameter {
+// oldParameters returns the values that the set had before. Only the first update
+// needs to send them.
+func (s *stackSetState) oldParameters(send bool) []types.Parameter {
 	var list []types.Parameter
 	for _, p := range s.before.Parameters {
-		if aws.ToString(p.ParameterValue) == hidden || !tell {
+		if aws.ToString(p.ParameterValue) == hidden || !send {
 			p = types.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)}
 		}
 		list = append(list, types.Parameter{ParameterKey: p.ParameterKey, ParameterValue: p.ParameterValue, UsePreviousValue: p.UsePreviousValue})

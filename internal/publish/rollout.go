@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// rollOut makes the stack set have the template, and its instances follow:
-// stage by stage, and nothing where nothing has changed.
+// rollOut updates the stack set to the template, and its instances stage by stage.
+// It does nothing if nothing has changed.
 func (r *run) rollOut(ctx context.Context) error {
 	s := r.set
 	if s == nil {
@@ -42,12 +42,16 @@ func (r *run) rollOut(ctx context.Context) error {
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
-	r.sayf("stack set %s: done in %s", s.Name, strings.Join(slices.Concat(r.plan.Stages...), ", "))
+	except, err := r.reportExceptions(ctx)
+	if err != nil {
+		return err
+	}
+	r.sayf("stack set %s: done in %s%s", s.Name, strings.Join(slices.Concat(r.plan.Stages...), ", "), except)
 	return nil
 }
 
-// settle updates once more, and all together, where a stage has left instances
-// of another that are not current.
+// settle updates all instances once more if some are not current: a stage can
+// leave the instances of another stage outdated.
 func (r *run) settle(ctx context.Context) error {
 	there, err := r.instances(ctx)
 	if err != nil {
@@ -72,13 +76,13 @@ func (r *run) settle(ctx context.Context) error {
 	return nil
 }
 
-// stage makes the instances that some regions lack, and updates those that are
-// not current. The first update changes the set itself, for the reason why,
-// which is then empty.
+// stage creates the missing instances of some regions, and updates those that are
+// not current. The first update also changes the set itself, for the reason in why,
+// and clears why.
 func (r *run) stage(ctx context.Context, regions []string, there []types.StackInstanceSummary, why *string) error {
 	s := r.set
 	var stale []types.StackInstanceSummary
-	have := map[string][]string{} // region: the accounts, or the units, that are there
+	have := map[string][]string{} // region: the accounts or units that have instances
 	for _, i := range there {
 		region := aws.ToString(i.Region)
 		if !slices.Contains(regions, region) || !s.wants(i) {
@@ -87,7 +91,7 @@ func (r *run) stage(ctx context.Context, regions []string, there []types.StackIn
 		have[region] = append(have[region], aws.ToString(i.Account), aws.ToString(i.OrganizationalUnitId))
 		switch {
 		case i.Status == types.StackInstanceStatusInoperable:
-			r.sayf("stack set %s: the instance of %s in %s is inoperable and is left alone: delete it", s.Name, aws.ToString(i.Account), region)
+			r.sayf("stack set %s: the instance of %s in %s is inoperable and was skipped: delete it", s.Name, aws.ToString(i.Account), region)
 		case *why != "" || i.Status != types.StackInstanceStatusCurrent:
 			stale = append(stale, i)
 		}
@@ -98,12 +102,12 @@ func (r *run) stage(ctx context.Context, regions []string, there []types.StackIn
 		}
 	}
 	if *why != "" && len(there) == 0 {
-		// A set without instances is changed for itself.
+		// Without instances, only the set is updated.
 		if err := r.change(ctx, why, block{}); err != nil {
 			return err
 		}
 	}
-	// Regions that lack the same accounts, or units, are done together.
+	// Regions that lack the same accounts or units share an operation.
 	missing := map[string][]string{}
 	for _, region := range regions {
 		var lack []string
@@ -125,20 +129,20 @@ func (r *run) stage(ctx context.Context, regions []string, there []types.StackIn
 	if *why == "" {
 		return nil
 	}
-	// The set cannot be changed without an update of instances, and only those of
-	// other stages were there: the new ones were made from the old template.
+	// Until now only other stages had instances, so the set was not updated, and
+	// the new instances have the old template.
 	return r.change(ctx, why, block{regions, slices.Concat(s.Accounts, s.OrganizationalUnits)})
 }
 
-// change updates for the reason why, which it takes away: whatever becomes of
-// the operation, the set has changed.
+// change updates the set for the reason in why, and clears why: the set has changed
+// even if the operation fails.
 func (r *run) change(ctx context.Context, why *string, b block) error {
 	reason := *why
 	*why = ""
 	return r.update(ctx, reason, b)
 }
 
-// wants says whether an instance is one of those that are configured.
+// wants reports whether an instance belongs to the configured targets.
 func (s *stackSetState) wants(i types.StackInstanceSummary) bool {
 	if len(s.OrganizationalUnits) > 0 {
 		return i.OrganizationalUnitId == nil || slices.Contains(s.OrganizationalUnits, *i.OrganizationalUnitId)
@@ -148,10 +152,10 @@ func (s *stackSetState) wants(i types.StackInstanceSummary) bool {
 
 func unique(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }
 
-// createSet makes the set, without an instance.
+// createSet creates the set, without instances.
 func (r *run) createSet(ctx context.Context) error {
 	s := r.set
-	r.sayf("stack set %s: making it in %s", s.Name, s.Region)
+	r.sayf("stack set %s: creating it in %s", s.Name, s.Region)
 	model := types.PermissionModels(s.PermissionModel)
 	in := &cloudformation.CreateStackSetInput{
 		StackSetName: &s.Name, TemplateURL: &s.url, Parameters: s.parameters(s.Parameters), Capabilities: s.capabilities(),
@@ -165,9 +169,12 @@ func (r *run) createSet(ctx context.Context) error {
 	return s.explain(err, "cloudformation:CreateStackSet")
 }
 
-// instances lists all of the set.
+// instances lists all instances of the set.
 func (r *run) instances(ctx context.Context) ([]types.StackInstanceSummary, error) {
-	s := r.set
+	return r.instancesOf(ctx, r.set)
+}
+
+func (*run) instancesOf(ctx context.Context, s *stackSetState) ([]types.StackInstanceSummary, error) {
 	var all []types.StackInstanceSummary
 	pages := cloudformation.NewListStackInstancesPaginator(s.api, &cloudformation.ListStackInstancesInput{
 		StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs), MaxResults: aws.Int32(100),
@@ -182,9 +189,9 @@ func (r *run) instances(ctx context.Context) ([]types.StackInstanceSummary, erro
 	return all, nil
 }
 
-// update updates the set for a reason, and its instances in some regions.
-// Without a reason it is the set's own template and parameters again, which
-// leaves all other instances as they are.
+// update updates the set, for the reason why, and its instances in some regions.
+// Without a reason it uses the set's own template and parameters, which leaves all
+// other instances unchanged.
 func (r *run) update(ctx context.Context, why string, b block) error {
 	s := r.set
 	in := &cloudformation.UpdateStackSetInput{
@@ -199,11 +206,11 @@ func (r *run) update(ctx context.Context, why string, b block) error {
 		in.TemplateURL, in.Parameters = &s.url, s.parameters(s.Parameters)
 	}
 	s.aim(in, b.targets)
-	r.sayf("stack set %s: updating in %s: %s", s.Name, listOr(b.regions, "no region, since it has no instance there yet"), why)
+	r.sayf("stack set %s: updating in %s: %s", s.Name, listOr(b.regions, "no region, because it has no instances there yet"), why)
 	return r.updateSet(ctx, in)
 }
 
-// updateSet carries an update out.
+// updateSet carries out an update.
 func (r *run) updateSet(ctx context.Context, in *cloudformation.UpdateStackSetInput) error {
 	id, err := r.begin(ctx, "cloudformation:UpdateStackSet", func(id *string) (*string, error) {
 		in.OperationId = id
@@ -219,8 +226,8 @@ func (r *run) updateSet(ctx context.Context, in *cloudformation.UpdateStackSetIn
 	return r.await(ctx, id)
 }
 
-// aim sets whose instances an update is for. Without regions an update is for
-// every instance, which is none where this is asked for.
+// aim sets the targets of an update. Without regions an update applies to every
+// instance; it is used only if there are none.
 func (s *stackSetState) aim(in *cloudformation.UpdateStackSetInput, targets []string) {
 	switch {
 	case len(in.Regions) == 0:
@@ -231,7 +238,7 @@ func (s *stackSetState) aim(in *cloudformation.UpdateStackSetInput, targets []st
 	}
 }
 
-// again are the parameters as the set has them now.
+// again returns the parameters with the values that the set has.
 func (s *stackSetState) again() []types.Parameter {
 	var list []types.Parameter
 	for _, p := range s.takes {
@@ -249,7 +256,7 @@ func listOr(list []string, none string) string {
 	return strings.Join(list, ", ")
 }
 
-// create makes instances.
+// create creates instances.
 func (r *run) create(ctx context.Context, targets, regions []string) error {
 	s := r.set
 	in := &cloudformation.CreateStackInstancesInput{
@@ -260,7 +267,7 @@ func (r *run) create(ctx context.Context, targets, regions []string) error {
 	} else {
 		in.Accounts = targets
 	}
-	r.sayf("stack set %s: making instances of %s in %s", s.Name, strings.Join(targets, ", "), strings.Join(regions, ", "))
+	r.sayf("stack set %s: creating instances for %s in %s", s.Name, strings.Join(targets, ", "), strings.Join(regions, ", "))
 	id, err := r.begin(ctx, "cloudformation:CreateStackInstances", func(id *string) (*string, error) {
 		in.OperationId = id
 		out, err := s.api.CreateStackInstances(ctx, in)

@@ -5,7 +5,10 @@ package publish_test
 
 import (
 	"bytes"
+	"context"
+	"errors"
 	"fmt"
+	"net/url"
 	"slices"
 	"strings"
 	"testing"
@@ -16,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
 var accounts = []string{"111111111111", "222222222222"}
@@ -29,88 +33,81 @@ func setSpec(regions ...string) publish.Spec {
 	return s
 }
 
-// A set is made, the canary region's stacks first; updated; and left alone where
-// nothing has changed.
+// A set is created, the canary region's stacks first; then updated; and unchanged
+// if nothing has changed.
 func TestRollOut(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
-		w := begin(t, three...)
-		s := setSpec(three...)
-		w.must(w.publish(s, template(1, three...)))
-		if got := w.operations(); got != "CREATE eu-central-1; CREATE ap-south-1,us-east-1" {
-			t.Errorf("made by %s", got)
-		}
-		w.must(w.publish(s, template(2, three...)))
-		if got := w.operations(); got != "UPDATE eu-central-1; UPDATE ap-south-1,us-east-1" {
-			t.Errorf("updated by %s", got)
-		}
-		w.must(w.publish(s, template(2, three...)))
-		if got := w.operations(); got != "" {
-			t.Errorf("nothing has changed, and there was %s", got)
-		}
-		w.wantCurrent(6)
-		// A new region and a new account: only what is missing is made.
-		w.f.buckets[bucketOf("sa-east-1")] = "sa-east-1"
-		more := setSpec(append(slices.Clone(three), "sa-east-1")...)
-		more.StackSet.Accounts = append(slices.Clone(accounts), "333333333333")
-		w.must(w.publish(more, template(2, three...)))
-		if got := w.operations(); got != "CREATE eu-central-1; CREATE sa-east-1; CREATE ap-south-1,us-east-1" {
-			t.Errorf("made by %s", got)
-		}
-		w.wantCurrent(12)
-	})
+	w := newWorld(t, three...)
+	s, four := setSpec(three...), append(slices.Clone(three), "sa-east-1")
+	w.must(w.publish(s, template(1, four...)))
+	if got := w.operations(); got != "CREATE eu-central-1; CREATE ap-south-1,us-east-1" {
+		t.Errorf("made by %s", got)
+	}
+	w.must(w.publish(s, template(2, four...)))
+	if got := w.operations(); got != "UPDATE eu-central-1; UPDATE ap-south-1,us-east-1" {
+		t.Errorf("updated by %s", got)
+	}
+	w.must(w.publish(s, template(2, four...)))
+	if got := w.operations(); got != "" {
+		t.Errorf("nothing has changed, and there was %s", got)
+	}
+	w.wantCurrent(6)
+	// For a new region and a new account, only the missing instances are
+	// created.
+	w.makeBucket(bucketOf("sa-east-1"), "sa-east-1")
+	more := setSpec(four...)
+	more.StackSet.Accounts = append(slices.Clone(accounts), "333333333333")
+	w.must(w.publish(more, template(2, four...)))
+	if got := w.operations(); got != "CREATE eu-central-1; CREATE sa-east-1; CREATE ap-south-1,us-east-1" {
+		t.Errorf("made by %s", got)
+	}
+	w.wantCurrent(12)
 }
 
-// CloudFormation answers in XML, where a line ends in LF alone: a template with
-// CRLF is not another one for that.
+// CloudFormation responds in XML, in which lines end in LF: a template with CRLF
+// does not count as changed.
 func TestLineEnds(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
-		w := begin(t, three...)
-		s := setSpec(three...)
-		body := bytes.ReplaceAll(template(1, three...), []byte("\n"), []byte("\r\n"))
-		w.must(w.publish(s, body))
-		w.operations()
-		w.must(w.publish(s, body))
-		if got := w.operations(); got != "" {
-			t.Errorf("nothing has changed, and there was %s", got)
-		}
-	})
+	w := newWorld(t, three...)
+	s := setSpec(three...)
+	body := bytes.ReplaceAll(template(1, three...), []byte("\n"), []byte("\r\n"))
+	w.must(w.publish(s, body))
+	w.operations()
+	w.must(w.publish(s, body))
+	if got := w.operations(); got != "" {
+		t.Errorf("nothing has changed, and there was %s", got)
+	}
 }
 
-// Organizational units are named, and no account.
+// Requests have organizational units, and no accounts.
 func TestOrganizationalUnits(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
-		w := begin(t, three...)
-		s := setSpec(three...)
-		s.StackSet.Accounts, s.StackSet.PermissionModel = nil, "SERVICE_MANAGED"
-		s.StackSet.OrganizationalUnits = []string{"ou-ab12-11111111"}
-		w.must(w.publish(s, template(1, three...)))
-		w.must(w.publish(s, template(2, three...)))
-		w.wantCurrent(len(w.instances()))
-		unit := len(w.instances())
-		s.StackSet.OrganizationalUnits = append(s.StackSet.OrganizationalUnits, "ou-ab12-22222222")
-		w.must(w.publish(s, template(2, three...)))
-		want := "CREATE eu-central-1; CREATE ap-south-1,us-east-1; UPDATE eu-central-1; UPDATE ap-south-1,us-east-1; " +
-			"CREATE eu-central-1; CREATE ap-south-1,us-east-1"
-		if got := w.operations(); got != want {
-			t.Errorf("made by %s", got)
-		}
-		w.wantCurrent(2 * unit)
-	})
+	w := newWorld(t, three...)
+	s := setSpec(three...)
+	s.StackSet.Accounts, s.StackSet.PermissionModel = nil, "SERVICE_MANAGED"
+	s.StackSet.OrganizationalUnits = []string{"ou-ab12-11111111"}
+	w.must(w.publish(s, template(1, three...)))
+	w.must(w.publish(s, template(2, three...)))
+	w.wantCurrent(len(w.instances()))
+	unit := len(w.instances())
+	s.StackSet.OrganizationalUnits = append(s.StackSet.OrganizationalUnits, "ou-ab12-22222222")
+	w.must(w.publish(s, template(2, three...)))
+	want := "CREATE eu-central-1; CREATE ap-south-1,us-east-1; UPDATE eu-central-1; UPDATE ap-south-1,us-east-1; " +
+		"CREATE eu-central-1; CREATE ap-south-1,us-east-1"
+	if got := w.operations(); got != want {
+		t.Errorf("made by %s", got)
+	}
+	w.wantCurrent(2 * unit)
 }
 
-// Accounts that differ from region to region are updated by as many operations
-// as that takes: CloudFormation refuses one for an instance that is not there.
+// If the accounts differ between regions, several operations update them:
+// CloudFormation rejects an operation for a missing instance.
 func TestRaggedSet(t *testing.T) {
-	w := newRehearsedSet(t, three...)
+	w := newWorld(t, three...)
 	s := setSpec(three...)
 	w.must(w.publish(s, template(1, three...)))
 	fewer := func() {
-		w.aside(func(api *cloudformation.Client) {
-			_, err := api.DeleteStackInstances(t.Context(), &cloudformation.DeleteStackInstancesInput{
-				StackSetName: mining, Accounts: accounts[1:], Regions: []string{"ap-south-1"}, RetainStacks: aws.Bool(false),
-			})
-			w.must(err)
+		_, err := w.cloudformation().DeleteStackInstances(t.Context(), &cloudformation.DeleteStackInstancesInput{
+			StackSetName: mining, Accounts: accounts[1:], Regions: []string{"ap-south-1"}, RetainStacks: aws.Bool(false),
 		})
+		w.must(err)
 		w.idle()
 		w.operations()
 	}
@@ -120,7 +117,7 @@ func TestRaggedSet(t *testing.T) {
 		t.Errorf("updated by %s", got)
 	}
 	w.wantCurrent(6)
-	// Going back, too.
+	// A rollback does the same.
 	fewer()
 	w.fail("eu-central-1", accounts[1], 1)
 	if err := w.publish(s, template(3, three...)); err == nil || w.template() != string(template(2, three...)) {
@@ -137,10 +134,10 @@ func TestRaggedSet(t *testing.T) {
 	}
 }
 
-// An operation that has begun, and whose answer was lost, is not begun twice: the
-// SDK's next try is told that its id is taken.
+// An operation whose response was lost is not started twice: the SDK's retry gets
+// the error that its id exists.
 func TestLostAnswer(t *testing.T) {
-	w := newRehearsedSet(t, three...)
+	w := newWorld(t, three...)
 	plain := w.config
 	w.config = func(region string) aws.Config {
 		c := plain(region)
@@ -165,14 +162,28 @@ func TestLostAnswer(t *testing.T) {
 	w.wantCurrent(6)
 }
 
-// Should a later stage make the stacks of an earlier one OUTDATED, all are
-// updated once more, together.
+// If a later stage makes the stacks of an earlier one OUTDATED, all are updated
+// once more, together.
 func TestSettle(t *testing.T) {
-	w := newFakeSet(t, three...)
+	w := newWorld(t, three...)
 	s := setSpec(three...)
 	w.must(w.publish(s, template(1, three...)))
 	w.operations()
-	w.f.set.marksAll = true
+	// A rehearsal marks the stacks of other stages only if the update has a
+	// template: the later stages get that of the first one.
+	first := ""
+	w.wire.to = &edits{to: w.wire.to, request: func(c call, body string) string {
+		form, err := url.ParseQuery(body)
+		if c.action != "UpdateStackSet" || err != nil {
+			return body
+		}
+		if form.Has("TemplateURL") {
+			first = form.Get("TemplateURL")
+		}
+		form.Del("UsePreviousTemplate")
+		form.Set("TemplateURL", first)
+		return form.Encode()
+	}}
 	w.must(w.publish(s, template(2, three...)))
 	if got := w.operations(); got != "UPDATE eu-central-1; UPDATE ap-south-1,us-east-1; UPDATE ap-south-1,eu-central-1,us-east-1" {
 		t.Errorf("updated by %s", got)
@@ -180,71 +191,65 @@ func TestSettle(t *testing.T) {
 	w.wantCurrent(6)
 }
 
-// changed is when each stack has changed, where the world knows.
-func (w *setWorld) changed() map[string]time.Time {
+// changed is when each stack has changed.
+func (w *world) changed() map[string]time.Time {
 	all := map[string]time.Time{}
-	if w.server != nil {
-		for _, stack := range w.server.Stacks("us-east-1", "mining") {
-			all[stack.Region+" "+stack.Account] = stack.Changed
-		}
+	for _, stack := range w.server.Stacks("us-east-1", "mining") {
+		all[stack.Region+" "+stack.Account] = stack.Changed
 	}
 	return all
 }
 
-// Another operation under way is waited for, with a line, and not for ever;
-// when it does not end nothing has changed.
+// Another operation in progress is waited for, with a line and a limit; if it does
+// not end, nothing has changed.
 func TestOperationInProgress(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
-		w := begin(t, three...)
-		s := setSpec(three...)
-		w.must(w.publish(s, template(1, three...)))
-		w.other("other", three...)
-		w.must(w.publish(s, template(2, three...)))
-		if !w.hasSaid("waiting for operation other (UPDATE), which is RUNNING") {
-			t.Errorf("said %q", w.said)
-		}
-		s.StackSet.Timeout = 20 * time.Millisecond
-		w.other("another", three...)
-		w.stand(true)
-		err := w.publish(s, template(3, three...))
-		if err == nil || !strings.Contains(err.Error(), "operation another is still under way") {
-			t.Errorf("%v", err)
-		}
-		if latest := w.latest(s); latest[w0(t, s, 2)+" number 2"] != 3 {
-			t.Errorf("latest has changed: %v", latest)
-		}
-	})
+	w := newWorld(t, three...)
+	s := setSpec(three...)
+	w.must(w.publish(s, template(1, three...)))
+	w.other("other", three...)
+	w.must(w.publish(s, template(2, three...)))
+	if !w.hasSaid("waiting for operation other (UPDATE), which is RUNNING") {
+		t.Errorf("said %q", w.said)
+	}
+	s.StackSet.Timeout = 20 * time.Millisecond
+	w.other("another", three...)
+	w.ticks.step = 0 // so that it does not end
+	err := w.publish(s, template(3, three...))
+	if err == nil || !strings.Contains(err.Error(), "operation another is still in progress") {
+		t.Errorf("%v", err)
+	}
+	if latest := w.latest(s); latest[w0(t, s, 2)+" number 2"] != 3 {
+		t.Errorf("latest has changed: %v", latest)
+	}
 }
 
-// One that begins after that is waited for too, with bounded patience.
+// An operation that begins after that is also waited for, with a limit.
 func TestOperationInProgressException(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
-		w := begin(t, three...)
-		s := setSpec(three...)
-		w.must(w.publish(s, template(1, three...)))
-		s.StackSet.ManagedExecution = true // so that nothing is asked before
-		w.other("other", three...)
-		w.must(w.publish(s, template(2, three...)))
-		if !w.hasSaid("another operation is in progress; trying again for up to 2s") {
-			t.Errorf("said %q", w.said)
+	w := newWorld(t, three...)
+	s := setSpec(three...)
+	w.must(w.publish(s, template(1, three...)))
+	s.StackSet.ManagedExecution = true // so that nothing is asked before
+	w.other("other", three...)
+	w.must(w.publish(s, template(2, three...)))
+	if !w.hasSaid("another operation is in progress; retrying for up to 2s") {
+		t.Errorf("said %q", w.said)
+	}
+	s.StackSet.ManagedExecution = false // which cannot change while one is under way
+	s.StackSet.Timeout = 20 * time.Millisecond
+	w.wire.failWith(func(c call) *failure {
+		if c.action == "UpdateStackSet" {
+			return &failure{400, "OperationInProgressException", "busy"}
 		}
-		s.StackSet.ManagedExecution = false // which cannot change while one is under way
-		s.StackSet.Timeout = 20 * time.Millisecond
-		w.wire.failWith(func(c call) *failure {
-			if c.action == "UpdateStackSet" {
-				return &failure{400, "OperationInProgressException", "busy"}
-			}
-			return nil
-		})
-		if err := w.publish(s, template(3, three...)); err == nil || !strings.Contains(err.Error(), "another operation is still in progress after 20ms: run this again") {
-			t.Errorf("%v", err)
-		}
+		return nil
 	})
+	if err := w.publish(s, template(3, three...)); err == nil || !strings.Contains(err.Error(), "another operation is still in progress after 20ms: run this again") {
+		t.Errorf("%v", err)
+	}
 }
 
-// With managed execution a roll-out waits in CloudFormation's own queue.
+// With managed execution CloudFormation queues the roll-out.
 func TestManagedExecution(t *testing.T) {
-	w := newRehearsedSet(t, three...)
+	w := newWorld(t, three...)
 	s := setSpec(three...)
 	s.StackSet.ManagedExecution = true
 	w.must(w.publish(s, template(1, three...)))
@@ -260,50 +265,44 @@ func TestManagedExecution(t *testing.T) {
 	w.wantCurrent(6)
 }
 
-// A parameter that the template takes, and nobody gives, is told before
-// anything is latest; one that is given stays, and is not in the bucket.
+// A parameter without a value is reported before anything is latest; a given value
+// is not stored in the bucket.
 func TestStackSetParameters(t *testing.T) {
-	inEachWorld(t, func(t *testing.T, begin func(*testing.T, ...string) *setWorld) {
-		w := begin(t, three...)
-		s := setSpec(three...)
-		body := append([]byte("Parameters:\n  Wallet: {Type: String}\n"), template(1, three...)...)
-		if err := w.publish(s, body); err == nil || !strings.Contains(err.Error(), "parameter Wallet has no default") || len(w.latest(s)) != 1 || w.latest(s)["NoSuchKey"] != 3 {
-			t.Errorf("%v; latest %v", err, w.latest(s))
+	w := newWorld(t, three...)
+	s := setSpec(three...)
+	body := append([]byte("Parameters:\n  Wallet: {Type: String}\n  Pool: {Type: String}\n"), template(1, three...)...)
+	if err := w.publish(s, body); err == nil || !strings.Contains(err.Error(), "without a value: Pool, Wallet;") || len(w.latest(s)) != 1 || w.latest(s)["NoSuchKey"] != 3 {
+		t.Errorf("%v; latest %v", err, w.latest(s))
+	}
+	s.StackSet.Parameters = map[string]string{"Wallet": "0xsecret", "Pool": "p"}
+	w.must(w.publish(s, body))
+	s.StackSet.Parameters = nil
+	w.must(w.publish(s, append(body, "# another\n"...)))
+	if all := w.set().Parameters; len(all) != 2 || *all[0].ParameterValue != "0xsecret" && *all[1].ParameterValue != "0xsecret" {
+		t.Errorf("the set's parameters are %v", all)
+	}
+	for key, body := range w.objects() {
+		if strings.Contains(body, "0xsecret") {
+			t.Errorf("%s has the parameter", key)
 		}
-		s.StackSet.Parameters = map[string]string{"Wallet": "0xsecret"}
-		w.must(w.publish(s, body))
-		s.StackSet.Parameters = nil
-		w.must(w.publish(s, append(body, "# another\n"...)))
-		if all := w.set().Parameters; len(all) != 1 || *all[0].ParameterValue != "0xsecret" {
-			t.Errorf("the set's parameters are %v", all)
-		}
-		for key, o := range w.f.objects {
-			if strings.Contains(string(o.body), "0xsecret") {
-				t.Errorf("%s has the parameter", key)
-			}
-		}
-	})
+	}
 }
 
-// A roll-out that is killed at any call is gone on with.
+// A roll-out that is killed at any call is resumed.
 func TestRollOutKilledAtEveryCall(t *testing.T) {
 	s := setSpec("us-east-1", "eu-central-1")
-	inEachWorld(t, func(t *testing.T, make func(*testing.T, ...string) *setWorld) { killRollOut(t, s, make) })
-}
-
-func killRollOut(t *testing.T, s publish.Spec, make func(*testing.T, ...string) *setWorld) {
 	regions := s.S3.Regions
 	for name, first := range map[string]bool{"make": true, "update": false} {
 		t.Run(name, func(t *testing.T) {
-			begin := func() *setWorld {
-				w := make(t, regions...)
+			begin := func() *world {
+				w := newWorld(t, regions...)
 				if !first {
 					w.must(w.publish(s, template(1, regions...)))
 				}
 				w.wire.reset(nil)
 				return w
 			}
-			do := func(w *setWorld) error { return w.publish(s, template(2, regions...)) }
+			do := func(w *world) error { return w.publish(s, template(2, regions...)) }
 			w := begin()
 			w.must(do(w))
 			calls := w.wire.reset(nil)
@@ -335,4 +334,44 @@ func sorted(text string) string {
 	lines := strings.Split(text, "\n")
 	slices.Sort(lines)
 	return fmt.Sprint(lines)
+}
+
+// The reason why a stack failed is reported, with a remedy if one is known.
+func TestReasonOfFailure(t *testing.T) {
+	for reason, want := range map[string]string{
+		"": "the account 222222222222 is not enabled for stack sets: create the execution role in it", // the rehearsal has a reason for it
+		"The security token included in the request is invalid":                  "enable us-east-1 in the account 222222222222",
+		"ResourceLogicalId:Handle, ResourceStatusReason:Resource limit exceeded": "us-east-1, account 222222222222: ResourceLogicalId:Handle, ResourceStatusReason:Resource limit exceeded",
+	} {
+		w := newWorld(t, three...)
+		w.server.AddFault(rehearsal.Fault{StackRegion: "us-east-1", StackAccount: accounts[1], State: "failed", Message: reason})
+		if err := w.publish(setSpec(three...), template(1, three...)); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %q", err, want)
+		}
+	}
+}
+
+// A cancellation does not end the operation: the error has the command that does,
+// and what has already changed.
+func TestCancelledOperation(t *testing.T) {
+	for action, want := range map[string]string{
+		"DescribeStackSetOperation": " continues in AWS, and latest and the parameters are already of version ",
+		"CreateStackInstances":      " may have started in AWS, and latest and the parameters are already of version ",
+	} {
+		w := newWorld(t, three...)
+		s := setSpec(three...)
+		s.SSM = spec(three...).SSM
+		ctx, cancel := context.WithCancel(t.Context())
+		w.ctx = ctx
+		w.wire.reset(func(_ int, c call) error {
+			if c.action == action {
+				cancel()
+			}
+			return nil
+		})
+		err := w.publish(s, template(1, three...))
+		if !errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), want) || !strings.Contains(err.Error(), "aws cloudformation stop-stack-set-operation --region us-east-1 --stack-set-name mining --operation-id ethminer-") {
+			t.Errorf("%s: error %v", action, err)
+		}
+	}
 }

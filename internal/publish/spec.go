@@ -5,43 +5,45 @@ package publish
 
 import "time"
 
-// Spec says what is published and where. It is part of each record in the
-// buckets, so it holds no secret.
+// Spec defines what is published and where. It is part of each record in the
+// buckets, so it contains no secrets.
 type Spec struct {
 	Name       string    `json:"name"`              // the template's file name, the last part of its keys
-	Version    string    `json:"version,omitempty"` // empty is the SHA-256 of the content
+	Version    string    `json:"version,omitempty"` // if empty, the SHA-256 of the content
 	Mapping    string    `json:"mapping"`           // the region map
-	Attributes []string  `json:"attributes"`        // its cells that are announced
+	Attributes []string  `json:"attributes"`        // the attributes to publish
 	S3         S3        `json:"s3"`
 	SSM        *SSM      `json:"ssm,omitempty"`
 	StackSet   *StackSet `json:"stack_set,omitempty"`
+	// TrustImages skips looking the images up in EC2.
+	TrustImages bool `json:"trust_images,omitempty"`
 }
 
-// S3 is a bucket a region. Bucket and KMSKeyID may hold {{ .Region }}.
+// S3 is one bucket for each region. Bucket and KMSKeyID may contain {{ .Region }}.
 type S3 struct {
 	Bucket       string            `json:"bucket"`
-	Prefix       string            `json:"prefix,omitempty"` // of all keys, empty or with a / at its end
-	Regions      []string          `json:"regions"`          // the first decides
+	Prefix       string            `json:"prefix,omitempty"` // of all keys: empty, or ending in /
+	Regions      []string          `json:"regions"`          // the first region decides
 	ACL          string            `json:"acl,omitempty"`
 	KMSKeyID     string            `json:"kms_key_id,omitempty"`
 	Tags         map[string]string `json:"tags,omitempty"`
-	KeepVersions int               `json:"keep_versions,omitempty"` // 0 is all
+	KeepVersions int               `json:"keep_versions,omitempty"` // 0 keeps all
 	Owner        string            `json:"owner,omitempty"`         // the account that must own the buckets
 }
 
-// SSM is a parameter a region. The names may hold {{ .Attribute }}, and
-// {{ .Version }} where it is the versioned one.
+// SSM is one parameter for each region. The names may contain {{ .Attribute }}, and
+// the versioned name {{ .Version }}.
 type SSM struct {
 	Name          string        `json:"name,omitempty"`
 	VersionedName string        `json:"versioned_name,omitempty"`
-	Regions       []string      `json:"regions,omitempty"` // none is every region of the map that has an image
+	Regions       []string      `json:"regions,omitempty"` // if empty, those of S3
 	Timeout       time.Duration `json:"timeout,omitempty"`
 }
 
-// StackSet is a stack set and the instances that it is to have.
+// StackSet is a stack set and its instances.
 type StackSet struct {
 	Name                  string            `json:"name"`
-	Region                string            `json:"region"` // that the set itself is in
+	Region                string            `json:"region"` // of the set itself
 	Regions               []string          `json:"regions"`
 	Accounts              []string          `json:"accounts,omitempty"`
 	OrganizationalUnits   []string          `json:"organizational_units,omitempty"`
@@ -55,16 +57,16 @@ type StackSet struct {
 	CallAs                string            `json:"call_as,omitempty"`
 	ManagedExecution      bool              `json:"managed_execution,omitempty"`
 	Preferences           Preferences       `json:"operation_preferences"`
-	Timeout               time.Duration     `json:"timeout,omitempty"` // of one operation, and for another's to end
+	Timeout               time.Duration     `json:"timeout,omitempty"` // of one operation, and of the wait for another one
 }
 
-// What OnFailure may be.
+// Values of OnFailure.
 const (
 	Restore = "rollback"
 	Keep    = "keep"
 )
 
-// Preferences are StackSetOperationPreferences; a nil is left out.
+// Preferences are StackSetOperationPreferences; a nil value is not sent.
 type Preferences struct {
 	RegionOrder                []string `json:"region_order,omitempty"`
 	RegionConcurrencyType      string   `json:"region_concurrency_type,omitempty"`

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -18,25 +19,26 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// stackSetTimeout is how long one operation may take, and another's before it.
+// stackSetTimeout is how long one operation may take, and how long to wait for
+// another one before it.
 const stackSetTimeout = 2 * time.Hour
 
-// stackSetState is what the stack set is before the roll-out.
+// stackSetState is the state of the stack set before the roll-out.
 type stackSetState struct {
 	*StackSet
 	api    *cloudformation.Client
 	url    string                    // of the plan's template
-	takes  []types.TemplateParameter // that the plan's template has
-	before *types.StackSet           // nil: there is none yet
+	takes  []types.TemplateParameter // of the plan's template
+	before *types.StackSet           // nil if the set does not exist
 }
 
-// checkStackSet asks all that can be known of the roll-out before anything that
-// others see changes: whether the template is valid, what it needs, what the
-// set is now, and that no other operation is under way.
+// checkStackSet checks the roll-out before any visible change: the template is
+// valid, its requirements are met, the set is as expected, and no other operation
+// is in progress.
 func (r *run) checkStackSet(ctx context.Context) error {
 	if r.plan.StackSet == nil {
 		return nil
@@ -66,47 +68,65 @@ func (r *run) checkStackSet(ctx context.Context) error {
 	return r.awaitOthers(ctx)
 }
 
-// fits says what the template needs and the configuration does not give.
+// fits reports everything that the template requires and the configuration lacks.
 func (s *stackSetState) fits(needs []types.Capability) error {
+	var errs []error
+	fail := func(format string, args ...any) {
+		errs = append(errs, fmt.Errorf("stack set %s: "+format, append([]any{s.Name}, args...)...))
+	}
 	for _, c := range needs {
 		named := c == types.CapabilityCapabilityIam && slices.Contains(s.Capabilities, string(types.CapabilityCapabilityNamedIam))
 		if !slices.Contains(s.Capabilities, string(c)) && !named {
-			return fmt.Errorf("stack set %s: the template needs %s: add it to capabilities", s.Name, c)
+			fail("the template needs %s: add it to capabilities", c)
 		}
 	}
-	var known []string
+	var known, missing, foreign []string
 	for _, p := range s.takes {
 		key := aws.ToString(p.ParameterKey)
 		known = append(known, key)
-		if _, given := s.Parameters[key]; given || p.DefaultValue != nil || s.has(key) {
-			continue
+		if _, given := s.Parameters[key]; !given && p.DefaultValue == nil && !s.has(key) {
+			missing = append(missing, key)
 		}
-		return fmt.Errorf("stack set %s: the template's parameter %s has no default: set it in parameters", s.Name, key)
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Parameters)) {
 		if !slices.Contains(known, key) {
-			return fmt.Errorf("stack set %s: parameters has %s, and the template has only: %s", s.Name, key, strings.Join(known, ", "))
+			foreign = append(foreign, strconv.Quote(key))
 		}
 	}
+	if len(missing) > 0 {
+		slices.Sort(missing)
+		fail("parameters without a default and without a value: %s; set them in parameters", strings.Join(missing, ", "))
+	}
+	if len(foreign) > 0 {
+		fail("parameters has %s, which the template does not declare; want any of %s", strings.Join(foreign, ", "), listOr(known, "none"))
+	}
+	if err := s.fitsSet(); err != nil {
+		errs = append(errs, err)
+	}
+	return errors.Join(errs...)
+}
+
+// fitsSet compares the configuration with the existing set.
+func (s *stackSetState) fitsSet() error {
 	if s.before == nil {
 		return nil
 	}
 	model := types.PermissionModels(s.PermissionModel)
 	if model != "" && s.before.PermissionModel != "" && model != s.before.PermissionModel {
-		return fmt.Errorf("stack set %s: its permission model is %s, not %s; a set with instances cannot change it: mend permission_model, or take another name", s.Name, s.before.PermissionModel, model)
+		return fmt.Errorf("stack set %s: its permission model is %s, not %s; a set with instances cannot change it: fix permission_model, or set another name", s.Name, s.before.PermissionModel, model)
 	}
 	if s.before.Status == types.StackSetStatusDeleted {
-		return fmt.Errorf("stack set %s: it is deleted", s.Name)
+		return fmt.Errorf("stack set %s: it has been deleted", s.Name)
 	}
 	return nil
 }
 
-// has says whether the set has a value for a parameter.
+// has reports whether the set has a value for a parameter.
 func (s *stackSetState) has(key string) bool {
 	return s.before != nil && slices.ContainsFunc(s.before.Parameters, func(p types.Parameter) bool { return aws.ToString(p.ParameterKey) == key })
 }
 
-// describe returns the set; nil if there is none.
+// describe returns the set; nil if it does not exist.
 func (s *stackSetState) describe(ctx context.Context) (*types.StackSet, error) {
 	out, err := s.api.DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs)})
 	var none *types.StackSetNotFoundException
@@ -119,11 +139,11 @@ func (s *stackSetState) describe(ctx context.Context) (*types.StackSet, error) {
 	return out.StackSet, nil
 }
 
-// hidden is what CloudFormation shows of a NoEcho parameter's value.
+// hidden is what CloudFormation returns as the value of a NoEcho parameter.
 const hidden = "****"
 
-// parameters to send. CloudFormation wants all of them each time: those that
-// are not given keep the value that they have, or take the default.
+// parameters returns the parameters to send. CloudFormation requires all of them
+// each time: those that are not given keep their value or take the default.
 func (s *stackSetState) parameters(given map[string]string) []types.Parameter {
 	var list []types.Parameter
 	for _, p := range s.takes {
@@ -137,7 +157,7 @@ func (s *stackSetState) parameters(given map[string]string) []types.Parameter {
 	return list
 }
 
-// differs says why the set has to be updated; empty if it has not.
+// differs returns why the set must be updated; empty if it need not be.
 func (s *stackSetState) differs(body []byte) string {
 	b := s.before
 	sorted := func(list []string) string { return strings.Join(slices.Sorted(slices.Values(list)), ",") }
@@ -147,42 +167,42 @@ func (s *stackSetState) differs(body []byte) string {
 	}
 	switch {
 	case !sameText(aws.ToString(b.TemplateBody), string(body)):
-		return "its template is another"
+		return "the template has changed"
 	case sorted(has) != sorted(s.Capabilities):
-		return "its capabilities are others"
+		return "the capabilities have changed"
 	case s.AdministrationRoleARN != "" && s.AdministrationRoleARN != aws.ToString(b.AdministrationRoleARN):
-		return "its administration role is another"
+		return "the administration role has changed"
 	case s.ExecutionRoleName != "" && s.ExecutionRoleName != aws.ToString(b.ExecutionRoleName):
-		return "its execution role is another"
+		return "the execution role has changed"
 	case s.ManagedExecution != (b.ManagedExecution != nil && aws.ToBool(b.ManagedExecution.Active)):
-		return "its managed execution is another"
+		return "managed execution has changed"
 	}
 	for _, key := range slices.Sorted(maps.Keys(s.Parameters)) {
 		i := slices.IndexFunc(b.Parameters, func(p types.Parameter) bool { return aws.ToString(p.ParameterKey) == key })
 		if i < 0 {
-			return "it has no value for the parameter " + key
+			return "it has no value for parameter " + key
 		}
-		// Whether a hidden value is another cannot be told: it is sent with the next template.
+		// A hidden value cannot be compared; it is sent with the next template.
 		if now := aws.ToString(b.Parameters[i].ParameterValue); now != hidden && now != s.Parameters[key] {
-			return "its parameter " + key + " is another"
+			return "parameter " + key + " has changed"
 		}
 	}
 	return ""
 }
 
-// sameText compares templates, one of which has come as XML, which has no CR at
-// the end of a line (https://www.w3.org/TR/xml/#sec-line-ends).
+// sameText compares templates. One of them comes from an XML response, in which a
+// line does not end with CR (https://www.w3.org/TR/xml/#sec-line-ends).
 func sameText(a, b string) bool {
 	plain := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
 	return plain(a) == plain(b)
 }
 
-// preferences for an operation in some regions.
+// preferences returns the preferences for an operation in some regions.
 func (s *stackSetState) preferences(regions []string) *types.StackSetOperationPreferences {
 	p := s.Preferences
 	order := slices.DeleteFunc(slices.Clone(p.RegionOrder), func(r string) bool { return !slices.Contains(regions, r) })
 	if len(order) != len(regions) {
-		order = nil // CloudFormation wants all or none of them; a set can have more
+		order = nil // CloudFormation requires all or none of them; a set can have more
 	}
 	return &types.StackSetOperationPreferences{
 		RegionOrder: order, RegionConcurrencyType: types.RegionConcurrencyType(p.RegionConcurrencyType), ConcurrencyMode: types.ConcurrencyMode(p.ConcurrencyMode),
@@ -216,7 +236,7 @@ func orNil(text string) *string {
 	return &text
 }
 
-// awaitOthers waits until no other operation of the set is under way.
+// awaitOthers waits until no other operation of the set is in progress.
 func (r *run) awaitOthers(ctx context.Context) error {
 	s, told := r.set, ""
 	err := r.until(ctx, s.limit(), "the stack set "+s.Name, func(ctx context.Context) (bool, error) {
@@ -225,8 +245,7 @@ func (r *run) awaitOthers(ctx context.Context) error {
 			return false, s.explain(err, "cloudformation:ListStackSetOperations")
 		}
 		for _, o := range out.Summaries { // the newest first
-			switch o.Status {
-			case types.StackSetOperationStatusRunning, types.StackSetOperationStatusQueued, types.StackSetOperationStatusStopping:
+			if underWay(o.Status) {
 				if id := aws.ToString(o.OperationId); id != told {
 					told = id
 					r.sayf("stack set %s: waiting for operation %s (%s), which is %s", s.Name, id, o.Action, o.Status)
@@ -238,14 +257,18 @@ func (r *run) awaitOthers(ctx context.Context) error {
 	})
 	var timeout *poll.TimeoutError
 	if errors.As(err, &timeout) {
-		return sayError(err, "stack set %s: operation %s is still under way after %s: wait for it, or end it with `aws cloudformation stop-stack-set-operation --stack-set-name %s --operation-id %s`", s.Name, told, s.limit(), s.Name, told)
+		return sayError(err, "stack set %s: operation %s is still in progress after %s: wait for it, or stop it:\n  %s", s.Name, told, s.limit(), r.stopCommand(s, told))
 	}
 	return err
 }
 
-// begin starts an operation, and waits while another is under way. The id is
-// the same in every try: should one have begun without an answer, the next says
-// so.
+// stopCommand returns the command that stops an operation.
+func (p *Publisher) stopCommand(s *stackSetState, id string) string {
+	return fmt.Sprintf("%s cloudformation stop-stack-set-operation --region %s --stack-set-name %s --operation-id %s%s", p.aws(), s.Region, s.Name, id, s.callAs())
+}
+
+// begin starts an operation, and waits while another is in progress. All attempts
+// use the same id, so that a retry finds an operation whose response was lost.
 func (r *run) begin(ctx context.Context, need string, start func(id *string) (*string, error)) (string, error) {
 	s, id, told := r.set, operationID(), false
 	err := r.until(ctx, s.limit(), "the stack set "+s.Name, func(context.Context) (bool, error) {
@@ -258,7 +281,7 @@ func (r *run) begin(ctx context.Context, need string, start func(id *string) (*s
 		if errors.As(err, &busy) {
 			if !told {
 				told = true
-				r.sayf("stack set %s: another operation is in progress; trying again for up to %s", s.Name, s.limit())
+				r.sayf("stack set %s: another operation is in progress; retrying for up to %s", s.Name, s.limit())
 			}
 			return false, nil
 		}
@@ -269,7 +292,10 @@ func (r *run) begin(ctx context.Context, need string, start func(id *string) (*s
 	})
 	var timeout *poll.TimeoutError
 	if errors.As(err, &timeout) {
-		return "", sayError(err, "stack set %s: another operation is still in progress after %s: run this again when it has ended", s.Name, s.limit())
+		return "", sayError(err, "stack set %s: another operation is still in progress after %s: run this again after it has ended", s.Name, s.limit())
+	}
+	if err != nil && ctx.Err() != nil {
+		return "", r.cancelled(err, id, "may have started")
 	}
 	if err != nil {
 		return "", s.explain(err, need)
@@ -277,24 +303,24 @@ func (r *run) begin(ctx context.Context, need string, start func(id *string) (*s
 	return id, nil
 }
 
-// operationID makes the id of an operation.
+// operationID returns a new operation id.
 func operationID() string {
 	b := make([]byte, 16)
 	_, _ = rand.Read(b) // never fails
 	return "ethminer-" + hex.EncodeToString(b)
 }
 
-// explain puts what CloudFormation answers into words.
+// explain explains an error from CloudFormation.
 func (s *stackSetState) explain(err error, need string) error {
 	var already said
 	if err == nil || errors.As(err, &already) {
 		return err
 	}
-	switch ec2api.Code(err) {
+	switch awsclient.Code(err) {
 	case "InsufficientCapabilitiesException":
 		return sayError(err, "stack set %s: the template needs more capabilities", s.Name)
 	case "LimitExceededException":
-		return sayError(err, "stack set %s: the account is at a quota of CloudFormation: ask for more in Service Quotas", s.Name)
+		return sayError(err, "stack set %s: the account has reached a CloudFormation quota: request an increase in Service Quotas", s.Name)
 	}
 	if err = refused(err, need, s.Region); !errors.As(err, &already) {
 		err = fmt.Errorf("stack set %s in %s: %w", s.Name, s.Region, err)

@@ -18,20 +18,20 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// Source is where a published template is found: in the first region's bucket.
+// Source locates a published template, in the first region's bucket.
 type Source struct{ Region, Bucket, Prefix, Name string }
 
-// ParseSource reads s3://BUCKET/PREFIXtemplates/latest/NAME.
+// ParseSource parses s3://BUCKET/PREFIXtemplates/latest/NAME.
 func ParseSource(uri, region string) (Source, error) {
 	bucket, key, ok := strings.Cut(strings.TrimPrefix(uri, "s3://"), "/")
 	prefix, name, found := strings.Cut(key, templates+latestName+"/")
 	if !strings.HasPrefix(uri, "s3://") || !ok || !found || name == "" || strings.Contains(name, "/") || prefix != "" && !strings.HasSuffix(prefix, "/") {
-		return Source{}, fmt.Errorf("%q; expected s3://BUCKET/%s%s/NAME, with the prefix before %s, of the region that decides", uri, templates, latestName, templates)
+		return Source{}, fmt.Errorf("got %q, want s3://BUCKET/%s%s/NAME of the first region, with the prefix before %s", uri, templates, latestName, templates)
 	}
 	return Source{region, bucket, prefix, name}, nil
 }
 
-// Source is where the plan will be found.
+// Source returns where the plan will be published.
 func (p *Plan) Source() Source {
 	return Source{p.Places[0].Region, p.Places[0].Bucket, p.S3.Prefix, p.Name}
 }
@@ -44,15 +44,15 @@ func (s Source) place() Place {
 	return Place{Region: s.Region, Bucket: s.Bucket, Latest: Spec{Name: s.Name, S3: S3{Prefix: s.Prefix}}.key(latestName)}
 }
 
-// State is what is published.
+// State is the published state.
 type State struct {
 	Source
 	Latest Latest
 	Record Record
-	Sealed bool // it is done everywhere
+	Sealed bool // the publication is complete
 }
 
-// State reads what is published, of the region that decides.
+// State reads the published state from the first region.
 func (p *Publisher) State(ctx context.Context, src Source) (*State, error) {
 	s, at := &State{Source: src}, src.place()
 	var err error
@@ -60,22 +60,21 @@ func (p *Publisher) State(ctx context.Context, src Source) (*State, error) {
 		return nil, err
 	}
 	if s.Latest.Number == 0 {
-		return nil, fmt.Errorf("%s was not published by this program: there is no such object, or it has no number", src)
+		return nil, fmt.Errorf("%s was not published by this program: the object does not exist, or has no publication number", src)
 	}
 	if s.Record, _, err = p.recordOf(ctx, at, "", src.Prefix, src.Name, s.Latest); err != nil {
 		return nil, err
 	}
 	if len(s.Record.Spec.S3.Regions) == 0 {
-		return nil, fmt.Errorf("%s has no record of how it was published: publish it once more", src)
+		return nil, fmt.Errorf("%s has no record of how it was published: publish it again", src)
 	}
 	seal, err := p.get(ctx, at, "", sealKey(src.Prefix, src.Name, s.Latest.Number))
 	s.Sealed = seal != nil
 	return s, err
 }
 
-// RollbackPlan plans to go back to a version, which is the one before where to
-// is empty. A rollback that was interrupted is gone on with. to may be the
-// beginning of a version.
+// RollbackPlan plans a rollback to a version, or to the previous one if to is
+// empty. An interrupted rollback is resumed. to may be a prefix of a version.
 func (p *Publisher) RollbackPlan(ctx context.Context, s *State, to string) (*Plan, error) {
 	var target Entry
 	stack := s.Record.Stack
@@ -83,7 +82,7 @@ func (p *Publisher) RollbackPlan(ctx context.Context, s *State, to string) (*Pla
 	case to == "" && s.Record.Action == RollingBack && !s.Sealed:
 		target = stack[0]
 	case to == "" && len(stack) < 2:
-		return nil, fmt.Errorf("%s is the only version that is known: there is none to go back to", s.Latest.Version)
+		return nil, fmt.Errorf("%s is the only known version: there is no earlier one to roll back to", s.Latest.Version)
 	case to == "":
 		target = stack[1]
 	default:
@@ -92,7 +91,7 @@ func (p *Publisher) RollbackPlan(ctx context.Context, s *State, to string) (*Pla
 			found = found[i : i+1]
 		}
 		if len(found) != 1 {
-			return nil, fmt.Errorf("%q is the beginning of %d of the known versions; expected one of %s", to, len(found), versions(stack))
+			return nil, fmt.Errorf("%q matches %d of the known versions; expected one of %s", to, len(found), versions(stack))
 		}
 		target = found[0]
 	}
@@ -104,10 +103,10 @@ func (p *Publisher) RollbackPlan(ctx context.Context, s *State, to string) (*Pla
 		return nil, err
 	}
 	if o == nil {
-		return nil, fmt.Errorf("%s is no more in %s: it cannot be gone back to", key, s.Bucket)
+		return nil, fmt.Errorf("%s no longer exists in %s; cannot roll back to it", key, s.Bucket)
 	}
 	if sum := sha256.Sum256(o.body); hex.EncodeToString(sum[:]) != target.SHA256 {
-		return nil, fmt.Errorf("%s in %s has other content than was published (SHA-256 %x, not %s)", key, s.Bucket, sum, target.SHA256)
+		return nil, fmt.Errorf("%s in %s has changed since it was published (SHA-256 %x, not %s)", key, s.Bucket, sum, target.SHA256)
 	}
 	plan, err := Compute(spec, o.body)
 	if err != nil {
@@ -125,14 +124,14 @@ func versions(stack []Entry) string {
 	return strings.Join(list, ", ")
 }
 
-// Past is a publication of the history.
+// Past is an earlier publication.
 type Past struct {
 	Record
 	At     time.Time
 	Sealed bool
 }
 
-// History lists the publications, the newest first, at most as many as max.
+// History lists the publications, newest first, up to the number most.
 func (p *Publisher) History(ctx context.Context, src Source, most int) ([]Past, error) {
 	at := src.place()
 	api := p.Clients.S3(src.Region, src.Bucket)
@@ -165,7 +164,7 @@ func (p *Publisher) History(ctx context.Context, src Source, most int) ([]Past, 
 			return nil, err
 		}
 		if o == nil {
-			return nil, fmt.Errorf("%s.json went away", number)
+			return nil, fmt.Errorf("%s.json was deleted in the meantime", number)
 		}
 		past := Past{At: written[number], Sealed: sealed[number]}
 		if err := json.Unmarshal(o.body, &past.Record); err != nil {

@@ -8,25 +8,36 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 )
 
-// Finding is what one thing is, and what it is to be.
+// Kinds of findings.
+const (
+	kindLatest    = "latest"
+	kindParameter = "parameter"
+	kindStackSet  = "stack set"
+)
+
+// Finding compares the actual and the expected state of one item.
 type Finding struct {
-	Kind   string `json:"kind"` // latest, parameter, stack set or instances
+	Kind   string `json:"kind"` // latest, parameter, stack set, instances or override
 	Region string `json:"region"`
 	Name   string `json:"name"`
 	Is     string `json:"is"`
 	Want   string `json:"want"`
 }
 
-// OK says that it is as it is to be.
+// OK reports whether the state is as expected.
 func (f Finding) OK() bool { return f.Is == f.Want }
 
-// Check compares everything that was published with what the region that
-// decides has. It changes nothing.
+// Check compares everything that was published with the first region. It changes
+// nothing.
 func (p *Publisher) Check(ctx context.Context, s *State) ([]Finding, error) {
 	spec := s.Record.Spec
 	spec.Version = s.Latest.Version
@@ -42,10 +53,10 @@ func (p *Publisher) Check(ctx context.Context, s *State) ([]Finding, error) {
 		if l.Found {
 			is = fmt.Sprintf("%s, publication %d", l.Version, l.Number)
 			if l.SHA256 != plan.SHA256 && l.Version == plan.Version {
-				is = "other content under the name of " + is
+				is = "other content with the name of " + is
 			}
 		}
-		latest[i] = Finding{"latest", at.Region, at.LatestURL, is, fmt.Sprintf("%s, publication %d", s.Latest.Version, s.Latest.Number)}
+		latest[i] = Finding{kindLatest, at.Region, at.LatestURL, is, fmt.Sprintf("%s, publication %d", s.Latest.Version, s.Latest.Number)}
 		return err
 	}); err != nil {
 		return nil, err
@@ -60,7 +71,7 @@ func (p *Publisher) Check(ctx context.Context, s *State) ([]Finding, error) {
 			if now != nil {
 				is = aws.ToString(now.Value)
 			}
-			parameters[i], errs[i] = Finding{"parameter", q.Region, q.Name, is, q.Image}, err
+			parameters[i], errs[i] = Finding{kindParameter, q.Region, q.Name, is, q.Image}, err
 		})
 	}
 	wg.Wait()
@@ -69,7 +80,7 @@ func (p *Publisher) Check(ctx context.Context, s *State) ([]Finding, error) {
 			return nil, fmt.Errorf("%s: %s: %w", plan.Parameters[i].Region, plan.Parameters[i].Name, err)
 		}
 	}
-	all := slices.Concat(latest, parameters)
+	all := slices.Concat(latest, parameters, r.formerFindings(ctx, s.Record.Former, s.Latest.Number))
 	if spec.StackSet == nil {
 		return all, nil
 	}
@@ -77,7 +88,7 @@ func (p *Publisher) Check(ctx context.Context, s *State) ([]Finding, error) {
 	return append(all, set...), err
 }
 
-// stackSetFindings tells of the set and of its instances, by region.
+// stackSetFindings returns the findings for the set and its instances, by region.
 func (r *run) stackSetFindings(ctx context.Context) ([]Finding, error) {
 	s := &stackSetState{StackSet: r.plan.StackSet, api: r.Clients.CloudFormation(r.plan.StackSet.Region)}
 	r.set = s
@@ -87,33 +98,88 @@ func (r *run) stackSetFindings(ctx context.Context) ([]Finding, error) {
 	}
 	const same = "the template of latest"
 	if s.before == nil {
-		return []Finding{{"stack set", s.Region, s.Name, "absent", same}}, nil
+		return []Finding{{kindStackSet, s.Region, s.Name, "absent", same}}, nil
 	}
 	is := same
 	if !sameText(aws.ToString(s.before.TemplateBody), string(r.plan.Body)) {
 		is = "another template"
 	}
-	list := []Finding{{"stack set", s.Region, s.Name, is, same}}
+	list := []Finding{{kindStackSet, s.Region, s.Name, is, same}}
 	there, err := r.instances(ctx)
 	if err != nil {
 		return nil, err
 	}
-	counts := map[string]map[string]int{}
+	for _, region := range s.Regions {
+		list = append(list, s.instancesFinding(region, there))
+	}
+	list = append(list, s.otherInstances(there)...)
+	kept, err := r.overrides(ctx, s.before, there)
+	if awsclient.IsUnauthorized(err) {
+		return append(list, Finding{"override", s.Region, s.Name, "unknown: cloudformation:DescribeStackInstance is not allowed", noOverride}), nil
+	}
+	for _, o := range kept {
+		list = append(list, Finding{"override", o.region, s.Name + ", account " + o.account, "overrides " + strings.Join(o.parameters, ", "), noOverride})
+	}
+	return list, err
+}
+
+// otherInstances returns a finding for each region with instances that are not
+// configured and not current: publishing does not update them.
+func (s *stackSetState) otherInstances(there []types.StackInstanceSummary) (list []Finding) {
+	behind := map[string][]string{} // region: accounts and states
 	for _, i := range there {
 		region := aws.ToString(i.Region)
-		if counts[region] == nil {
-			counts[region] = map[string]int{}
+		if s.configured(i) || i.Status == types.StackInstanceStatusCurrent {
+			continue
 		}
-		counts[region][string(i.Status)]++
+		behind[region] = append(behind[region], fmt.Sprintf("%s %s", aws.ToString(i.Account), i.Status))
 	}
-	for _, region := range s.Regions {
-		total := 0
-		var parts []string
-		for _, status := range slices.Sorted(maps.Keys(counts[region])) {
-			total += counts[region][status]
-			parts = append(parts, fmt.Sprintf("%d %s", counts[region][status], status))
+	for _, region := range slices.Sorted(maps.Keys(behind)) {
+		slices.Sort(behind[region])
+		list = append(list, Finding{"instances", region, s.Name + ", not configured", few(behind[region]), "CURRENT, or no instance"})
+	}
+	return list
+}
+
+// configured reports whether an instance is in the configured targets and regions.
+func (s *stackSetState) configured(i types.StackInstanceSummary) bool {
+	return s.wants(i) && slices.Contains(s.Regions, aws.ToString(i.Region))
+}
+
+// few joins the first ten elements of a list, and adds the number of the others.
+func few(list []string) string {
+	const most = 10
+	if len(list) <= most {
+		return strings.Join(list, ", ")
+	}
+	return fmt.Sprintf("%s and %d more", strings.Join(list[:most], ", "), len(list)-most)
+}
+
+// noOverride is the expected state of an instance.
+const noOverride = "the stack set's parameters"
+
+// instancesFinding counts the configured instances of a region, and names the
+// targets that lack one.
+func (s *stackSetState) instancesFinding(region string, there []types.StackInstanceSummary) Finding {
+	counts, have := map[string]int{}, map[string]bool{}
+	total := 0
+	for _, i := range there {
+		if aws.ToString(i.Region) != region || !s.wants(i) {
+			continue
 		}
-		list = append(list, Finding{"instances", region, s.Name, listOr(parts, "absent"), fmt.Sprintf("%d CURRENT", max(total, len(s.Accounts), 1))})
+		total++
+		counts[string(i.Status)]++
+		have[aws.ToString(i.Account)], have[aws.ToString(i.OrganizationalUnitId)] = true, true
 	}
-	return list, nil
+	var parts []string
+	for _, status := range slices.Sorted(maps.Keys(counts)) {
+		parts = append(parts, fmt.Sprintf("%d %s", counts[status], status))
+	}
+	for _, target := range slices.Concat(s.Accounts, s.OrganizationalUnits) {
+		if !have[target] {
+			total++
+			parts = append(parts, "none of "+target)
+		}
+	}
+	return Finding{"instances", region, s.Name, strings.Join(parts, ", "), fmt.Sprintf("%d CURRENT", total)}
 }

@@ -8,15 +8,15 @@ import (
 	"context"
 )
 
-// Cache-Control of what never changes (a year, the longest that counts,
-// https://www.rfc-editor.org/rfc/rfc2616#section-14.21), and of what does.
+// Cache-Control of versions, which never change (a year, the maximum,
+// https://www.rfc-editor.org/rfc/rfc2616#section-14.21), and of `latest`.
 const (
 	cacheForEver = "public, max-age=31536000, immutable"
 	cacheNever   = "no-cache"
 )
 
-// upload writes the template under its version in every region. What is there
-// already is left alone; verify compares it.
+// upload writes the template under its version in every region. It does not
+// overwrite an existing object; verify compares it.
 func (r *run) upload(ctx context.Context) error {
 	return r.everywhere(func(_ int, at Place) error {
 		err := r.put(ctx, at, object{
@@ -24,7 +24,7 @@ func (r *run) upload(ctx context.Context) error {
 			meta: map[string]string{metaVersion: r.plan.Version},
 		})
 		if isTaken(err) {
-			return nil // a run before, or another build at this moment
+			return nil // by an earlier run, or by another build
 		}
 		return err
 	})

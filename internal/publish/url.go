@@ -13,9 +13,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// ObjectURL is the https address of an object as CloudFormation takes it for a
-// template, with the suffix of the region's partition. A bucket with dots is
-// named in the path, since no certificate covers it as a host.
+// ObjectURL returns the https URL of an object, as CloudFormation accepts it for a
+// template, with the suffix of the region's partition. A bucket name with dots goes
+// into the path, because no certificate covers it as a host name.
 func ObjectURL(region, bucket, key string) (string, error) {
 	at, err := s3.NewDefaultEndpointResolverV2().ResolveEndpoint(context.Background(), s3.EndpointParameters{
 		Region: &region, Bucket: &bucket, ForcePathStyle: aws.Bool(strings.Contains(bucket, ".")),

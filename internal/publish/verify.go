@@ -10,8 +10,8 @@ import (
 	"fmt"
 )
 
-// verify reads the template back in every region and compares it, and looks
-// whether the stack set can take it. Nothing that is `latest` has changed yet.
+// verify reads the template back in every region and compares it, and checks that
+// the stack set can use it. No `latest` has changed yet.
 func (r *run) verify(ctx context.Context) error {
 	err := r.everywhere(func(_ int, at Place) error {
 		o, err := r.get(ctx, at, r.plan.S3.Owner, at.Key)
@@ -19,15 +19,15 @@ func (r *run) verify(ctx context.Context) error {
 		case err != nil:
 			return err
 		case o == nil:
-			return fmt.Errorf("%s is not in %s after it was written; another program removes it", at.Key, at.Bucket)
+			return fmt.Errorf("%s does not exist in %s after the upload; another program may have deleted it", at.Key, at.Bucket)
 		case !bytes.Equal(o.body, r.plan.Body):
-			return fmt.Errorf("%s in %s has other content (SHA-256 %x); a version never changes: publish this template as another one", at.Key, at.Bucket, sha256.Sum256(o.body))
+			return fmt.Errorf("%s in %s has other content (SHA-256 %x); a version never changes: set another version for this template", at.Key, at.Bucket, sha256.Sum256(o.body))
 		}
 		return nil
 	})
 	if err != nil {
 		return err
 	}
-	r.sayf("SHA-256 %s read back in every region, %d of them", r.plan.SHA256, len(r.plan.Places))
+	r.sayf("SHA-256 %s verified in every region (%d)", r.plan.SHA256, len(r.plan.Places))
 	return r.checkStackSet(ctx)
 }

@@ -12,22 +12,22 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 )
 
-// The snapshots of a running instance's image are begun once EC2 has shut it
-// down, and an instance that is stopped before that has no image.
-func TestImageOfARunningInstance(t *testing.T) {
+// EC2 starts the snapshots of a running instance's image after it has shut the instance
+// down. If the instance stops before that, the image fails.
+func TestCreateImageOfRunningInstance(t *testing.T) {
 	for _, test := range []struct {
 		name    string
 		reboot  bool
-		stopAt  time.Duration // after CreateImage
-		visible bool          // the snapshot, by then
+		stopAt  time.Duration // time from CreateImage to the stop
+		visible bool          // the snapshot exists at that time
 		want    types.ImageState
 	}{
-		{"stopped once the snapshots are begun", true, 5 * time.Second, true, types.ImageStateAvailable},
-		{"stopped too early", true, 4 * time.Second, false, types.ImageStateFailed},
-		{"without a reboot they are begun at once", false, 0, true, types.ImageStateAvailable},
+		{"stopped after the snapshots started", true, 5 * time.Second, true, types.ImageStateAvailable},
+		{"stopped before the snapshots started", true, 4 * time.Second, false, types.ImageStateFailed},
+		{"without a reboot the snapshots start immediately", false, 0, true, types.ImageStateAvailable},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			l := newLab(t, "running=9s,stopped=13s,reboot=5s,image=31s")
+			l := newLab(t, "running=9s,stopped=13s,reboot=5s,image=31s,notfound=0s")
 			id := l.run()
 			l.clock.Advance(9 * time.Second)
 			image := must[*sdk.CreateImageOutput](l)(l.ec2.CreateImage(t.Context(), &sdk.CreateImageInput{
@@ -36,12 +36,12 @@ func TestImageOfARunningInstance(t *testing.T) {
 			l.clock.Advance(test.stopAt)
 			out := must[*sdk.DescribeSnapshotsOutput](l)(l.ec2.DescribeSnapshots(t.Context(), &sdk.DescribeSnapshotsInput{OwnerIds: []string{"self"}}))
 			if visible := len(out.Snapshots) > 0; visible != test.visible {
-				t.Errorf("%s after CreateImage a snapshot is there: %t, want %t", test.stopAt, visible, test.visible)
+				t.Errorf("%s after CreateImage: snapshot exists: got %t, want %t", test.stopAt, visible, test.visible)
 			}
 			must[*sdk.StopInstancesOutput](l)(l.ec2.StopInstances(t.Context(), &sdk.StopInstancesInput{InstanceIds: []string{id}}))
 			l.clock.Advance(36 * time.Second)
 			if got := l.image("eu-central-1", *image.ImageId).State; got != test.want {
-				t.Errorf("the image is %s, want %s", got, test.want)
+				t.Errorf("image state: got %s, want %s", got, test.want)
 			}
 		})
 	}

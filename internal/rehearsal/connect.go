@@ -18,34 +18,34 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
 
-// DefaultStateDir is the state folder where none is named.
+// DefaultStateDir is the default state folder.
 const DefaultStateDir = "build/rehearsal/state"
 
-// What an instance is.
+// Kinds of instances.
 const (
-	Sandbox    = "sandbox" // a machine that one can log in to
-	NoInstance = "none"    // only a name
+	Sandbox    = "sandbox" // instances accept SSH connections
+	NoInstance = "none"    // instances have states but no machine
 )
 
-// Options say which rehearsal is meant and, where it has to be started, what
-// it is to be like.
+// Options select a rehearsal, and configure it if it must be started.
 type Options struct {
 	// StateDir is the folder that the server belongs to; empty is
 	// DefaultStateDir below the working directory.
 	StateDir string
-	// Instance is Sandbox or NoInstance; empty takes what runs, and starts a
-	// server with Sandbox.
+	// Instance is Sandbox or NoInstance; empty uses the setting of a running
+	// server, or Sandbox.
 	Instance string
 	// Latency is "instant", "fast" or a list, see pace.Parse; empty is "fast".
-	// A server that runs keeps its own.
+	// A running server keeps its own setting.
 	Latency string
-	// Policy is the file of the IAM policy that the caller has; empty takes what
-	// runs, and starts a server whose caller may do everything.
+	// Policy is the file of the caller's IAM policy; empty uses the policy of a
+	// running server, or allows everything.
 	Policy string
-	// Owner is the process that the server ends with; 0 is our parent, which
-	// is Packer where we are its plugin.
+	// Owner is the process with which the server stops; 0 is the parent process,
+	// which is Packer for a plugin.
 	Owner int
 }
 
@@ -64,7 +64,7 @@ func (o Options) withDefaults() (Options, error) {
 	return o, err
 }
 
-// policy reads the policy's file; it is nil where none is named.
+// policy parses the policy file; it is nil without one.
 func (o Options) policy() (*policy.Document, error) {
 	if o.Policy == "" {
 		return nil, nil
@@ -80,11 +80,10 @@ func (o Options) policy() (*policy.Document, error) {
 	return d, nil
 }
 
-// Validate says what is wrong with the options. Of what is outside it looks at
-// the policy's file only.
+// Validate checks the options. It reads no file except the policy.
 func (o Options) Validate() error {
 	if o.Instance != "" && o.Instance != Sandbox && o.Instance != NoInstance {
-		return fmt.Errorf("the rehearsal's instance is %q, expected %q or %q", o.Instance, Sandbox, NoInstance)
+		return fmt.Errorf("rehearsal instance: got %q, want %q or %q", o.Instance, Sandbox, NoInstance)
 	}
 	if _, err := pace.Parse(o.Latency); err != nil {
 		return err
@@ -93,53 +92,53 @@ func (o Options) Validate() error {
 	return err
 }
 
-// serves says why a server that runs is not the one that is meant.
-func (o Options) serves(s *Session) error {
+// checkSettings returns an error if a running server has other settings than requested.
+func (o Options) checkSettings(s *Session) error {
 	wrong := ""
 	if o.Instance != "" && s.Instance != o.Instance {
-		wrong = fmt.Sprintf("has instance %q, expected %q", s.Instance, o.Instance)
+		wrong = fmt.Sprintf("has instance %q, want %q", s.Instance, o.Instance)
 	}
-	wanted, err := o.policy()
+	requested, err := o.policy()
 	if err != nil {
 		return err
 	}
-	if wanted != nil && (s.Policy == nil || s.Policy.JSON() != wanted.JSON()) {
-		wrong = "has another policy than " + o.Policy
+	if requested != nil && (s.Policy == nil || s.Policy.JSON() != requested.JSON()) {
+		wrong = "has a policy other than " + o.Policy
 		if s.Policy == nil {
-			wrong = "has no policy, expected that of " + o.Policy
+			wrong = "has no policy, want " + o.Policy
 		}
 	}
 	if wrong == "" {
 		return nil
 	}
-	return fmt.Errorf("the rehearsal that runs for %s %s: end it with `packer-plugin-ethminer rehearsal-aws stop --state %s`", o.StateDir, wrong, o.StateDir)
+	return fmt.Errorf("the rehearsal running for %s %s; stop it with `packer-plugin-ethminer rehearsal-aws stop --state %s`", o.StateDir, wrong, shellquote.Word(o.StateDir))
 }
 
-// The files of a state folder.
+// Files of a state folder.
 const (
 	sessionFile = "server.json" // the Session, mode 0600
-	lockFile    = "lock"        // locked as long as the server lives
+	lockFile    = "lock"        // locked while the server runs
 	logFile     = "server.log"
 )
 
-// startTimeout is how long a server may take to answer for the first time; a
-// sandbox has to be furnished before.
+// startTimeout limits the time until the first response of a server. The server
+// prepares its sandbox first.
 const startTimeout = 45 * time.Second
 
-// inServer is set in a server's environment, so that a program that does not
-// know the subcommand can't start itself again and again.
+// inServer is set in a server's environment. It prevents a program that lacks the
+// subcommand from starting itself repeatedly.
 const inServer = "ETHMINER_REHEARSAL_SERVER"
 
-// ErrNone is returned by Find where no server runs.
+// ErrNone is returned by Find if no server is running.
 var ErrNone = errors.New("no rehearsal is running")
 
-// none is ErrNone with its remedy.
+// none returns ErrNone with its remedy.
 func none(stateDir string) error {
-	return fmt.Errorf("%w for the state folder %s; a server that a build started ends with Packer: start one with `packer-plugin-ethminer rehearsal-aws serve --state %s`", ErrNone, stateDir, stateDir)
+	return fmt.Errorf("%w for the state folder %s (the server of a build stops with Packer); start one with `packer-plugin-ethminer rehearsal-aws serve --state %s`", ErrNone, stateDir, shellquote.Word(stateDir))
 }
 
-// Find returns the session of the server of a state folder, ErrNone where no
-// server answers.
+// Find returns the session of a state folder's server, or ErrNone if no server
+// responds.
 func Find(ctx context.Context, stateDir string) (*Session, error) {
 	o, err := Options{StateDir: stateDir}.withDefaults()
 	if err != nil {
@@ -162,9 +161,9 @@ func Find(ctx context.Context, stateDir string) (*Session, error) {
 	return s, nil
 }
 
-// Connect finds the server of a state folder or starts one, which outlives us
-// and ends with its owners. Of several that connect at once one starts the
-// server. Where it can't start, the error is what it said.
+// Connect finds the server of a state folder or starts one. The server runs until its
+// owners end. Of several concurrent calls, one starts the server. If the server cannot
+// start, the error contains its output.
 func Connect(ctx context.Context, o Options) (*Session, error) {
 	o, err := o.withDefaults()
 	if err != nil {
@@ -173,18 +172,26 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 	ctx, cancel := context.WithTimeout(ctx, startTimeout)
 	defer cancel()
 	var started *child
+	// A child that is not the server would become one when the server stops.
+	superfluous := func(s *Session) bool { return started != nil && started.cmd.Process.Pid != s.PID }
 	for {
 		s, err := Find(ctx, o.StateDir)
 		switch {
-		case err == nil && o.serves(s) != nil:
-			return nil, o.serves(s)
-		case err == nil && s.ask(ctx, "POST", "owner", map[string]int{"pid": o.Owner}, nil) == nil:
+		case err == nil && o.checkSettings(s) != nil:
+			if superfluous(s) {
+				started.kill()
+			}
+			return nil, o.checkSettings(s)
+		case err == nil && s.request(ctx, "POST", "owner", map[string]int{"pid": o.Owner}, nil) == nil:
+			if superfluous(s) {
+				started.kill()
+			}
 			return s, nil
 		case err != nil && !errors.Is(err, ErrNone):
 			return nil, err
 		}
-		// None runs, or it is just ending. A child that found another server
-		// starting is done; whichever it was answers soon, or ends.
+		// No server runs, or it is stopping. A child exits if another server is
+		// starting; then that server responds soon or exits.
 		if started == nil {
 			if started, err = start(o); err != nil {
 				return nil, err
@@ -194,7 +201,7 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 		case err := <-started.ended:
 			var exit *exec.ExitError
 			if !errors.As(err, &exit) || exit.ExitCode() != ExitLocked {
-				return nil, fmt.Errorf("starting the rehearsal: %s", started.said(err))
+				return nil, fmt.Errorf("starting the rehearsal: %s", started.output(err))
 			}
 			started = nil
 		default:
@@ -204,23 +211,23 @@ func Connect(ctx context.Context, o Options) (*Session, error) {
 			if started != nil {
 				started.kill()
 			}
-			return nil, fmt.Errorf("waiting for the rehearsal to answer (its log is %s): %w", filepath.Join(o.StateDir, logFile), ctx.Err())
+			return nil, fmt.Errorf("waiting for a response from the rehearsal (see its log %s): %w", filepath.Join(o.StateDir, logFile), ctx.Err())
 		case <-time.After(25 * time.Millisecond):
 		}
 	}
 }
 
-// child is a server that we started.
+// child is a server started by this process.
 type child struct {
 	cmd   *exec.Cmd
 	log   string
-	from  int64 // where its part of the log begins
+	from  int64 // start of its output in the log
 	ended chan error
 }
 
 func start(o Options) (*child, error) {
 	if os.Getenv(inServer) != "" {
-		return nil, errors.New("starting the rehearsal: this process is one already, and it does not know the subcommand rehearsal-aws")
+		return nil, errors.New("starting the rehearsal: this program does not support the subcommand rehearsal-aws")
 	}
 	exe, err := os.Executable()
 	if err != nil {
@@ -239,7 +246,7 @@ func start(o Options) (*child, error) {
 	if c.from, err = out.Seek(0, io.SeekEnd); err != nil {
 		return nil, fmt.Errorf("starting the rehearsal: %w", err)
 	}
-	c.cmd = exec.Command(exe, "rehearsal-aws", "serve", "--state", o.StateDir, "--owner", strconv.Itoa(o.Owner))
+	c.cmd = exec.Command(exe, "rehearsal-aws", "serve", "--state", o.StateDir, "--owner", strconv.Itoa(o.Owner)) //nolint:gosec // this program
 	if o.Instance != "" {
 		c.cmd.Args = append(c.cmd.Args, "--instance", o.Instance)
 	}
@@ -258,37 +265,36 @@ func start(o Options) (*child, error) {
 	go func() {
 		err := c.cmd.Wait()
 		if err == nil {
-			err = errors.New("the server ended at once")
+			err = errors.New("the server exited immediately")
 		}
 		c.ended <- err
 	}()
 	return c, nil
 }
 
-// said returns what the child wrote before it ended, or else how it ended.
-func (c *child) said(err error) string {
+// output returns the output of the child, or else its exit error.
+func (c *child) output(err error) string {
 	f, openErr := os.Open(c.log)
 	if openErr != nil {
 		return err.Error()
 	}
 	defer func() { _ = f.Close() }()
 	text, readErr := io.ReadAll(io.NewSectionReader(f, c.from, 16<<10))
-	if said := strings.TrimSpace(string(text)); readErr == nil && said != "" {
-		return said
+	if output := strings.TrimSpace(string(text)); readErr == nil && output != "" {
+		return output
 	}
 	return err.Error()
 }
 
-func (c *child) kill() { _ = c.cmd.Process.Kill() } // it may be gone already
+func (c *child) kill() { _ = c.cmd.Process.Kill() } // it may have exited
 
-// Stop ends the server of a session with all its machines, and returns when it
-// is gone.
+// Stop stops the server of a session with all its machines and waits for its end.
 func (s *Session) Stop(ctx context.Context, stateDir string) error {
 	o, err := Options{StateDir: stateDir}.withDefaults()
 	if err != nil {
 		return err
 	}
-	if err := s.ask(ctx, "POST", "stop", nil, nil); err != nil {
+	if err := s.request(ctx, "POST", "stop", nil, nil); err != nil {
 		return err
 	}
 	for {
@@ -301,7 +307,7 @@ func (s *Session) Stop(ctx context.Context, stateDir string) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for the rehearsal to end: %w", ctx.Err())
+			return fmt.Errorf("waiting for the rehearsal to stop: %w", ctx.Err())
 		case <-time.After(25 * time.Millisecond):
 		}
 	}

@@ -10,24 +10,25 @@ import (
 	"net/http"
 )
 
-// controlPath is where the rehearsal's own requests go. They carry the
-// session's secret key in the header X-Rehearsal-Secret:
+// controlPath is the prefix of the rehearsal's own requests. Their header
+// X-Rehearsal-Secret contains the session's secret key:
 //
-//	GET    /_rehearsal/session    who serves here; also the health check
-//	GET    /_rehearsal/inventory  what has been made, by region
-//	GET    /_rehearsal/calls      how often each action was called, by region
-//	POST   /_rehearsal/faults     a Fault, as JSON
-//	DELETE /_rehearsal/faults     disarms the faults of calls
-//	POST   /_rehearsal/owner      {"pid": N}: one more process to live with
-//	POST   /_rehearsal/stop       ends the server
+//	GET    /_rehearsal/session    identity of the server; also the health check
+//	GET    /_rehearsal/inventory  existing resources by region
+//	GET    /_rehearsal/calls      number of calls by region and action
+//	POST   /_rehearsal/faults     injects a Fault, as JSON
+//	DELETE /_rehearsal/faults     removes the faults of calls
+//	POST   /_rehearsal/owner      {"pid": N}: adds an owner, see owners
+//	POST   /_rehearsal/stop       stops the server
 const (
 	controlPath  = "/_rehearsal/"
-	secretHeader = "X-Rehearsal-Secret"
+	sessionPath  = controlPath + "sessions/" // sessions of Session Manager, each with its own token
+	secretHeader = "X-Rehearsal-Secret"      //nolint:gosec // a header name
 )
 
 func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	if subtle.ConstantTimeCompare([]byte(r.Header.Get(secretHeader)), []byte(s.cfg.SecretKey)) != 1 {
-		http.Error(w, "the header "+secretHeader+" must carry the session's secret key", http.StatusForbidden)
+		http.Error(w, "the header "+secretHeader+" must contain the session's secret key", http.StatusForbidden)
 		return
 	}
 	s.mu.Lock()
@@ -40,11 +41,11 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 		if describe != nil {
 			session = describe()
 		}
-		answer(w, session)
+		writeJSON(w, session)
 	case "GET inventory":
-		answer(w, s.Inventory())
+		writeJSON(w, s.inventories())
 	case "GET calls":
-		answer(w, s.Calls())
+		writeJSON(w, s.Calls())
 	case "POST faults":
 		var f Fault
 		d := json.NewDecoder(body)
@@ -54,16 +55,16 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 			return
 		}
 		s.AddFault(f)
-		answer(w, f)
+		writeJSON(w, f)
 	case "DELETE faults":
 		s.ClearFaults()
-		answer(w, struct{}{})
+		writeJSON(w, struct{}{})
 	case "POST owner":
 		var o struct {
 			PID int `json:"pid"`
 		}
 		if err := json.NewDecoder(body).Decode(&o); err != nil || o.PID < 1 {
-			http.Error(w, fmt.Sprintf("the owner's pid is %d, expected a process: %v", o.PID, err), http.StatusBadRequest)
+			http.Error(w, fmt.Sprintf("owner: got pid %d, want a running process: %v", o.PID, err), http.StatusBadRequest)
 			return
 		}
 		if owner != nil {
@@ -72,9 +73,9 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 				return
 			}
 		}
-		answer(w, o)
+		writeJSON(w, o)
 	case "POST stop":
-		answer(w, struct{}{})
+		writeJSON(w, struct{}{})
 		if stop != nil {
 			stop()
 		}
@@ -83,7 +84,7 @@ func (s *Server) control(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-func answer(w http.ResponseWriter, v any) {
+func writeJSON(w http.ResponseWriter, v any) {
 	w.Header().Set("Content-Type", "application/json")
-	_ = json.NewEncoder(w).Encode(v) // the client went away: nobody to tell
+	_ = json.NewEncoder(w).Encode(v) // the client may have disconnected
 }

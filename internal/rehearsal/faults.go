@@ -13,68 +13,116 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Fault makes calls fail, or copies. Each part that is empty is not looked at.
+// Fault makes calls or copies fail. Empty fields are ignored.
 type Fault struct {
-	// Action is the call that fails, such as RunInstances; as a dry run only
-	// with the code UnauthorizedOperation, or where Where names DryRun.
+	// Action is the call that fails, such as RunInstances. Dry runs fail only with
+	// the code UnauthorizedOperation, or if Where contains DryRun.
 	Action string `json:"action,omitempty"`
-	// Region limits it to calls in that region.
+	// Region limits the fault to calls in that region.
 	Region string `json:"region,omitempty"`
-	// Where limits it to calls with these parameters, named as on the wire:
+	// Account limits the fault to calls of a role in another account; with CopyRegion,
+	// it makes the copies of that account fail.
+	Account string `json:"account,omitempty"`
+	// Where limits the fault to calls with these parameters, named as in the request:
 	// {"InstanceType": "g4dn.xlarge", "Placement.AvailabilityZone": "..."}.
 	Where map[string]string `json:"where,omitempty"`
-	// Nth is which of the matching calls fails, from 1; 0 is each of them.
+	// Nth is the number of the matching call that fails, from 1; 0 is every call.
 	Nth int `json:"nth,omitempty"`
-	// Code, Message and Status are the error. InternalError and 500 where
-	// empty; the status is 400 where only the code is given, and 500 for
-	// InsufficientInstanceCapacity, 503 for RequestLimitExceeded and SlowDown, as in AWS.
+	// Code, Message and Status are the error. The default is InternalError with 500.
+	// The default status of another code is 400, as in AWS: 500 for
+	// InsufficientInstanceCapacity, 503 for RequestLimitExceeded and SlowDown.
 	Code    string `json:"code,omitempty"`
 	Message string `json:"message,omitempty"`
 	Status  int    `json:"status,omitempty"`
-	// CopyRegion makes the copies into a region that are begun from now on
-	// end in State, "failed", and not available: the first Times of them, or
-	// all where that is 0. An empty State undoes it.
+	// Outage makes all requests without an answer for a duration, such as "40s":
+	// those to Service in Region, or all. They return Unavailable with 503 or, if
+	// Drop is set, their connections are closed. "0s" ends all outages.
+	Outage  string `json:"outage,omitempty"`
+	Service string `json:"service,omitempty"`
+	Drop    bool   `json:"drop,omitempty"`
+	// ExpiredToken is a session token that has expired; "*" is every token, and none.
+	ExpiredToken string `json:"expired_token,omitempty"`
+	// CopyRegion makes later copies to a region end in State, "failed": the first
+	// Times copies, or all if Times is 0. An empty State resets it.
 	CopyRegion string `json:"copy_region,omitempty"`
 	State      string `json:"state,omitempty"`
 	Times      int    `json:"times,omitempty"`
-	// CopyTakes is how long the copies into CopyRegion take instead, such as
-	// "10m"; with no State they end well.
+	// CopyTakes is the duration of copies to CopyRegion, such as "10m"; without
+	// State they succeed.
 	CopyTakes string `json:"copy_takes,omitempty"`
-	// StackRegion, StackAccount or both make the stacks there whose change
-	// begins from now on end in State, "failed": the first Times of them, or all
-	// where that is 0. An empty State undoes it. Without a Message, an account
-	// is said not to be enabled for stack sets.
+	// ImageRegion makes later images that CreateImage creates in a region end in
+	// State, "failed": the first Times images, or all if Times is 0. An empty State
+	// resets it.
+	ImageRegion string `json:"image_region,omitempty"`
+	// SnapshotDelay is how much later each further snapshot of an image in Region
+	// is found and listed than the one before, such as "5s".
+	SnapshotDelay string `json:"snapshot_delay,omitempty"`
+	// PageSize is the number of resources in each page of EC2's lists in Region
+	// that request no number; the first page is empty, which EC2 may return.
+	PageSize int `json:"page_size,omitempty"`
+	// StackRegion and StackAccount make later stack changes there end in State,
+	// "failed": the first Times changes, or all if Times is 0. An empty State
+	// resets it. The default message of an account is that it is not enabled for
+	// stack sets.
 	StackRegion  string `json:"stack_region,omitempty"`
 	StackAccount string `json:"stack_account,omitempty"`
-	// Reclaim takes the spot instance of this id in Region back, once and at
-	// once; "*" is every one there.
+	// LaunchEnds makes EC2 accept later launches in Region, and then end them before
+	// the instance runs, for the reason of this code, such as
+	// Server.InsufficientInstanceCapacity: the first Times launches, or all if Times
+	// is 0. Where limits them by parameters of RunInstances.
+	LaunchEnds string `json:"launch_ends,omitempty"`
+	// Reclaim interrupts the spot instance of this id in Region immediately; "*"
+	// is every spot instance.
 	Reclaim string `json:"reclaim,omitempty"`
-	// Quota is the code of a quota, such as L-DB2E81BA, that has Value from now
-	// on in Region: what Service Quotas says, whatever can be launched.
+	// Quota is the code of a quota, such as L-DB2E81BA, that Service Quotas reports
+	// as Value in Region. It does not limit launches.
 	Quota string  `json:"quota,omitempty"`
 	Value float64 `json:"value,omitempty"`
 }
 
-// faults are the calls that are to fail.
+// faults contains the injected faults of calls.
 type faults struct {
-	mu   sync.Mutex
-	list []*armed
+	mu      sync.Mutex
+	list    []*injected
+	outages []outage
+	expired []string // session tokens
 }
 
-type armed struct {
+type injected struct {
 	Fault
 	seen int
 }
 
-// AddFault arms a fault. A duration that is none is no change of pace.
+// AddFault injects a fault. An invalid duration is ignored.
 func (s *Server) AddFault(f Fault) {
 	if f.CopyRegion != "" {
 		takes, _ := time.ParseDuration(f.CopyTakes)
-		s.ec2.EndCopies(f.CopyRegion, ec2.CopyEnd{State: f.State, Reason: f.Message, Takes: takes, Times: f.Times})
+		copies := s.ec2
+		if f.Account != "" {
+			copies = s.other(f.Account).ec2
+		}
+		copies.EndCopies(f.CopyRegion, ec2.ImageEnd{State: f.State, Reason: f.Message, Takes: takes, Times: f.Times})
+		return
+	}
+	if f.ImageRegion != "" {
+		s.ec2.EndImages(f.ImageRegion, ec2.ImageEnd{State: f.State, Reason: f.Message, Times: f.Times})
+		return
+	}
+	if f.SnapshotDelay != "" {
+		delay, _ := time.ParseDuration(f.SnapshotDelay)
+		s.ec2.DelaySnapshots(f.Region, delay)
+		return
+	}
+	if f.PageSize > 0 {
+		s.ec2.Paginate(f.Region, f.PageSize)
 		return
 	}
 	if f.StackRegion != "" || f.StackAccount != "" {
 		s.stacks.EndStacks(cloudformation.StackEnd{Region: f.StackRegion, Account: f.StackAccount, Failed: f.State != "", Reason: f.Message, Times: f.Times})
+		return
+	}
+	if f.LaunchEnds != "" {
+		s.ec2.EndLaunches(f.Region, ec2.LaunchEnd{Code: f.LaunchEnds, Message: f.Message, Where: f.Where, Times: f.Times})
 		return
 	}
 	if f.Reclaim != "" {
@@ -87,38 +135,46 @@ func (s *Server) AddFault(f Fault) {
 	}
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	s.faults.list = append(s.faults.list, &armed{Fault: f})
+	switch {
+	case f.Outage != "":
+		s.faults.startOutage(f, s.cfg.Clock.Now())
+		return
+	case f.ExpiredToken != "":
+		s.faults.expired = append(s.faults.expired, f.ExpiredToken)
+		return
+	}
+	s.faults.list = append(s.faults.list, &injected{Fault: f})
 }
 
-// ClearFaults disarms all faults of calls.
+// ClearFaults removes all faults of calls, outages and expired tokens.
 func (s *Server) ClearFaults() {
 	s.faults.mu.Lock()
 	defer s.faults.mu.Unlock()
-	s.faults.list = nil
+	s.faults.list, s.faults.outages, s.faults.expired = nil, nil, nil
 }
 
-// next returns the error that this call is to fail with, if any.
-func (l *faults) next(region, action string, p query.Params) error {
+// next returns the injected error of this call, if any.
+func (l *faults) next(account, region, action string, p query.Params) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	var hit *armed
+	var match *injected
 	for _, f := range l.list {
-		if f.Action != "" && f.Action != action || f.Region != "" && f.Region != region || !f.matches(p) {
+		if f.Action != "" && f.Action != action || f.Region != "" && f.Region != region || f.Account != "" && f.Account != account || !f.matches(p) {
 			continue
 		}
 		f.seen++
-		if hit == nil && (f.Nth == 0 || f.Nth == f.seen) {
-			hit = f
+		if match == nil && (f.Nth == 0 || f.Nth == f.seen) {
+			match = f
 		}
 	}
-	if hit == nil {
+	if match == nil {
 		return nil
 	}
-	return hit.asError()
+	return match.asError()
 }
 
-// matches looks at the parameters. A dry run asks for permission alone: it is
-// refused for want of it, or by a fault that names DryRun, and else no call.
+// matches reports whether the parameters match. A dry run only checks permissions, so
+// it fails only with UnauthorizedOperation or if Where contains DryRun.
 func (f *Fault) matches(p query.Params) bool {
 	if f.Where["DryRun"] == "" && f.Code != "UnauthorizedOperation" && p.Bool("DryRun", false) {
 		return false
@@ -156,7 +212,7 @@ func (f *Fault) asError() *query.Error {
 		}[e.Code]
 	}
 	if e.Message == "" {
-		e.Message = "The rehearsal was told to fail this call."
+		e.Message = "The rehearsal injected this error."
 	}
 	return e
 }
@@ -167,7 +223,7 @@ type calls struct {
 	made map[string]map[string]int
 }
 
-// dryRun is added to the name of an action that is asked for as a dry run.
+// dryRun is appended to the action name of a dry run.
 const dryRun = " (dry run)"
 
 func (c *calls) count(region, action string, p query.Params) {
@@ -185,8 +241,8 @@ func (c *calls) count(region, action string, p query.Params) {
 	c.made[region][action]++
 }
 
-// Calls returns how often each action was called, by region, then action; one
-// that was only asked for as a dry run is an action of its own.
+// Calls returns the number of calls by region and action. Dry runs are counted as a
+// separate action.
 func (s *Server) Calls() map[string]map[string]int {
 	s.calls.mu.Lock()
 	defer s.calls.mu.Unlock()

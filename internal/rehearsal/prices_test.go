@@ -10,13 +10,13 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
 	pricingtypes "github.com/aws/aws-sdk-go-v2/service/pricing/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 )
 
-// The SDK reads the answers and errors of the JSON protocol.
+// The SDK decodes the responses and errors of the JSON protocol.
 func TestPrices(t *testing.T) {
 	s := New(Config{Seed: "prices"})
-	ask := func(region string, filters map[string]string) ([]string, error) {
+	request := func(region string, filters map[string]string) ([]string, error) {
 		in := &pricing.GetProductsInput{ServiceCode: aws.String("AmazonEC2")}
 		for field, value := range filters {
 			in.Filters = append(in.Filters, pricingtypes.Filter{
@@ -37,22 +37,22 @@ func TestPrices(t *testing.T) {
 		code    string
 	}{
 		{"one type in one region", "us-east-1", map[string]string{"instanceType": "g4dn.xlarge", "regionCode": "eu-west-1", "operatingSystem": "linux"}, 1, ""},
-		{"no such type", "us-east-1", map[string]string{"instanceType": "g9.xlarge"}, 0, ""},
-		{"no such system", "us-east-1", map[string]string{"instanceType": "g4dn.xlarge", "operatingSystem": "Windows"}, 0, ""},
-		{"not every region has the price list", "eu-west-1", nil, 0, "UnrecognizedClientException"},
+		{"unknown instance type", "us-east-1", map[string]string{"instanceType": "g9.xlarge"}, 0, ""},
+		{"unknown operating system", "us-east-1", map[string]string{"instanceType": "g4dn.xlarge", "operatingSystem": "Windows"}, 0, ""},
+		{"region without Price List API", "eu-west-1", nil, 0, "UnrecognizedClientException"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			list, err := ask(test.region, test.filters)
-			if ec2api.Code(err) != test.code || len(list) != test.found {
-				t.Errorf("found %d, error %v, want %d and %q", len(list), err, test.found, test.code)
+			list, err := request(test.region, test.filters)
+			if awsclient.Code(err) != test.code || len(list) != test.found {
+				t.Errorf("got %d prices and error %v, want %d and %q", len(list), err, test.found, test.code)
 			}
 		})
 	}
 	s.AddFault(Fault{Action: "GetProducts", Where: map[string]string{"Filters.1.Field": "instanceType"}, Code: "AccessDeniedException", Message: "no"})
-	if _, err := ask("us-east-1", map[string]string{"instanceType": "g4dn.xlarge"}); ec2api.Code(err) != "AccessDeniedException" {
-		t.Errorf("a fault that names a part of the request gave %v", err)
+	if _, err := request("us-east-1", map[string]string{"instanceType": "g4dn.xlarge"}); awsclient.Code(err) != "AccessDeniedException" {
+		t.Errorf("fault with a nested parameter: got %v", err)
 	}
 	if n := s.Calls()["us-east-1"]["GetProducts"]; n == 0 {
-		t.Error("the calls are not counted")
+		t.Error("calls were not counted")
 	}
 }

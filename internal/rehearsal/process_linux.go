@@ -10,8 +10,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// watchProcess returns a channel that is closed once the process is gone, or
-// ctx is over. A number that is used again does not confuse it.
+// watchProcess returns a channel that is closed once the process has ended or ctx is
+// done. A reused pid does not affect it.
 func watchProcess(ctx context.Context, pid int) (<-chan struct{}, error) {
 	fd, err := unix.PidfdOpen(pid, 0)
 	if err == unix.ENOSYS || err == unix.EPERM {
@@ -25,8 +25,8 @@ func watchProcess(ctx context.Context, pid int) (<-chan struct{}, error) {
 		defer close(gone)
 		defer func() { _ = unix.Close(fd) }()
 		for ctx.Err() == nil {
-			// A process that has ended makes its descriptor readable.
-			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 250)
+			// The descriptor of an ended process is readable.
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 250) //nolint:gosec // a file descriptor
 			if n > 0 || err != nil && err != unix.EINTR {
 				return
 			}

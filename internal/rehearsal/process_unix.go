@@ -18,11 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// detach makes a child live on when we, our terminal or our group end.
+// detach keeps a child running after this process, its terminal or its process group
+// ends.
 func detach(cmd *exec.Cmd) { cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true} }
 
-// giveToSudoUser makes a file belong to the user who called sudo. Where that
-// fails the file stays root's, and that user's next command says so.
+// giveToSudoUser changes the owner of a file to the user who called sudo. On failure
+// the file stays root's, and that user's next command reports it.
 func giveToSudoUser(path string) {
 	uid, err := strconv.Atoi(os.Getenv("SUDO_UID"))
 	if err != nil || os.Geteuid() != 0 {
@@ -35,12 +36,12 @@ func giveToSudoUser(path string) {
 	_ = os.Lchown(path, uid, gid)
 }
 
-// errLocked is returned by takeLock where another process has the lock.
+// errLocked is returned by takeLock if another process holds the lock.
 var errLocked = errors.New("locked by another process")
 
-// takeLock takes a lock that ends with the process, or when it is closed.
+// takeLock acquires a lock. Closing it, or the end of the process, releases it.
 func takeLock(path string) (*os.File, error) {
-	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600) //nolint:gosec // in the state folder
 	if err != nil {
 		return nil, fmt.Errorf("locking the rehearsal's state folder: %w", err)
 	}
@@ -54,7 +55,7 @@ func takeLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// pollProcess asks four times a second whether a process is there.
+// pollProcess checks four times a second whether a process runs.
 func pollProcess(ctx context.Context, pid int) (<-chan struct{}, error) {
 	there := func() bool { return !errors.Is(unix.Kill(pid, 0), unix.ESRCH) }
 	if !there() {

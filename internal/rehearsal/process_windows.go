@@ -14,7 +14,8 @@ import (
 	"golang.org/x/sys/windows"
 )
 
-// detach makes a child live on when we, our console or our group end.
+// detach keeps a child running after this process, its console or its process group
+// ends.
 func detach(cmd *exec.Cmd) {
 	cmd.SysProcAttr = &syscall.SysProcAttr{CreationFlags: windows.DETACHED_PROCESS | windows.CREATE_NEW_PROCESS_GROUP}
 }
@@ -22,10 +23,10 @@ func detach(cmd *exec.Cmd) {
 // giveToSudoUser does nothing: there is no sudo.
 func giveToSudoUser(string) {}
 
-// errLocked is returned by takeLock where another process has the lock.
+// errLocked is returned by takeLock if another process holds the lock.
 var errLocked = errors.New("locked by another process")
 
-// takeLock takes a lock that ends with the process, or when it is closed.
+// takeLock acquires a lock. Closing it, or the end of the process, releases it.
 func takeLock(path string) (*os.File, error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -42,8 +43,8 @@ func takeLock(path string) (*os.File, error) {
 	return f, nil
 }
 
-// watchProcess returns a channel that is closed once the process is gone, or
-// ctx is over.
+// watchProcess returns a channel that is closed once the process has ended or ctx is
+// done.
 func watchProcess(ctx context.Context, pid int) (<-chan struct{}, error) {
 	h, err := windows.OpenProcess(windows.SYNCHRONIZE, false, uint32(pid))
 	if err != nil {

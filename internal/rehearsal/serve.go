@@ -20,15 +20,15 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 )
 
-// ExitLocked is the exit code of a server whose state folder has one already.
+// ExitLocked is the exit code of a server whose state folder is in use by another server.
 const ExitLocked = 3
 
-// ErrRunning is returned by Serve where the state folder has a server.
-var ErrRunning = errors.New("a rehearsal is running for this state folder already")
+// ErrRunning is returned by Serve if the state folder already has a server.
+var ErrRunning = errors.New("another rehearsal is running for this state folder")
 
-// Serve is the server process: it serves a state folder until ctx is over, it
-// is told to stop, or its last owner is gone; with o.Owner 0 there is none to
-// wait for. What is worth telling goes to log, a line each.
+// Serve runs the server of a state folder until ctx is done, a stop request arrives, or
+// its last owner ends. With o.Owner 0 it has no owner. It writes one line for each
+// event to log.
 func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 	owner := o.Owner
 	if o, err = o.withDefaults(); err != nil {
@@ -62,12 +62,12 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 	cfg := Config{Pace: latency, Policy: caller, Log: func(format string, args ...any) {
 		mu.Lock()
 		defer mu.Unlock()
-		_, _ = fmt.Fprintf(log, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...)) // a log has no other place to complain
+		_, _ = fmt.Fprintf(log, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...)) // errors of the log cannot be reported
 	}}
 	session := Session{AccountID: AccountID, CallerIP: CallerIP, Instance: o.Instance, Latency: o.Latency, Policy: caller, PID: os.Getpid()}
 	if o.Instance == Sandbox {
 		if cfg.Host, err = instance.NewHost(filepath.Join(o.StateDir, "host")); err != nil {
-			return fmt.Errorf("%w; a rehearsal without machines does everything but the provisioning: instance %q", err, NoInstance)
+			return fmt.Errorf("%w; a rehearsal with instance %q supports everything except provisioning", err, NoInstance)
 		}
 		session.SSHPort = cfg.Host.Port()
 	}
@@ -80,6 +80,7 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 		return fmt.Errorf("listening on loopback: %w", err)
 	}
 	session.Endpoint = "http://" + listener.Addr().String()
+	server.tunnel.Serve(session.Endpoint + sessionPath)
 	session.AccessKey, session.SecretKey = server.cfg.AccessKey, server.cfg.SecretKey
 
 	ctx, cancel := context.WithCancel(ctx)
@@ -101,7 +102,8 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 	defer func() { err = errors.Join(err, os.Remove(file)) }()
 	cfg.Log("serving %s at %s, instance %s", o.StateDir, session.Endpoint, o.Instance)
 
-	h := &http.Server{Handler: server, ReadHeaderTimeout: 10 * time.Second}
+	h := &http.Server{Handler: forLoopback(server), ReadHeaderTimeout: 10 * time.Second}
+	h.RegisterOnShutdown(server.tunnel.EndAll)
 	failed := make(chan error, 1)
 	go func() { failed <- h.Serve(listener) }()
 	select {
@@ -118,9 +120,9 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 	return nil
 }
 
-// writeSession writes the session where only its user can read it, at once.
+// writeSession atomically writes the session to a file that only its user can read.
 func writeSession(file string, s Session) error {
-	text, err := json.MarshalIndent(s, "", "  ")
+	text, err := json.MarshalIndent(s, "", "  ") //nolint:gosec // its key is valid only for the rehearsal
 	if err != nil {
 		return err
 	}
@@ -140,8 +142,8 @@ func writeSession(file string, s Session) error {
 	return nil
 }
 
-// makeStateDir makes the folder and those above it; each that it makes belongs
-// to the user who called sudo, if one did.
+// makeStateDir creates the folder and its parents. New folders belong to the user who
+// called sudo, if any.
 func makeStateDir(dir string) error {
 	var made []string
 	for d := dir; ; d = filepath.Dir(d) {
@@ -150,8 +152,8 @@ func makeStateDir(dir string) error {
 		}
 		made = append(made, d)
 	}
-	if err := os.MkdirAll(dir, 0o755); err != nil {
-		return fmt.Errorf("making the rehearsal's state folder: %w", err)
+	if err := os.MkdirAll(dir, 0o755); err != nil { //nolint:gosec // its private files have the mode 0600
+		return fmt.Errorf("creating the rehearsal's state folder: %w", err)
 	}
 	for _, d := range made {
 		giveToSudoUser(d)
@@ -159,29 +161,29 @@ func makeStateDir(dir string) error {
 	return nil
 }
 
-// owners are the processes that a server lives with.
+// owners contains the processes with which a server stops.
 type owners struct {
-	ctx  context.Context
-	stop context.CancelFunc
-	free bool // lives on without any
+	ctx     context.Context
+	stop    context.CancelFunc
+	unowned bool // runs without owners
 
 	mu    sync.Mutex
 	alive map[int]bool
 }
 
-func newOwners(ctx context.Context, stop context.CancelFunc, free bool) *owners {
-	return &owners{ctx: ctx, stop: stop, free: free, alive: map[int]bool{}}
+func newOwners(ctx context.Context, stop context.CancelFunc, unowned bool) *owners {
+	return &owners{ctx: ctx, stop: stop, unowned: unowned, alive: map[int]bool{}}
 }
 
-// add makes the server live at least as long as the process.
+// add keeps the server running until the process ends.
 func (o *owners) add(pid int) error {
 	o.mu.Lock()
 	defer o.mu.Unlock()
-	if o.free || o.alive[pid] {
+	if o.unowned || o.alive[pid] {
 		return nil
 	}
 	if o.ctx.Err() != nil {
-		return errors.New("the rehearsal is ending")
+		return errors.New("the rehearsal is stopping")
 	}
 	gone, err := watchProcess(o.ctx, pid)
 	if err != nil {

@@ -1,18 +1,17 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package rehearsal is an AWS of our own on loopback: a server that speaks the
-// wire protocols of the services that a build uses, keeps a state for each
-// region, and behaves as AWS does where it matters for baking images. It needs
-// no account, costs nothing and reaches nothing outside.
+// Package rehearsal simulates AWS on loopback: a server that implements the wire
+// protocols of the services that a build uses, keeps a state for each region, and
+// behaves like AWS for building images. It needs no account, incurs no charges, and
+// makes no outgoing connections.
 //
-// One server process serves one state folder. Connect finds or starts it. New
-// makes the same server for use inside a test.
+// One server process serves one state folder. Connect finds or starts it. New returns
+// the same server for use in a test.
 package rehearsal
 
 import (
 	"crypto/rand"
-	"crypto/subtle"
 	"encoding/base32"
 	"encoding/hex"
 	"errors"
@@ -27,6 +26,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/iam"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instanceconnect"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/kms"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pricing"
@@ -35,57 +35,61 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/servicequotas"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ssm"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/sts"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/tunnel"
 )
 
 // AccountID is the account of every rehearsal; AWS uses it in examples.
 const AccountID = "111122223333"
 
-// CallerIP is what a rehearsal's caller has as its public address. It is never
-// asked for outside.
+// CallerIP is the public address of a rehearsal's caller. No request determines it.
 const CallerIP = "127.0.0.1"
 
-// Config says what a Server is made of. The zero value is a server without
-// machines, on the system's clock, where everything happens at once.
+// Config configures a Server. The zero value is a server without machines and without
+// delays, on the system clock.
 type Config struct {
-	Clock     pace.Clock             // nil is the system's
-	Pace      pace.Profile           // how long things take
-	Host      instance.Host          // starts machines; nil means that instances are only names
-	AccessKey string                 // what requests must be signed with; made up where empty
-	SecretKey string                 // also opens the control paths; made up where empty
-	Seed      string                 // of all ids; random where empty
+	Clock     pace.Clock             // nil for the system clock
+	Pace      pace.Profile           // durations of operations
+	Host      instance.Host          // starts machines; with nil, instances have states but no machine
+	AccessKey string                 // key id of valid requests; generated if empty
+	SecretKey string                 // also authorizes control requests; generated if empty
+	Seed      string                 // determines all ids; random if empty
 	OptIn     bool                   // the account has opted in to all regions
 	Addresses uint16                 // see ec2.Config
-	Faults    []Fault                // calls that are to fail
-	Policy    *policy.Document       // what the caller may do; nil is everything
-	Templates cloudformation.Fetcher // of TemplateURLs; nil: none can be read
+	Faults    []Fault                // injected faults
+	Policy    *policy.Document       // the caller's policy; nil allows everything
+	Templates cloudformation.Fetcher // reads TemplateURLs; nil for the rehearsal's S3
 	Log       func(format string, args ...any)
-	// Record, if set, is called with every answer of a service, for tests.
+	// Record, if set, is called with every response of a service, for tests.
 	Record func(service, action string, status int, body []byte)
 }
 
-// Server is an AWS. It is an http.Handler: the services are told apart by the
-// scope of the request's signature, as are the regions.
+// Server is a simulated AWS. It is an http.Handler that selects the service and the
+// region by the scope of the request's signature.
 type Server struct {
 	cfg    Config
 	ec2    *ec2.Service
 	sts    sts.Service
 	caller iam.Caller
+	iam    *iam.Service
 	kms    *kms.Service
 	s3     *s3.Service
 	ssm    *ssm.Service
 	quotas servicequotas.Service
 	stacks *cloudformation.Service
 	watch  cloudwatch.Service
+	tunnel tunnel.Sessions
 	faults faults
 	calls  calls
 
 	mu       sync.Mutex
+	others   map[string]*account // by id
+	roles    map[string]*role    // by access key
 	onOwner  func(pid int) error // set by Serve
 	onStop   func()
 	describe func() Session
 }
 
-// New makes a server.
+// New returns a server.
 func New(cfg Config) *Server {
 	if cfg.Clock == nil {
 		cfg.Clock = pace.System{}
@@ -99,15 +103,18 @@ func New(cfg Config) *Server {
 	if cfg.Seed == "" {
 		cfg.Seed = randomHex(8)
 	}
-	s := &Server{cfg: cfg}
+	s := &Server{cfg: cfg, kms: &kms.Service{AccountID: AccountID, Seed: cfg.Seed}, others: map[string]*account{}, roles: map[string]*role{}}
+	s.iam = &iam.Service{Clock: cfg.Clock, AccountID: AccountID, Delay: cfg.Pace.NotFound}
 	s.ec2 = ec2.New(ec2.Config{
 		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, OptIn: cfg.OptIn, Addresses: cfg.Addresses, Log: cfg.Log,
+		Profile: s.iam.ProfileForLaunch,
+		Keys:    s.kms.ForEBS,
+		Refuse:  func(region string, p query.Params) error { return s.faults.next(AccountID, region, "RunInstances", p) },
 	})
-	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now}
+	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now, Open: s.openRole}
 	s.caller = iam.Caller{ARN: "arn:aws:iam::" + AccountID + ":user/rehearsal", Policy: cfg.Policy}
-	s.kms = &kms.Service{AccountID: AccountID, Seed: cfg.Seed}
 	s.s3 = &s3.Service{Clock: cfg.Clock, AccountID: AccountID, Open: s.ec2.Open}
-	s.ssm = &ssm.Service{Clock: cfg.Clock, Looks: cfg.Pace.Parameter, AccountID: AccountID, Open: s.ec2.Open, HasImage: s.ec2.HasImage}
+	s.ssm = &ssm.Service{Clock: cfg.Clock, ImageValidation: cfg.Pace.Parameter, AccountID: AccountID, Open: s.ec2.Open, HasImage: s.ec2.HasImage, Agent: s.ec2.Agent, Sessions: &s.tunnel}
 	if cfg.Templates == nil {
 		cfg.Templates = s.s3
 	}
@@ -127,34 +134,37 @@ func randomHex(n int) string {
 	return hex.EncodeToString(b)
 }
 
-// randomKeyID makes the id of an access key as AWS forms them. The id is what a
-// request is known by, so its 80 bits keep other users of the machine out.
+// randomKeyID generates an access key id in AWS's format.
 func randomKeyID() string {
 	b := make([]byte, 10)
 	_, _ = rand.Read(b) // never fails
 	return "AKIA" + base32.StdEncoding.EncodeToString(b)
 }
 
-// Allow lets the caller do from now on what the policy allows; nil is everything.
+// Allow sets the caller's policy; nil allows everything.
 func (s *Server) Allow(d *policy.Document) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.caller.Policy = d
 }
 
-// Close ends all machines. Calls answer Unavailable from then on.
+// Close stops all machines. Later calls return Unavailable.
 func (s *Server) Close() error { return s.ec2.Close() }
 
-// Usage returns what each instance has used.
+// Usage returns the usage of each instance.
 func (s *Server) Usage() []ec2.Usage { return s.ec2.Usage() }
 
-// Stacks returns those of a stack set, which is of a region.
+// Stacks returns the stacks of a stack set in a region.
 func (s *Server) Stacks(region, set string) []cloudformation.Stack {
 	return s.stacks.Stacks(region, set)
 }
 
-// ServeHTTP answers a request of a service, or of the rehearsal's own paths.
+// ServeHTTP serves a request to a service, or to the rehearsal's own paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if strings.HasPrefix(r.URL.Path, sessionPath) {
+		s.tunnel.ServeHTTP(w, r)
+		return
+	}
 	if strings.HasPrefix(r.URL.Path, controlPath) {
 		s.control(w, r)
 		return
@@ -164,21 +174,24 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.serveS3(w, r, scope)
 		return
 	}
-	r.Body = http.MaxBytesReader(w, r.Body, 8<<20)
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
 	requestID := uuid()
-	speaks := protocolOf(r, scope)
+	proto := protocolOf(r, scope)
 	action := ""
 	body, err := func() (any, error) {
 		var p query.Params
-		var err error
-		if action, p, err = speaks.Request(r); err != nil {
+		err := s.reachable(scope, r)
+		if err != nil {
 			return nil, err
 		}
 		if !ok {
 			return nil, query.Errorf("MissingAuthenticationToken", "Request is missing Authentication Token")
 		}
-		if subtle.ConstantTimeCompare([]byte(scope.accessKey), []byte(s.cfg.AccessKey)) != 1 {
-			return nil, &query.Error{Code: "AuthFailure", Message: "AWS was not able to validate the provided access credentials", Status: 401}
+		if err := s.identify(r, &scope); err != nil {
+			return nil, err
+		}
+		if action, p, err = proto.Request(r); err != nil {
+			return nil, err
 		}
 		if action == "" {
 			return nil, query.Errorf("MissingAction", "The request must contain the parameter Action")
@@ -187,51 +200,65 @@ func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}()
 	status, out := http.StatusOK, []byte(nil)
 	if err == nil {
-		if out, err = speaks.Answer(action, requestID, body); err != nil {
+		if out, err = proto.Response(action, requestID, body); err != nil {
 			err = &query.Error{Code: "InternalError", Message: err.Error(), Status: 500}
 		}
 	}
 	if err != nil {
 		known := &query.Error{Code: "InternalError", Message: err.Error(), Status: 500}
 		errors.As(err, &known)
-		status, out = known.HTTPStatus(), speaks.Failure(requestID, known)
+		status, out = known.HTTPStatus(), proto.Failure(requestID, known)
 	}
 	if s.cfg.Record != nil {
 		s.cfg.Record(scope.service, action, status, out)
 	}
-	w.Header().Set("Content-Type", speaks.ContentType())
+	w.Header().Set("Content-Type", proto.ContentType())
 	w.Header().Set("x-amzn-RequestId", requestID)
 	w.WriteHeader(status)
-	_, _ = w.Write(out) // the client went away: nobody to tell
+	_, _ = w.Write(out) // the client may have disconnected
 }
 
-// admit counts a call, and lets it fail if it is to or its caller may not make
-// it.
+// admit counts a call. It returns an injected fault, or an error if the policy does not
+// allow the call.
 func (s *Server) admit(at scope, action string, p query.Params) error {
 	s.calls.count(at.region, action, p)
-	if err := s.faults.next(at.region, action, p); err != nil {
+	if err := s.faults.next(at.account(), at.region, action, p); err != nil {
 		return err
 	}
-	s.mu.Lock()
-	caller := s.caller
-	s.mu.Unlock()
-	return caller.Check(at.service, action, p)
+	caller, machines := s.callerOf(at)
+	switch at.service {
+	case "ec2":
+		if action == "CreateFleet" {
+			p = machines.WithProfile(at.region, p)
+		}
+		return caller.Check(at.service, action, p, func(needed string) []policy.Keys { return machines.ConditionKeys(at.region, action, needed, p) })
+	case "kms":
+		return caller.Check(at.service, action, p, func(string) []policy.Keys { return kms.ConditionKeys(p) })
+	}
+	return caller.Check(at.service, action, p, nil)
 }
 
-// serve answers a call that is admitted.
+// serve serves an admitted call.
 func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 	if err := s.admit(at, action, p); err != nil {
 		return nil, err
 	}
+	if at.role != nil {
+		return at.role.serve(at, action, p)
+	}
 	switch at.service {
 	case "ec2":
 		return s.ec2.Call(at.region, action, p)
+	case "iam":
+		return s.iam.Call(action, p)
 	case "sts":
 		return s.sts.Call(action, p)
 	case "kms":
 		return s.kms.Call(at.region, action, p)
 	case "ssm":
 		return s.ssm.Call(at.region, action, p)
+	case "ec2-instance-connect":
+		return instanceconnect.Service{Push: s.ec2.PushKey}.Call(at.region, action, p)
 	case "servicequotas":
 		return s.quotas.Call(at.region, action, p)
 	case "cloudformation":
@@ -241,18 +268,18 @@ func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 	case "pricing":
 		return pricing.Service{Offers: s.ec2.Offers}.Call(at.region, action, p)
 	}
-	return nil, &query.Error{Code: "InvalidAction", Message: "The rehearsal does not have the service " + at.service + ".", Status: 501}
+	return nil, &query.Error{Code: "InvalidAction", Message: "The rehearsal does not support the service " + at.service + ".", Status: 501}
 }
 
-// protocol is how a service is spoken to.
+// protocol encodes and decodes the requests of a service.
 type protocol interface {
 	Request(*http.Request) (action string, p query.Params, err error)
-	Answer(action, requestID string, body any) ([]byte, error)
+	Response(action, requestID string, body any) ([]byte, error)
 	Failure(requestID string, e *query.Error) []byte
 	ContentType() string
 }
 
-// protocolOf tells the protocols apart as AWS does: those of JSON name their
+// protocolOf returns the protocol of a request. Like in AWS, JSON requests name their
 // action in a header.
 func protocolOf(r *http.Request, at scope) protocol {
 	if r.Header.Get(awsjson.TargetHeader) != "" {
@@ -261,11 +288,22 @@ func protocolOf(r *http.Request, at scope) protocol {
 	return query.DialectOf(at.service)
 }
 
-// scope is what a signature says of a request.
-type scope struct{ accessKey, region, service string }
+// scope is the credential scope of a signature, and the role that it belongs to; nil for
+// the rehearsal's own user.
+type scope struct {
+	accessKey, date, region, service string
+	role                             *role
+}
 
-// scopeOf reads AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request.
-// The signature itself is not looked at.
+// account returns the id of the caller's account.
+func (at scope) account() string {
+	if at.role != nil {
+		return at.role.id
+	}
+	return AccountID
+}
+
+// scopeOf parses AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request.
 func scopeOf(r *http.Request) (scope, bool) {
 	text := r.URL.Query().Get("X-Amz-Credential")
 	if header := r.Header.Get("Authorization"); header != "" {
@@ -279,7 +317,7 @@ func scopeOf(r *http.Request) (scope, bool) {
 	if len(parts) != 5 || parts[4] != "aws4_request" {
 		return scope{}, false
 	}
-	return scope{parts[0], parts[2], parts[3]}, true
+	return scope{accessKey: parts[0], date: parts[1], region: parts[2], service: parts[3]}, true
 }
 
 func uuid() string {

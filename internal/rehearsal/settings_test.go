@@ -12,9 +12,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/servicequotas"
 )
 
-// Where a region blocks public access, nothing becomes public, and what is
-// shared with accounts is.
-func TestBlockedPublicAccess(t *testing.T) {
+// With block public access, a region rejects public sharing and allows sharing with
+// accounts.
+func TestBlockPublicAccess(t *testing.T) {
 	l := newLab(t, "instant")
 	ctx, id := t.Context(), l.run()
 	img := *must[*sdk.CreateImageOutput](l)(l.ec2.CreateImage(ctx, &sdk.CreateImageInput{InstanceId: &id, Name: aws.String("baked")})).ImageId
@@ -37,18 +37,18 @@ func TestBlockedPublicAccess(t *testing.T) {
 		ImageId: &img, LaunchPermission: &types.LaunchPermissionModifications{Add: []types.LaunchPermission{{UserId: aws.String("444455556666")}}},
 	})
 	if err != nil || aws.ToBool(l.image("eu-central-1", img).Public) {
-		t.Errorf("shared with an account: %v, public %v", err, *l.image("eu-central-1", img).Public)
+		t.Errorf("shared with an account: error %v, public %v", err, *l.image("eu-central-1", img).Public)
 	}
 	must[*sdk.DisableImageBlockPublicAccessOutput](l)(l.ec2.DisableImageBlockPublicAccess(ctx, &sdk.DisableImageBlockPublicAccessInput{}))
 	must[*sdk.DisableSnapshotBlockPublicAccessOutput](l)(l.ec2.DisableSnapshotBlockPublicAccess(ctx, &sdk.DisableSnapshotBlockPublicAccessInput{}))
 	if image, snapshot := publish(); image != nil || snapshot != nil || !*l.image("eu-central-1", img).Public {
-		t.Errorf("not blocked any more: %v, %v", image, snapshot)
+		t.Errorf("after unblocking: got errors %v, %v", image, snapshot)
 	}
 }
 
-// A dry run is refused for want of a permission, and by nothing else; it is no
-// call of its action.
-func TestFaultsOfDryRuns(t *testing.T) {
+// A dry run fails only for a missing permission. It does not count as a call of its
+// action.
+func TestDryRunFaults(t *testing.T) {
 	l := newLab(t, "instant")
 	source := l.source()
 	launch := func(dry bool) error {
@@ -63,7 +63,7 @@ func TestFaultsOfDryRuns(t *testing.T) {
 	l.server.AddFault(Fault{Action: "RunInstances", Code: "UnauthorizedOperation"})
 	l.wantCode(launch(true), "UnauthorizedOperation")
 	if made := l.server.Calls()["eu-central-1"]; made["RunInstances"] != 1 || made["RunInstances (dry run)"] != 3 {
-		t.Errorf("counted %v", made)
+		t.Errorf("got calls %v", made)
 	}
 }
 
@@ -80,6 +80,6 @@ func TestQuotas(t *testing.T) {
 	}
 	l.server.AddFault(Fault{Quota: "L-DB2E81BA", Region: "us-east-1", Value: 0})
 	if here, there := quota("eu-central-1"), quota("us-east-1"); here != 768 || there != 0 {
-		t.Errorf("%g here, %g there", here, there)
+		t.Errorf("got quotas %g and %g", here, there)
 	}
 }

@@ -37,21 +37,21 @@ func (l *stackLab) create(prefer *types.StackSetOperationPreferences, accounts, 
 	})).OperationId
 }
 
-// after turns the clock and returns the status of an operation, and of its
-// results, which are shown by their first letters.
+// after advances the clock. It returns the status of an operation, and the first
+// letters of the statuses of its results.
 func (l *stackLab) after(d time.Duration, id string) string {
 	l.Helper()
 	l.clock.Advance(d)
 	o := must[*cfn.DescribeStackSetOperationOutput](l.lab)(l.api.DescribeStackSetOperation(l.Context(), &cfn.DescribeStackSetOperationInput{StackSetName: aws.String("s"), OperationId: &id}))
-	said := string(o.StackSetOperation.Status) + " "
+	output := string(o.StackSetOperation.Status) + " "
 	list := must[*cfn.ListStackSetOperationResultsOutput](l.lab)(l.api.ListStackSetOperationResults(l.Context(), &cfn.ListStackSetOperationResultsInput{StackSetName: aws.String("s"), OperationId: &id}))
 	for _, r := range list.Summaries {
-		said += string(r.Status[0])
+		output += string(r.Status[0])
 	}
-	return said
+	return output
 }
 
-// How an operation goes on, by its preferences: Pending, Running, Succeeded,
+// Each preference determines the sequence of results: Pending, Running, Succeeded,
 // Failed, Cancelled.
 func TestStackSetOperations(t *testing.T) {
 	four, two := []string{"100000000000", "200000000000", "300000000000", "400000000000"}, []string{"eu-west-1", "eu-west-2"}
@@ -60,19 +60,19 @@ func TestStackSetOperations(t *testing.T) {
 		fault  Fault
 		at     []string // after each 10 s
 	}{
-		"one by one": {nil, Fault{}, []string{"RUNNING RPPPPPPP", "RUNNING SRPPPPPP", "RUNNING SSRPPPPP", "RUNNING SSSRPPPP", "RUNNING SSSSRPPP"}},
-		"regions at once": {&types.StackSetOperationPreferences{RegionConcurrencyType: "PARALLEL"}, Fault{},
+		"sequential": {nil, Fault{}, []string{"RUNNING RPPPPPPP", "RUNNING SRPPPPPP", "RUNNING SSRPPPPP", "RUNNING SSSRPPPP", "RUNNING SSSSRPPP"}},
+		"parallel regions": {&types.StackSetOperationPreferences{RegionConcurrencyType: "PARALLEL"}, Fault{},
 			[]string{"RUNNING RPPPRPPP", "RUNNING SRPPSRPP", "RUNNING SSRPSSRP", "RUNNING SSSRSSSR", "SUCCEEDED SSSSSSSS"}},
-		"the order of regions": {&types.StackSetOperationPreferences{RegionOrder: []string{"eu-west-2", "eu-west-1"}}, Fault{StackRegion: "eu-west-2", State: "failed"},
+		"region order": {&types.StackSetOperationPreferences{RegionOrder: []string{"eu-west-2", "eu-west-1"}}, Fault{StackRegion: "eu-west-2", State: "failed"},
 			[]string{"RUNNING RPPPPPPP", "FAILED FCCCCCCC"}},
-		"no more at once than may fail": {&types.StackSetOperationPreferences{MaxConcurrentCount: aws.Int32(4), FailureToleranceCount: aws.Int32(1)}, Fault{},
+		"concurrency limited by tolerance": {&types.StackSetOperationPreferences{MaxConcurrentCount: aws.Int32(4), FailureToleranceCount: aws.Int32(1)}, Fault{},
 			[]string{"RUNNING RRPPPPPP", "RUNNING SSRRPPPP", "RUNNING SSSSRRPP", "RUNNING SSSSSSRR", "SUCCEEDED SSSSSSSS"}},
-		"fewer at once after a failure": {&types.StackSetOperationPreferences{MaxConcurrentCount: aws.Int32(4), FailureToleranceCount: aws.Int32(1)},
+		"lower concurrency after a failure": {&types.StackSetOperationPreferences{MaxConcurrentCount: aws.Int32(4), FailureToleranceCount: aws.Int32(1)},
 			Fault{StackRegion: "eu-west-1", StackAccount: "100000000000", State: "failed"},
 			[]string{"RUNNING RRPPPPPP", "RUNNING FSRPPPPP", "RUNNING FSSRPPPP", "RUNNING FSSSRRPP", "RUNNING FSSSSSRR", "SUCCEEDED FSSSSSSS"}},
 		"soft": {&types.StackSetOperationPreferences{MaxConcurrentPercentage: aws.Int32(75), ConcurrencyMode: "SOFT_FAILURE_TOLERANCE"},
 			Fault{StackRegion: "eu-west-1", State: "failed"}, []string{"RUNNING RRRPPPPP", "FAILED FFFCCCCC"}},
-		"one failing region beside another": {&types.StackSetOperationPreferences{RegionConcurrencyType: "PARALLEL"}, Fault{StackRegion: "eu-west-1", State: "failed"},
+		"failing region in parallel with another": {&types.StackSetOperationPreferences{RegionConcurrencyType: "PARALLEL"}, Fault{StackRegion: "eu-west-1", State: "failed"},
 			[]string{"RUNNING RPPPRPPP", "RUNNING FCCCSRPP", "RUNNING FCCCSSRP", "RUNNING FCCCSSSR", "FAILED FCCCSSSS"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -87,16 +87,16 @@ func TestStackSetOperations(t *testing.T) {
 					step = 0
 				}
 				if got := l.after(step, id); got != want {
-					t.Errorf("after %d s: %s, want %s", 10*n, got, want)
+					t.Errorf("after %d s: got %s, want %s", 10*n, got, want)
 				}
 			}
 		})
 	}
 }
 
-// An update with an equal template and equal parameters leaves the stacks as
-// they are; another template changes those alone that the operation is for.
-func TestStacksAreLeftAlone(t *testing.T) {
+// An update with equal template and parameters does not change the stacks. Another
+// template changes only the stacks of the operation.
+func TestUnchangedStacks(t *testing.T) {
 	l := newStackLab(t)
 	l.after(40*time.Second, l.create(nil, []string{"100000000000"}, []string{"eu-west-1", "eu-west-2"}))
 	before := l.server.Stacks("eu-central-1", "s")
@@ -110,26 +110,26 @@ func TestStacksAreLeftAlone(t *testing.T) {
 	}
 	for i, now := range l.server.Stacks("eu-central-1", "s") {
 		if !now.Changed.Equal(before[i].Changed) || now.Status != "CURRENT" {
-			t.Errorf("was %+v, is %+v", before[i], now)
+			t.Errorf("before %+v, after %+v", before[i], now)
 		}
 	}
 	l.after(40*time.Second, update(stackTemplate, []types.Parameter{{ParameterKey: aws.String("Size"), ParameterValue: aws.String("2")}}, "eu-west-2"))
 	now := l.server.Stacks("eu-central-1", "s")
 	if !now[0].Changed.Equal(before[0].Changed) || now[0].Status != "OUTDATED" || !now[1].Changed.After(before[1].Changed) || now[1].Status != "CURRENT" || now[1].Parameters["Size"] != "2" {
-		t.Errorf("was %+v, is %+v", before, now)
+		t.Errorf("before %+v, after %+v", before, now)
 	}
 }
 
-// Faults, counts, policies and the inventory apply as they do elsewhere.
-func TestStackSetsAsOtherThings(t *testing.T) {
+// Faults, call counts, policies and the inventory also apply to stack sets.
+func TestStackSetFaultsAndPolicy(t *testing.T) {
 	l := newStackLab(t)
 	id := l.create(nil, []string{"100000000000"}, []string{"eu-west-1"})
 	if all := l.server.Inventory()["eu-central-1"]; len(all) != 1 || all[0].Kind != "stack-set" || all[0].State != "RUNNING" || !all[0].Leaked() {
-		t.Errorf("while an operation is under way there is %+v", all)
+		t.Errorf("during an operation: got inventory %+v", all)
 	}
 	l.after(10*time.Second, id)
 	if all := l.server.Inventory()["eu-central-1"]; len(all) != 1 || all[0].State != "ACTIVE" || all[0].Leaked() {
-		t.Errorf("then there is %+v", all)
+		t.Errorf("after the operation: got inventory %+v", all)
 	}
 	l.server.AddFault(Fault{Action: "DescribeStackSet", Where: map[string]string{"StackSetName": "s"}, Nth: 1, Code: "Throttling", Status: 400})
 	describe := func() error {
@@ -139,7 +139,7 @@ func TestStackSetsAsOtherThings(t *testing.T) {
 	l.wantCode(describe(), "Throttling")
 	must[struct{}](l.lab)(struct{}{}, describe())
 	if n := l.server.Calls()["eu-central-1"]["DescribeStackSet"]; n != 2 {
-		t.Errorf("%d calls were counted", n)
+		t.Errorf("got %d calls", n)
 	}
 	only, err := policy.Parse([]byte(`{"Version": "2012-10-17", "Statement": [{"Effect": "Allow", "Action": ["cloudformation:ListStackSets", "cloudwatch:ListMetrics", "cloudformation:CreateStackSet"], "Resource": "*"}]}`))
 	if err != nil {

@@ -20,12 +20,12 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 )
 
-// lab is a server with a clock that the test turns.
+// lab is a server with a manual clock.
 type lab struct {
 	*testing.T
 	server *Server
 	clock  *pace.Manual
-	ec2    *sdk.Client // of eu-central-1
+	ec2    *sdk.Client // client for eu-central-1
 }
 
 func newLab(t *testing.T, latency string) *lab {
@@ -58,7 +58,7 @@ func (l *lab) wantCode(err error, code string) {
 	l.Helper()
 	var api smithy.APIError
 	if !errors.As(err, &api) || api.ErrorCode() != code {
-		l.Errorf("got %v, expected %s", err, code)
+		l.Errorf("got %v, want %s", err, code)
 	}
 }
 
@@ -114,12 +114,12 @@ func TestInstanceStates(t *testing.T) {
 		return err
 	}
 	verbs := map[string]func(*lab, string) error{"start": start, "stop": stop, "reboot": reboot, "terminate": terminate, "bake": bake}
-	// How an instance gets into each state, and what each verb answers there.
+	// Reach each state, and call each action in it.
 	for _, row := range []struct {
-		state  string
-		reach  func(*lab, string) error
-		wait   time.Duration
-		refuse map[string]string
+		state     string
+		reach     func(*lab, string) error
+		wait      time.Duration
+		wantCodes map[string]string
 	}{
 		{"pending", nil, 0, map[string]string{"stop": "IncorrectInstanceState", "reboot": "IncorrectInstanceState", "bake": "IncorrectState"}},
 		{"running", nil, 9 * time.Second, nil},
@@ -130,7 +130,7 @@ func TestInstanceStates(t *testing.T) {
 	} {
 		for verb, do := range verbs {
 			t.Run(row.state+"/"+verb, func(t *testing.T) {
-				l := newLab(t, "running=9s,stopped=13s,terminated=5s,image=31s,copy=47s")
+				l := newLab(t, "running=9s,stopped=13s,terminated=5s,image=31s,copy=47s,notfound=0s")
 				id := l.run()
 				l.clock.Advance(min(row.wait, 9*time.Second))
 				if row.reach != nil {
@@ -140,10 +140,10 @@ func TestInstanceStates(t *testing.T) {
 					l.clock.Advance(row.wait - 9*time.Second)
 				}
 				if have := l.state(id); have != row.state {
-					t.Fatalf("is %s, expected %s", have, row.state)
+					t.Fatalf("state: got %s, want %s", have, row.state)
 				}
 				err := do(l, id)
-				if code := row.refuse[verb]; code != "" {
+				if code := row.wantCodes[verb]; code != "" {
 					l.wantCode(err, code)
 				} else if err != nil {
 					t.Errorf("%s: %v", verb, err)
@@ -153,14 +153,14 @@ func TestInstanceStates(t *testing.T) {
 	}
 }
 
-func TestTransitionsTakeTheirTime(t *testing.T) {
+func TestTransitionDelays(t *testing.T) {
 	l := newLab(t, "running=9s,stopped=13s,terminated=5s")
 	id := l.run()
 	check := func(after time.Duration, want string) {
 		t.Helper()
 		l.clock.Advance(after)
 		if have := l.state(id); have != want {
-			t.Errorf("is %s, expected %s", have, want)
+			t.Errorf("state: got %s, want %s", have, want)
 		}
 	}
 	check(8999*time.Millisecond, "pending")
@@ -172,7 +172,7 @@ func TestTransitionsTakeTheirTime(t *testing.T) {
 	check(4*time.Second, "shutting-down")
 	check(time.Second, "terminated")
 	if left := l.server.Inventory(); len(left) != 0 {
-		t.Errorf("left behind: %v", left)
+		t.Errorf("resources left: %v", left)
 	}
 	l.clock.Advance(2 * time.Hour)
 	_, err := l.ec2.DescribeInstances(t.Context(), &sdk.DescribeInstancesInput{InstanceIds: []string{id}})
@@ -182,7 +182,7 @@ func TestTransitionsTakeTheirTime(t *testing.T) {
 func TestImageAndCopyProgress(t *testing.T) {
 	for _, row := range []struct {
 		model string
-		want  [4]string // at 0, 37 and 99 % of the time, and when over
+		want  [4]string // at 0, 37, 99 and 100 % of the time
 	}{
 		{"linear", [4]string{"0%", "37%", "99%", "100%"}},
 		{"steps", [4]string{"0%", "30%", "90%", "100%"}},
@@ -203,14 +203,14 @@ func TestImageAndCopyProgress(t *testing.T) {
 					snap := *shown.BlockDeviceMappings[0].Ebs.SnapshotId
 					out := must[*sdk.DescribeSnapshotsOutput](l)(l.in(region).DescribeSnapshots(t.Context(), &sdk.DescribeSnapshotsInput{SnapshotIds: []string{snap}}))
 					if have := *out.Snapshots[0].Progress; have != row.want[n] {
-						t.Errorf("at %d %% of the time the progress is %q, expected %q", percent, have, row.want[n])
+						t.Errorf("progress at %d %% of the time: got %q, want %q", percent, have, row.want[n])
 					}
 					want := types.ImageStatePending
 					if percent == 100 {
 						want = types.ImageStateAvailable
 					}
 					if shown.State != want {
-						t.Errorf("at %d %% the image is %s, expected %s", percent, shown.State, want)
+						t.Errorf("image state at %d %% of the time: got %s, want %s", percent, shown.State, want)
 					}
 				}
 			}
@@ -225,7 +225,7 @@ func TestImageAndCopyProgress(t *testing.T) {
 	}
 }
 
-func TestCopyEndsAsFailed(t *testing.T) {
+func TestCopyFails(t *testing.T) {
 	l := newLab(t, "instant,copy=10s")
 	l.server.AddFault(Fault{CopyRegion: "eu-west-2", State: "failed"})
 	source := l.source()
@@ -240,10 +240,10 @@ func TestCopyEndsAsFailed(t *testing.T) {
 	for region, want := range end {
 		img := l.image(region, ids[region])
 		if img.State != want {
-			t.Errorf("the copy in %s is %s, expected %s", region, img.State, want)
+			t.Errorf("copy in %s: got %s, want %s", region, img.State, want)
 		}
 		if want == "failed" && (img.StateReason == nil || *img.StateReason.Message == "") {
-			t.Error("a failed image says no reason")
+			t.Error("the failed image has no state reason")
 		}
 		for _, r := range l.server.Inventory()[region] {
 			if r.Leaked() != (want == "failed") {
@@ -253,7 +253,7 @@ func TestCopyEndsAsFailed(t *testing.T) {
 	}
 }
 
-func TestFaultsHitTheirCall(t *testing.T) {
+func TestFaultMatchesCall(t *testing.T) {
 	l := newLab(t, "instant")
 	source := l.source()
 	launch := func(kind types.InstanceType) error {
@@ -272,18 +272,125 @@ func TestFaultsHitTheirCall(t *testing.T) {
 		}
 	}
 	if n := l.server.Calls()["eu-central-1"]["RunInstances"]; n != 4 {
-		t.Errorf("counted %d calls, expected 4", n)
+		t.Errorf("got %d calls, want 4", n)
 	}
 }
 
-func TestNewIdsAreNotFoundForAMoment(t *testing.T) {
-	l := newLab(t, "instant,notfound=200ms")
-	id := l.run()
-	_, err := l.ec2.DescribeInstances(t.Context(), &sdk.DescribeInstancesInput{InstanceIds: []string{id}})
-	l.wantCode(err, "InvalidInstanceID.NotFound")
-	l.clock.Advance(200 * time.Millisecond)
-	if have := l.state(id); have != "running" {
-		t.Errorf("is %s", have)
+// Like in EC2, which is eventually consistent, a new resource is neither found by its
+// id or name nor listed at first. Calls do not change it.
+func TestEventualConsistency(t *testing.T) {
+	l := newLab(t, "running=0s,stopped=0s,image=0s,copy=0s") // NotFound has its default
+	ctx, name := t.Context(), aws.String("fresh")
+	ids := map[string]string{}
+	make := func(kind string) {
+		switch kind {
+		case "instance":
+			ids[kind] = l.run()
+		case "key":
+			ids[kind] = *must[*sdk.CreateKeyPairOutput](l)(l.ec2.CreateKeyPair(ctx, &sdk.CreateKeyPairInput{KeyName: name, KeyType: "ed25519"})).KeyPairId
+		case "group":
+			ids[kind] = *must[*sdk.CreateSecurityGroupOutput](l)(l.ec2.CreateSecurityGroup(ctx, &sdk.CreateSecurityGroupInput{GroupName: name, Description: name})).GroupId
+		case "volume":
+			ids[kind] = *must[*sdk.CreateVolumeOutput](l)(l.ec2.CreateVolume(ctx, &sdk.CreateVolumeInput{AvailabilityZone: aws.String("eu-central-1a"), Size: aws.Int32(8)})).VolumeId
+		case "snapshot":
+			ids[kind] = *must[*sdk.CreateSnapshotOutput](l)(l.ec2.CreateSnapshot(ctx, &sdk.CreateSnapshotInput{VolumeId: aws.String(ids["volume"])})).SnapshotId
+		case "image":
+			ids[kind] = *must[*sdk.CreateImageOutput](l)(l.ec2.CreateImage(ctx, &sdk.CreateImageInput{InstanceId: aws.String(ids["instance"]), Name: name})).ImageId
+		}
+	}
+	for _, row := range []struct {
+		kind, code string
+		describe   func(string) error
+		list       func() int
+		remove     func(string) error
+	}{
+		{
+			"instance", "InvalidInstanceID.NotFound",
+			func(id string) error {
+				return second(l.ec2.DescribeInstances(ctx, &sdk.DescribeInstancesInput{InstanceIds: []string{id}}))
+			},
+			func() int {
+				return len(must[*sdk.DescribeInstancesOutput](l)(l.ec2.DescribeInstances(ctx, &sdk.DescribeInstancesInput{})).Reservations)
+			},
+			func(id string) error {
+				return second(l.ec2.TerminateInstances(ctx, &sdk.TerminateInstancesInput{InstanceIds: []string{id}}))
+			},
+		},
+		{
+			"key", "InvalidKeyPair.NotFound",
+			func(id string) error {
+				return second(l.ec2.DescribeKeyPairs(ctx, &sdk.DescribeKeyPairsInput{KeyPairIds: []string{id}}))
+			},
+			func() int {
+				return len(must[*sdk.DescribeKeyPairsOutput](l)(l.ec2.DescribeKeyPairs(ctx, &sdk.DescribeKeyPairsInput{})).KeyPairs)
+			},
+			nil, // EC2 returns success and deletes nothing
+		},
+		{
+			"group", "InvalidGroup.NotFound",
+			func(id string) error {
+				return second(l.ec2.DescribeSecurityGroups(ctx, &sdk.DescribeSecurityGroupsInput{GroupIds: []string{id}}))
+			},
+			func() int {
+				return len(must[*sdk.DescribeSecurityGroupsOutput](l)(l.ec2.DescribeSecurityGroups(ctx, &sdk.DescribeSecurityGroupsInput{})).SecurityGroups) - 1
+			},
+			func(id string) error {
+				return second(l.ec2.DeleteSecurityGroup(ctx, &sdk.DeleteSecurityGroupInput{GroupId: &id}))
+			},
+		},
+		{
+			"volume", "InvalidVolume.NotFound",
+			func(id string) error {
+				return second(l.ec2.DescribeVolumes(ctx, &sdk.DescribeVolumesInput{VolumeIds: []string{id}}))
+			},
+			func() int {
+				return len(must[*sdk.DescribeVolumesOutput](l)(l.ec2.DescribeVolumes(ctx, &sdk.DescribeVolumesInput{Filters: []types.Filter{{Name: aws.String("size"), Values: []string{"8"}}, {Name: aws.String("status"), Values: []string{"available"}}}})).Volumes)
+			},
+			func(id string) error { return second(l.ec2.DeleteVolume(ctx, &sdk.DeleteVolumeInput{VolumeId: &id})) },
+		},
+		{
+			"snapshot", "InvalidSnapshot.NotFound",
+			func(id string) error {
+				return second(l.ec2.DescribeSnapshots(ctx, &sdk.DescribeSnapshotsInput{SnapshotIds: []string{id}}))
+			},
+			func() int {
+				return len(must[*sdk.DescribeSnapshotsOutput](l)(l.ec2.DescribeSnapshots(ctx, &sdk.DescribeSnapshotsInput{})).Snapshots)
+			},
+			func(id string) error {
+				return second(l.ec2.DeleteSnapshot(ctx, &sdk.DeleteSnapshotInput{SnapshotId: &id}))
+			},
+		},
+		{
+			"image", "InvalidAMIID.NotFound",
+			func(id string) error {
+				return second(l.ec2.DescribeImages(ctx, &sdk.DescribeImagesInput{ImageIds: []string{id}}))
+			},
+			func() int {
+				return len(must[*sdk.DescribeImagesOutput](l)(l.ec2.DescribeImages(ctx, &sdk.DescribeImagesInput{Owners: []string{"self"}})).Images)
+			},
+			func(id string) error {
+				return second(l.ec2.DeregisterImage(ctx, &sdk.DeregisterImageInput{ImageId: &id}))
+			},
+		},
+	} {
+		make(row.kind)
+		id := ids[row.kind]
+		l.wantCode(row.describe(id), row.code)
+		if n := row.list(); n != 0 {
+			t.Errorf("%s: listed %d new resources", row.kind, n)
+		}
+		if row.remove != nil {
+			l.wantCode(row.remove(id), row.code)
+		} else if out := must[*sdk.DeleteKeyPairOutput](l)(l.ec2.DeleteKeyPair(ctx, &sdk.DeleteKeyPairInput{KeyPairId: &id})); out.KeyPairId != nil {
+			t.Errorf("%s: deleted a new resource", row.kind)
+		}
+		l.clock.Advance(pace.Fast.NotFound)
+		if err := row.describe(id); err != nil {
+			t.Errorf("%s: got %v after %s", row.kind, err, pace.Fast.NotFound)
+		}
+		if n := row.list(); n == 0 {
+			t.Errorf("%s: not listed", row.kind)
+		}
 	}
 }
 
@@ -314,47 +421,47 @@ func TestDryRunChangesNothing(t *testing.T) {
 		}
 	}
 	if after := fmt.Sprint(l.server.Inventory(), l.image("eu-central-1", img).Description); after != before {
-		t.Errorf("dry runs made\n%s\nof\n%s", after, before)
+		t.Errorf("inventory after dry runs:\n%s\nbefore:\n%s", after, before)
 	}
 }
 
 func second[T any](_ T, err error) error { return err }
 
-func TestDuplicateNameOfACopy(t *testing.T) {
+func TestDuplicateCopyName(t *testing.T) {
 	l := newLab(t, "instant")
 	source := l.source()
-	input := func() *sdk.CopyImageInput { // anew, since the SDK leaves its client token in it
+	input := func() *sdk.CopyImageInput { // a new input for each call, since the SDK stores its client token in it
 		return &sdk.CopyImageInput{SourceRegion: aws.String("eu-central-1"), SourceImageId: &source, Name: aws.String("taken")}
 	}
 	first := *must[*sdk.CopyImageOutput](l)(l.in("us-west-2").CopyImage(t.Context(), input())).ImageId
 	_, err := l.in("us-west-2").CopyImage(t.Context(), input())
 	l.wantCode(err, "InvalidAMIName.Duplicate")
 	if !strings.Contains(err.Error(), "AMI name taken is already in use by AMI "+first) {
-		t.Errorf("says %v", err)
+		t.Errorf("got error %v", err)
 	}
 	if _, err := l.in("us-west-1").CopyImage(t.Context(), input()); err != nil {
-		t.Errorf("the name is taken in one region only: %v", err)
+		t.Errorf("name in another region: got error %v", err)
 	}
 }
 
-func TestSeedsHaveSubnetsAndIdsOfTheirOwn(t *testing.T) {
+func TestSeededImagesByRegion(t *testing.T) {
 	l := newLab(t, "instant")
 	seen := []string{}
 	for _, region := range []string{"eu-central-1", "us-east-1", "ap-northeast-1"} {
 		out := must[*sdk.DescribeImagesOutput](l)(l.in(region).DescribeImages(t.Context(), &sdk.DescribeImagesInput{Owners: []string{"099720109477", "136693071363"}}))
 		if len(out.Images) != 10 {
-			t.Errorf("%s has %d public images", region, len(out.Images))
+			t.Errorf("%s: got %d public images", region, len(out.Images))
 		}
 		for _, img := range out.Images {
 			if slices.Contains(seen, *img.ImageId) {
-				t.Errorf("%s is there twice", *img.ImageId)
+				t.Errorf("image id %s is not unique", *img.ImageId)
 			}
 			seen = append(seen, *img.ImageId)
 		}
 	}
 }
 
-func TestSessionNeverLeavesLoopback(t *testing.T) {
+func TestSessionRejectsOtherHosts(t *testing.T) {
 	t.Setenv("HTTP_PROXY", "http://192.0.2.1:3128")
 	t.Setenv("AWS_ENDPOINT_URL_EC2", "http://192.0.2.2")
 	s := &Session{Endpoint: "http://192.0.2.3:80", AccessKey: "k", SecretKey: "s"}
@@ -365,12 +472,12 @@ func TestSessionNeverLeavesLoopback(t *testing.T) {
 	}
 }
 
-// Whoever knows the id of the key can call: it has 80 random bits.
-func TestAccessKeysCannotBeGuessed(t *testing.T) {
+// The key id alone authorizes calls, so it has 80 random bits.
+func TestAccessKeyIsRandom(t *testing.T) {
 	one, other := New(Config{}), New(Config{})
 	for _, s := range []*Server{one, other} {
 		if id := s.cfg.AccessKey; !regexp.MustCompile(`^AKIA[A-Z2-7]{16}$`).MatchString(id) {
-			t.Errorf("the key id %q is not one of AWS's", id)
+			t.Errorf("key id %q does not have AWS's format", id)
 		}
 	}
 	same := 0
@@ -379,7 +486,7 @@ func TestAccessKeysCannotBeGuessed(t *testing.T) {
 			same++
 		}
 	}
-	if same > 8 { // by chance less than once in ten million
+	if same > 8 { // probability below 1 in 10 million
 		t.Errorf("%s and %s have %d characters in common", one.cfg.AccessKey, other.cfg.AccessKey, same)
 	}
 }

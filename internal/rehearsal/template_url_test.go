@@ -12,8 +12,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 )
 
-// CloudFormation reads a template from the rehearsal's own S3, by the address
-// that is published.
+// CloudFormation reads a template from the rehearsal's S3 by its published URL.
 func TestTemplateURL(t *testing.T) {
 	server := New(Config{})
 	t.Cleanup(func() { _ = server.Close() })
@@ -36,9 +35,9 @@ func TestTemplateURL(t *testing.T) {
 		out, err := cloudformation.NewFromConfig(config).ValidateTemplate(t.Context(), &cloudformation.ValidateTemplateInput{TemplateURL: aws.String(test.url)})
 		switch {
 		case test.want == "" && (err != nil || aws.ToString(out.Description) != "ours"):
-			t.Errorf("%s: %+v, %v", test.url, out, err)
+			t.Errorf("%s: got %+v, error %v", test.url, out, err)
 		case test.want != "" && (err == nil || !strings.Contains(err.Error(), test.want)):
-			t.Errorf("%s: %v, want %s", test.url, err, test.want)
+			t.Errorf("%s: got %v, want %s", test.url, err, test.want)
 		}
 	}
 }

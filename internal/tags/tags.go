@@ -1,11 +1,16 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package tags names the tags by which a build's resources are known again
-// after the build itself is gone. The builder writes them, `sweep` reads them.
+// Package tags defines the tags that identify a build's resources after the build
+// has ended. The builder writes them, `sweep` reads them.
 package tags
 
-import "time"
+import (
+	"maps"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
+)
 
 // Keys.
 const (
@@ -13,27 +18,27 @@ const (
 	BuildID = "ethminer:build-id"
 	// Version is the plugin's version.
 	Version = "ethminer:plugin-version"
-	// Expires is when a resource of a dead build may be removed, as Stamp writes it.
+	// Expires is when a resource of a dead build may be removed, in Stamp's format.
 	Expires = "ethminer:expires"
-	// State is on images and snapshots: Building from their first moment on,
-	// Released once the build was good. Another value, or none, is left alone.
+	// State is on images and snapshots: Building from their creation on, Released
+	// once the build has succeeded. Resources with other values are not changed.
 	State = "ethminer:state"
 )
 
-// Keys that say what an image is. Each is left out where it is not known.
+// Keys that describe an image. Each is omitted if its value is unknown.
 const (
 	// SourceAMI is the image that the instance was launched from.
 	SourceAMI = "ethminer:source-ami"
 	// CopiedFrom is "region:ami-..." on the images of source_ami_from.
 	CopiedFrom = "ethminer:copied-from"
-	// Name is the name to be of an image that has another for the time being.
+	// Name is the final name of an image with a temporary name.
 	Name = "ethminer:ami-name"
-	// ReplacedBy is on the snapshots of an image that force_deregister has
-	// replaced, where they are to go too; its value is the build's id.
+	// ReplacedBy is on the snapshots to delete of an image that force_deregister
+	// has replaced; its value is the build's id.
 	ReplacedBy = "ethminer:replaced-by"
-	// RetiredAt is since when an image is retired, as Stamp writes it.
+	// RetiredAt is when an image was retired, in Stamp's format.
 	RetiredAt = "ethminer:retired-at"
-	// Family is what releases of the same image have in common.
+	// Family is the name that all releases of an image share.
 	Family = "ethminer:family"
 	// Commit, Coin, CUDA, Driver, GPU and Hashrate are from the image's benchmark.
 	Commit   = "ethminer:commit"
@@ -44,25 +49,47 @@ const (
 	Hashrate = "ethminer:hashrate"
 )
 
-// Optional are the keys that go, in this order, where a user's own tags leave
-// too little room.
+// Optional are the keys that are dropped, in this order, if the user's own tags
+// would exceed EC2's limit.
 var Optional = []string{Coin, CUDA, Driver, GPU, Hashrate, Commit, Version, SourceAMI, Family}
 
-// Inherited are the keys that a copy takes over from its source.
+// Inherited are the keys that a copy inherits from its source.
 var Inherited = []string{SourceAMI, Family, Commit, Coin, CUDA, Driver, GPU, Hashrate}
 
 // Values of State.
 const (
 	Building = "building"
 	Released = "released"
-	// Retired is on an older release that is disabled, and goes after a while.
+	// Retired is on an older release that is disabled, and removed later.
 	Retired = "retired"
-	// Held is on what a build left for another run of it to finish.
+	// Held is on resources that a build kept for another run of it.
 	Held = "held"
 )
 
-// Stamp is a value of Expires: RFC 3339 in UTC, to the second.
+// EC2's limits for the tags of a resource
+// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/Using_Tags.html#tag-restrictions).
+const (
+	MostTags  = 50
+	MostKey   = 128
+	MostValue = 256
+)
+
+var buildIDSyntax = lazyregexp.New(`^[0-9A-Za-z-]{8,64}$`)
+
+// IsBuildID reports whether a text has the form of a build's id.
+func IsBuildID(text string) bool { return buildIDSyntax.MatchString(text) }
+
+// Stamp formats a value of Expires: RFC 3339 in UTC, to the second.
 func Stamp(t time.Time) string { return t.UTC().Format(time.RFC3339) }
 
-// Time reads a value of Expires.
+// Time parses a value of Expires.
 func Time(stamp string) (time.Time, error) { return time.Parse(time.RFC3339, stamp) }
+
+// Overlay merges maps; later ones take precedence.
+func Overlay(layers ...map[string]string) map[string]string {
+	out := map[string]string{}
+	for _, layer := range layers {
+		maps.Copy(out, layer)
+	}
+	return out
+}

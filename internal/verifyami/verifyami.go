@@ -1,9 +1,9 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package verifyami asks AWS whether images are what a map is about to say of
-// them: there, available, and open to the accounts that will launch them. It
-// also learns their architecture.
+// Package verifyami checks the images of a map before it is written: they must
+// exist, be available, and be shared with the accounts that launch them. It also
+// returns their architecture.
 package verifyami
 
 import (
@@ -19,10 +19,11 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// API is what is asked of a region's EC2.
+// API holds the EC2 requests of the checks.
 type API interface {
 	DescribeImages(context.Context, *ec2.DescribeImagesInput, ...func(*ec2.Options)) (*ec2.DescribeImagesOutput, error)
 	DescribeImageAttribute(context.Context, *ec2.DescribeImageAttributeInput, ...func(*ec2.Options)) (*ec2.DescribeImageAttributeOutput, error)
@@ -33,34 +34,33 @@ type Image struct{ Region, ID string }
 
 // Verifier checks images. Client and Say must be set.
 type Verifier struct {
-	// Client returns the EC2 of a region.
+	// Client returns the EC2 client of a region.
 	Client func(ctx context.Context, region string) (API, error)
 	// Accounts are the ids of the accounts that must be able to launch every
-	// image; its owner always is.
+	// image. Its owner always can.
 	Accounts []string
-	// Say tells a person about progress; it may be called by several at once.
+	// Say prints progress; it may be called concurrently.
 	Say func(string)
-	// Wait is how long a pending image is waited for. Default: 30 minutes.
+	// Wait is how long to wait for a pending image. Default: 30 minutes.
 	Wait time.Duration
-	// Sleep waits between two looks. Default: by the clock.
-	Sleep func(context.Context, time.Duration) error
+	// Clock is poll.Wall unless set.
+	Clock poll.Clock
 }
 
 const (
 	defaultWait = 30 * time.Minute
-	interval    = 10 * time.Second // between two looks at a pending image
-	parallel    = 8                // regions asked at once
+	interval    = 10 * time.Second // between two requests for a pending image
+	parallel    = 8                // concurrent regions
 )
 
-// Verify checks all images and reports all failures in one error. It returns
-// the architecture of each, in the order of images and as EC2 spells it: x86_64,
-// arm64.
+// Verify checks all images and returns all failures in one error. It returns the
+// architecture of each image in order, in EC2's spelling: x86_64, arm64.
 func (v Verifier) Verify(ctx context.Context, images []Image) ([]string, error) {
 	if v.Wait == 0 {
 		v.Wait = defaultWait
 	}
-	if v.Sleep == nil {
-		v.Sleep = sleep
+	if v.Clock == nil {
+		v.Clock = poll.Wall{}
 	}
 	found := make([]string, len(images))
 	errs := make([]error, len(images))
@@ -75,9 +75,9 @@ func (v Verifier) Verify(ctx context.Context, images []Image) ([]string, error) 
 	}
 	wg.Wait()
 	var failed []error
-	for i, err := range errs {
-		if err != nil {
-			failed = append(failed, fmt.Errorf("%s in %s: %w", images[i].ID, images[i].Region, err))
+	for i, image := range images {
+		if errs[i] != nil {
+			failed = append(failed, fmt.Errorf("%s in %s: %w", image.ID, image.Region, errs[i]))
 		}
 	}
 	sort.SliceStable(failed, func(i, j int) bool { return failed[i].Error() < failed[j].Error() })
@@ -98,46 +98,59 @@ func (v Verifier) one(ctx context.Context, want Image) (string, error) {
 
 // available waits for an image that is pending.
 func (v Verifier) available(ctx context.Context, client API, want Image) (*ec2types.Image, error) {
-	waited := time.Duration(0)
-	for said := false; ; waited += interval {
-		out, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{want.ID}})
-		switch {
-		case ec2api.IsNotFound(err), err == nil && len(out.Images) == 0:
-			return nil, errors.New("no such image is visible there to these credentials")
-		case err != nil:
-			return nil, fmt.Errorf("asking for the image: %w", err)
+	var image *ec2types.Image
+	var last error
+	begun, next := v.Clock.Now(), time.Duration(0) // next is when to report progress
+	wait := poll.Waiter{Interval: interval, Fixed: true, Timeout: v.Wait, Clock: v.Clock}
+	err := wait.Until(ctx, "the image", func(ctx context.Context) (bool, error) {
+		if image, last = look(ctx, client, want); last != nil || image.State == ec2types.ImageStateAvailable {
+			return last == nil, last
 		}
-		image := &out.Images[0]
-		switch image.State {
-		case ec2types.ImageStateAvailable:
-			if said {
-				v.Say(fmt.Sprintf("%s in %s is available", want.ID, want.Region))
-			}
-			return image, nil
-		case ec2types.ImageStatePending:
-		default:
-			reason := ""
-			if image.StateReason != nil && image.StateReason.Message != nil {
-				reason = ": " + *image.StateReason.Message
-			}
-			return nil, fmt.Errorf("its state is %s%s; expected available", image.State, reason)
+		if waited := v.Clock.Now().Sub(begun); next == 0 {
+			v.Say(fmt.Sprintf("Waiting for pending image %s in %s", want.ID, want.Region))
+			next = time.Minute
+		} else if waited >= next {
+			v.Say(fmt.Sprintf("%s in %s is still pending after %s", want.ID, want.Region, waited.Round(time.Second)))
+			next += time.Minute
 		}
-		if waited >= v.Wait {
-			return nil, fmt.Errorf("still pending after %s; run again when it is available", waited)
-		}
-		if !said {
-			said = true
-			v.Say(fmt.Sprintf("waiting for %s in %s, which is pending", want.ID, want.Region))
-		} else if waited%time.Minute == 0 {
-			v.Say(fmt.Sprintf("%s in %s is still pending after %s", want.ID, want.Region, waited))
-		}
-		if err := v.Sleep(ctx, interval); err != nil {
-			return nil, err
-		}
+		return false, nil
+	})
+	var late *poll.TimeoutError
+	switch {
+	case last != nil:
+		return nil, last
+	case errors.As(err, &late):
+		return nil, fmt.Errorf("still pending after %s; retry when it is available", v.Wait)
+	case err != nil:
+		return nil, err
+	case next != 0:
+		v.Say(fmt.Sprintf("%s in %s is available", want.ID, want.Region))
 	}
+	return image, nil
 }
 
-// launchable says whether all Accounts may launch the image.
+// look returns an image that is available or pending.
+func look(ctx context.Context, client API, want Image) (*ec2types.Image, error) {
+	out, err := client.DescribeImages(ctx, &ec2.DescribeImagesInput{ImageIds: []string{want.ID}})
+	switch {
+	case awsclient.IsNotFound(err), err == nil && len(out.Images) == 0:
+		return nil, errors.New("no such image is visible to these credentials")
+	case err != nil:
+		return nil, fmt.Errorf("describing the image: %w", err)
+	}
+	image := &out.Images[0]
+	switch image.State {
+	case ec2types.ImageStateAvailable, ec2types.ImageStatePending:
+		return image, nil
+	}
+	reason := ""
+	if image.StateReason != nil && image.StateReason.Message != nil {
+		reason = ": " + *image.StateReason.Message
+	}
+	return nil, fmt.Errorf("state: got %s%s, want available", image.State, reason)
+}
+
+// launchable checks that all Accounts may launch the image.
 func (v Verifier) launchable(ctx context.Context, client API, image *ec2types.Image) error {
 	var others []string
 	for _, a := range v.Accounts {
@@ -151,7 +164,7 @@ func (v Verifier) launchable(ctx context.Context, client API, image *ec2types.Im
 	out, err := client.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{
 		ImageId: image.ImageId, Attribute: ec2types.ImageAttributeNameLaunchPermission})
 	if err != nil {
-		return fmt.Errorf("asking who may launch it (only its owner may ask): %w", err)
+		return fmt.Errorf("reading its launch permissions (allowed only for its owner): %w", err)
 	}
 	shared := false
 	for _, p := range out.LaunchPermissions {
@@ -165,18 +178,7 @@ func (v Verifier) launchable(ctx context.Context, client API, image *ec2types.Im
 	}
 	hint := "add them to ami_users"
 	if shared {
-		hint = "it is shared with an organization, whose members are not known here: take them out of launch_accounts if they belong to it"
+		hint = "it is shared with an organization, whose members are unknown: remove the accounts from launch_accounts if they belong to it"
 	}
-	return fmt.Errorf("the accounts %s may not launch it; %s", strings.Join(others, ", "), hint)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+	return fmt.Errorf("accounts %s are not allowed to launch it; %s", strings.Join(others, ", "), hint)
 }

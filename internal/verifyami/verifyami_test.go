@@ -17,8 +17,7 @@ import (
 	"github.com/aws/smithy-go"
 )
 
-// fake is an EC2 of one region: its images by id, each a list of what the
-// successive looks see.
+// fake is EC2 of one region: its images by ID, each as a list of successive responses.
 type fake struct {
 	mu     sync.Mutex
 	images map[string][]ec2types.Image
@@ -47,6 +46,18 @@ func (f *fake) DescribeImageAttribute(context.Context, *ec2.DescribeImageAttribu
 	return &ec2.DescribeImageAttributeOutput{LaunchPermissions: f.shared}, f.err
 }
 
+// fakeClock advances only during waits.
+type fakeClock struct{ now time.Time }
+
+func (c *fakeClock) Now() time.Time { return c.now }
+
+func (c *fakeClock) After(d time.Duration) <-chan time.Time {
+	c.now = c.now.Add(d)
+	ready := make(chan time.Time, 1)
+	ready <- c.now
+	return ready
+}
+
 func image(state ec2types.ImageState) ec2types.Image {
 	return ec2types.Image{ImageId: aws.String("ami-1"), State: state, Architecture: "arm64", OwnerId: aws.String("111111111111"),
 		StateReason: &ec2types.StateReason{Message: aws.String("the reason")}}
@@ -69,42 +80,42 @@ func TestVerify(t *testing.T) {
 		waited   time.Duration
 	}{
 		{why: "available", looks: []ec2types.Image{available}},
-		{why: "not there", err: "ami-1 in us-east-1: no such image is visible there"},
-		{why: "failed, with AWS's reason", looks: []ec2types.Image{image("failed")}, err: "its state is failed: the reason; expected available"},
-		{why: "pending is waited for", looks: []ec2types.Image{pending, pending, available}, waited: 20 * time.Second},
-		{why: "but not for ever", looks: []ec2types.Image{pending}, err: "still pending after 1m0s", waited: time.Minute},
-		{why: "a call that AWS refuses", looks: []ec2types.Image{available}, fail: errors.New("denied"), err: "asking for the image: denied"},
+		{why: "missing", err: "ami-1 in us-east-1: no such image is visible"},
+		{why: "failed, with AWS's reason", looks: []ec2types.Image{image("failed")}, err: "state: got failed: the reason, want available"},
+		{why: "pending, then available", looks: []ec2types.Image{pending, pending, available}, waited: 20 * time.Second},
+		{why: "pending until the timeout", looks: []ec2types.Image{pending}, err: "still pending after 1m0s", waited: time.Minute},
+		{why: "a call that AWS refuses", looks: []ec2types.Image{available}, fail: errors.New("denied"), err: "describing the image: denied"},
 		{why: "the owner may launch it", looks: []ec2types.Image{available}, accounts: []string{"111111111111"}},
 		{why: "everyone may launch a public one", looks: []ec2types.Image{public}, accounts: []string{"222222222222"}},
 		{why: "an account that it is shared with", looks: []ec2types.Image{available}, accounts: []string{"222222222222"}, shared: user("222222222222")},
 		{why: "an account that it is not shared with", looks: []ec2types.Image{available}, accounts: []string{"222222222222", "333333333333"}, shared: user("222222222222"),
-			err: "the accounts 333333333333 may not launch it; add them to ami_users"},
-		{why: "an organization's members are not known", looks: []ec2types.Image{available}, accounts: []string{"222222222222"},
+			err: "accounts 333333333333 are not allowed to launch it; add them to ami_users"},
+		{why: "an organization's members are unknown", looks: []ec2types.Image{available}, accounts: []string{"222222222222"},
 			shared: []ec2types.LaunchPermission{{OrganizationArn: aws.String("arn")}}, err: "shared with an organization"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			f := &fake{images: map[string][]ec2types.Image{"ami-1": tt.looks}, shared: tt.shared, err: tt.fail}
-			var waited time.Duration
+			clock := &fakeClock{}
 			v := Verifier{
 				Client:   func(context.Context, string) (API, error) { return f, nil },
 				Accounts: tt.accounts,
 				Say:      func(string) {},
 				Wait:     time.Minute,
-				Sleep:    func(_ context.Context, d time.Duration) error { waited += d; return nil },
+				Clock:    clock,
 			}
 			arch, err := v.Verify(context.Background(), []Image{{"us-east-1", "ami-1"}})
 			if tt.err == "" && (err != nil || arch[0] != "arm64") || tt.err != "" && (err == nil || !strings.Contains(err.Error(), tt.err)) {
-				t.Errorf("%v, %v, want %q", arch, err, tt.err)
+				t.Errorf("got %v, %v, want %q", arch, err, tt.err)
 			}
-			if waited != tt.waited {
-				t.Errorf("waited %s, want %s", waited, tt.waited)
+			if waited := clock.now.Sub(time.Time{}); waited != tt.waited {
+				t.Errorf("got a wait of %s, want %s", waited, tt.waited)
 			}
 		})
 	}
 }
 
-// All failures are reported at once.
-func TestVerifyReportsAll(t *testing.T) {
+// TestVerifyReportsAllFailures: all failures are reported together.
+func TestVerifyReportsAllFailures(t *testing.T) {
 	v := Verifier{Client: func(context.Context, string) (API, error) { return &fake{}, nil }, Say: func(string) {}}
 	var images []Image
 	for range 20 {
@@ -112,7 +123,7 @@ func TestVerifyReportsAll(t *testing.T) {
 	}
 	_, err := v.Verify(context.Background(), images)
 	if n := strings.Count(err.Error(), "no such image"); n != len(images) {
-		t.Errorf("%d failures reported, want %d", n, len(images))
+		t.Errorf("got %d reported failures, want %d", n, len(images))
 	}
 }
 

@@ -12,34 +12,35 @@ import (
 // BuilderID is the id of the artifacts of this post-processor.
 const BuilderID = "ethminer.cfn"
 
-// artifact is the artifact that came in, and the template that was written.
-type artifact struct {
+// filledArtifact wraps the source artifact and adds the template that was written.
+type filledArtifact struct {
 	source packersdk.Artifact
 	path   string // empty after a dry run
 }
 
-var _ packersdk.Artifact = (*artifact)(nil)
+var _ packersdk.Artifact = (*filledArtifact)(nil)
 
-func (a *artifact) BuilderId() string { return BuilderID }
+func (a *filledArtifact) BuilderId() string { return BuilderID }
 
-// Id is that of the source, region:ami,..., so that what follows can use it.
-func (a *artifact) Id() string { return a.source.Id() }
+// Id returns the source's id (region:ami,...), so that later post-processors can
+// use it.
+func (a *filledArtifact) Id() string { return a.source.Id() }
 
-func (a *artifact) Files() []string {
+func (a *filledArtifact) Files() []string {
 	if a.path == "" {
 		return nil
 	}
 	return []string{a.path}
 }
 
-func (a *artifact) String() string {
+func (a *filledArtifact) String() string {
 	if a.path == "" {
 		return "CloudFormation template: not written (dry_run)"
 	}
 	return fmt.Sprintf("CloudFormation template: %s", a.path)
 }
 
-func (a *artifact) State(name string) interface{} { return a.source.State(name) }
+func (a *filledArtifact) State(name string) interface{} { return a.source.State(name) }
 
-// Destroy leaves the template as it is, and the images to their builder.
-func (a *artifact) Destroy() error { return nil }
+// Destroy does nothing: the template stays, and the images belong to their builder.
+func (a *filledArtifact) Destroy() error { return nil }

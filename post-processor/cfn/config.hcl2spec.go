@@ -3,6 +3,7 @@
 package cfn
 
 import (
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cfnsettings"
 	"github.com/hashicorp/hcl/v2/hcldec"
 	"github.com/hashicorp/packer-plugin-amazon/common"
 	"github.com/zclconf/go-cty/cty"
@@ -40,6 +41,7 @@ type FlatConfig struct {
 	Mapping               *string                           `mapstructure:"mapping" cty:"mapping" hcl:"mapping"`
 	Attribute             *string                           `mapstructure:"attribute" cty:"attribute" hcl:"attribute"`
 	Attributes            map[string]string                 `mapstructure:"attributes" cty:"attributes" hcl:"attributes"`
+	NewAttributes         []string                          `mapstructure:"new_attributes" cty:"new_attributes" hcl:"new_attributes"`
 	RequiredRegions       []string                          `mapstructure:"required_regions" cty:"required_regions" hcl:"required_regions"`
 	StaleRegions          *string                           `mapstructure:"stale_regions" cty:"stale_regions" hcl:"stale_regions"`
 	Manifest              *string                           `mapstructure:"manifest" cty:"manifest" hcl:"manifest"`
@@ -47,7 +49,7 @@ type FlatConfig struct {
 	VerifyTimeout         *string                           `mapstructure:"verify_timeout" cty:"verify_timeout" hcl:"verify_timeout"`
 	LaunchAccounts        []string                          `mapstructure:"launch_accounts" cty:"launch_accounts" hcl:"launch_accounts"`
 	DryRun                *bool                             `mapstructure:"dry_run" cty:"dry_run" hcl:"dry_run"`
-	Publish               *FlatPublish                      `mapstructure:"publish" cty:"publish" hcl:"publish"`
+	Publish               *cfnsettings.FlatPublish          `mapstructure:"publish" cty:"publish" hcl:"publish"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -91,6 +93,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"mapping":                       &hcldec.AttrSpec{Name: "mapping", Type: cty.String, Required: false},
 		"attribute":                     &hcldec.AttrSpec{Name: "attribute", Type: cty.String, Required: false},
 		"attributes":                    &hcldec.AttrSpec{Name: "attributes", Type: cty.Map(cty.String), Required: false},
+		"new_attributes":                &hcldec.AttrSpec{Name: "new_attributes", Type: cty.List(cty.String), Required: false},
 		"required_regions":              &hcldec.AttrSpec{Name: "required_regions", Type: cty.List(cty.String), Required: false},
 		"stale_regions":                 &hcldec.AttrSpec{Name: "stale_regions", Type: cty.String, Required: false},
 		"manifest":                      &hcldec.AttrSpec{Name: "manifest", Type: cty.String, Required: false},
@@ -98,7 +101,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"verify_timeout":                &hcldec.AttrSpec{Name: "verify_timeout", Type: cty.String, Required: false},
 		"launch_accounts":               &hcldec.AttrSpec{Name: "launch_accounts", Type: cty.List(cty.String), Required: false},
 		"dry_run":                       &hcldec.AttrSpec{Name: "dry_run", Type: cty.Bool, Required: false},
-		"publish":                       &hcldec.BlockSpec{TypeName: "publish", Nested: hcldec.ObjectSpec((*FlatPublish)(nil).HCL2Spec())},
+		"publish":                       &hcldec.BlockSpec{TypeName: "publish", Nested: hcldec.ObjectSpec((*cfnsettings.FlatPublish)(nil).HCL2Spec())},
 	}
 	return s
 }

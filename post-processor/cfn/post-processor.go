@@ -13,132 +13,147 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"time"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	"github.com/rogpeppe/go-internal/diff"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cfnsettings"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/verifyami"
 )
 
-// PostProcessor is the component.
+// PostProcessor implements the ethminer-cfn post-processor.
 type PostProcessor struct {
-	config     Config
-	configured time.Time
+	config Config
+	// configured is true after a Configure without errors; late is the error of a later
+	// one.
+	configured bool
+	late       error
 
-	// describer makes the EC2 client of a region for verify_amis; tests set
-	// their own.
+	// describer returns the EC2 client of a region for verify_amis; tests
+	// replace it.
 	describer func(ctx context.Context, region string) (verifyami.API, error)
 }
 
 var _ packersdk.PostProcessor = (*PostProcessor)(nil)
 
-func (p *PostProcessor) ConfigSpec() hcldec.ObjectSpec { return p.config.FlatMapstructure().HCL2Spec() }
-
-// Configure checks the configuration and the template. It makes no call and
-// writes nothing.
-func (p *PostProcessor) Configure(raws ...interface{}) error {
-	p.configured = time.Now()
-	return p.config.prepare(raws...)
+// ConfigSpec describes the block to Packer.
+func (p *PostProcessor) ConfigSpec() hcldec.ObjectSpec {
+	return cfnsettings.WithJSON(p.config.FlatMapstructure().HCL2Spec(), cfnsettings.JSON)
 }
 
-// PostProcess fills the map. Whatever happens, the images are kept: Packer
-// destroys the artifact of a builder whose first post-processor fails, unless
-// the post-processor keeps it.
+// Configure checks the configuration and the template. It makes no AWS
+// calls and writes nothing.
+//
+// Packer configures an HCL2 post-processor again just before PostProcess, when there
+// are images. PostProcess reports an error of that, such as a template that was
+// damaged meanwhile, because it also says how to use the images.
+func (p *PostProcessor) Configure(raws ...interface{}) error {
+	err := p.config.prepare(raws...)
+	if p.configured {
+		p.late = err
+		return nil
+	}
+	p.configured = err == nil
+	return err
+}
+
+// PostProcess fills the map. It always keeps the source artifact: otherwise Packer
+// destroys a builder's images if its first post-processor fails.
 func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
 	const keep, force = true, true
-	path, err := p.fill(ctx, ui, source)
+	p.reportUnchecked(ui, source)
+	filled, err := p.fill(ctx, ui, source)
 	if err != nil {
 		if line := p.rescue(source); line != "" {
-			ui.Say("The images are kept. To write them once the cause is mended, without another build:\n" + line)
+			ui.Say("The images are kept. To write them into the template without another build, after fixing the cause:\n" + line)
 		}
-		// The builder cannot say this once it has handed its artifact over.
-		if removal, _ := source.State(removalState).(string); removal != "" {
+		// The builder has already finished and cannot print this.
+		if removal, _ := source.State(artifact.StateRemoval).(string); removal != "" {
 			ui.Say("The images are kept. To remove them:\n" + removal)
 		}
 		return source, keep, force, fmt.Errorf("filling %s in %s: %w", p.config.Mapping, p.config.Template, err)
 	}
-	if path != "" {
-		if err := p.publish(ctx, ui, source, path); err != nil {
-			return &artifact{source, path}, keep, force, fmt.Errorf("publishing %s: %w", path, err)
+	if filled.path != "" {
+		if err := p.publish(ctx, ui, source, filled); err != nil {
+			return &filledArtifact{source, filled.path}, keep, force, fmt.Errorf("publishing %s: %w", filled.path, err)
 		}
 	}
-	return &artifact{source, path}, keep, force, nil
+	return &filledArtifact{source, filled.path}, keep, force, nil
 }
 
-// removalState is the artifact's key of the commands that remove its images.
-const removalState = "ethminer.removal"
+// filled is the result of fill.
+type filled struct {
+	path   string              // empty after a dry run
+	images []cfntemplate.Image // written into the map
+}
 
-// fill returns the path that it wrote; empty after a dry run.
-func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (string, error) {
+func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (filled, error) {
 	c := &p.config
+	if p.late != nil {
+		return filled{}, p.late
+	}
 	if err := p.refuseRehearsal(source); err != nil {
-		return "", err
+		return filled{}, err
 	}
 	images, err := p.images(ctx, ui, source)
 	if err != nil {
-		return "", err
+		return filled{}, err
 	}
-	policy := cfntemplate.Policy{Mapping: c.Mapping, Required: c.required(source), Stale: cfntemplate.Stale(c.StaleRegions)}
-
-	var changes []cfntemplate.Change
+	policy := c.Policy(reached(source), images)
+	var report *cfntemplate.Report
 	edit := func(current []byte) ([]byte, error) {
-		src, err := p.base(current)
+		src, err := atomicfile.Read(c.Template)
 		if err != nil {
 			return nil, err
 		}
-		t, err := cfntemplate.Parse(c.Template, src)
+		base, err := c.Base(current)
 		if err != nil {
 			return nil, err
 		}
 		var out []byte
-		out, changes, err = t.Fill(images, policy)
+		out, report, err = cfntemplate.Update(c.Template, src, c.Target(), base, images, policy)
 		return out, err
 	}
 	if c.DryRun {
-		return "", p.dryRun(ui, source, edit)
+		err := p.dryRun(ui, images, edit)
+		if report != nil {
+			sayNotes(ui, report.Notes)
+		}
+		return filled{}, err
 	}
-	if err := os.MkdirAll(filepath.Dir(c.target()), 0o755); err != nil {
-		return "", err
+	if err := os.MkdirAll(filepath.Dir(c.Target()), 0o755); err != nil {
+		return filled{}, err
 	}
-	wrote, err := atomicfile.Update(ctx, c.target(), edit)
+	wrote, err := atomicfile.Update(ctx, c.Target(), edit)
 	if err != nil {
-		return "", err
+		return filled{}, err
 	}
-	for _, change := range changes {
+	sayNotes(ui, report.Notes)
+	for _, change := range report.Changes {
 		ui.Say(change.String())
 	}
 	if wrote {
-		ui.Say(c.target())
+		ui.Say("Wrote " + c.Target())
 	} else {
-		ui.Say(c.target() + " did not change")
+		ui.Say(c.Target() + " did not change")
 	}
-	return c.target(), nil
+	return filled{c.Target(), images}, nil
 }
 
-// base is the text to edit: the file to write itself, if it is the template or
-// if another build of this run has written it, so that the cells of both
-// remain; else the template. current is the file's content.
-func (p *PostProcessor) base(current []byte) ([]byte, error) {
-	same, err := p.config.inPlace()
-	if err != nil {
-		return nil, err
+func sayNotes(ui packersdk.Ui, notes []string) {
+	for _, note := range notes {
+		ui.Say("Note: " + note)
 	}
-	if same && current != nil {
-		return current, nil
-	}
-	if info, err := os.Stat(p.config.target()); err == nil && !info.ModTime().Before(p.configured) {
-		return current, nil
-	}
-	return os.ReadFile(p.config.Template)
 }
 
-// dryRun prints what edit would change, and what would be published.
-func (p *PostProcessor) dryRun(ui packersdk.Ui, source packersdk.Artifact, edit func([]byte) ([]byte, error)) error {
-	target := p.config.target()
+// dryRun prints the changes of edit and the plan of the publication.
+func (p *PostProcessor) dryRun(ui packersdk.Ui, images []cfntemplate.Image, edit func([]byte) ([]byte, error)) error {
+	target := p.config.Target()
 	current, err := os.ReadFile(target)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
@@ -152,13 +167,14 @@ func (p *PostProcessor) dryRun(ui packersdk.Ui, source packersdk.Artifact, edit 
 	} else {
 		ui.Say(target + " would not change")
 	}
-	if !p.config.Publish.set() {
+	if !p.config.Publish.IsSet() {
 		return nil
 	}
-	plan, err := p.plan(source, out)
+	plan, err := publish.Compute(p.config.Spec(images), out)
 	if err != nil {
 		return err
 	}
 	ui.Say("Would " + strings.Join(plan.Lines(), "\n"))
-	return nil
+	_, err = plan.Images()
+	return err
 }

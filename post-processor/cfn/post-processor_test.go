@@ -31,8 +31,8 @@ Mappings:
 Resources: {}
 `
 
-// scene is a folder with a template, a configured post-processor, and what it
-// says.
+// scene is a folder with a template, a configured post-processor, and its
+// messages.
 type scene struct {
 	*PostProcessor
 	template string
@@ -92,8 +92,8 @@ func TestPostProcess(t *testing.T) {
 		settings map[string]any
 		artifact packersdk.Artifact
 		err      string // part of it
-		template string // as it stands afterwards; empty: unchanged
-		output   string // of DIR/out; empty: not there
+		template string // content afterwards; empty: unchanged
+		output   string // content of DIR/out; empty: no file
 		said     string
 	}{
 		{why: "in place: the row there is set, the missing one added, all else stays",
@@ -129,7 +129,7 @@ func TestPostProcess(t *testing.T) {
 				want = template
 			}
 			if got := read(t, s.template); got != want {
-				t.Errorf("template is\n%s\nwant\n%s", got, want)
+				t.Errorf("got template\n%s\nwant\n%s", got, want)
 			}
 			output := filepath.Join(filepath.Dir(s.template), "out")
 			if tt.output == "" {
@@ -137,20 +137,21 @@ func TestPostProcess(t *testing.T) {
 					t.Error("an output was written")
 				}
 			} else if got := read(t, output); got != tt.output {
-				t.Errorf("output is\n%s\nwant\n%s", got, tt.output)
+				t.Errorf("got output file\n%s\nwant\n%s", got, tt.output)
 			}
 			if !strings.Contains(s.said.String(), tt.said) {
-				t.Errorf("said\n%s\nwant\n%s", s.said.String(), tt.said)
+				t.Errorf("got output\n%s\nwant\n%s", s.said.String(), tt.said)
 			}
 			if err == nil && out.Id() != tt.artifact.Id() {
-				t.Errorf("artifact id %q, want the source's", out.Id())
+				t.Errorf("got artifact id %q, want the source's", out.Id())
 			}
 		})
 	}
 }
 
-// After a failure the user is told how to go on without another build.
-func TestRescue(t *testing.T) {
+// TestFailurePrintsCommands: after a failure, the output has the commands to continue without another
+// build.
+func TestFailurePrintsCommands(t *testing.T) {
 	const both = "us-east-1:" + amiA + ",eu-west-1:" + amiB
 	const pairs = " eu-west-1=" + amiB + " us-east-1=" + amiA
 	const removal = "The images are kept. To remove them:\naws ec2 deregister-image"
@@ -162,13 +163,14 @@ func TestRescue(t *testing.T) {
 		state    map[string]any
 		line     string // after `packer-plugin-ethminer map set `, TEMPLATE and DIR stand for the paths; empty: none
 	}{
-		{why: "in place", id: both, line: "-mapping AWSRegion2AMI -attribute AMI TEMPLATE" + pairs},
-		{why: "to another file, by build", id: both, settings: map[string]any{"output": "DIR/it's out", "attributes": map[string]string{"rig": "Rig"}, "packer_build_name": "rig"},
-			line: "-mapping AWSRegion2AMI -attribute Rig -output 'DIR/it'\\''s out' TEMPLATE" + pairs},
-		{why: "no attribute is known", id: both, settings: map[string]any{"attributes": map[string]string{"other": "Rig"}}, line: "-attribute ATTRIBUTE TEMPLATE" + pairs},
+		{why: "in place", id: both, line: "-mapping AWSRegion2AMI -attribute AMI -verify=false TEMPLATE" + pairs},
+		{why: "to another file, by build", id: both, settings: map[string]any{"output": "DIR/it's out", "attributes": map[string]string{"rig": "Rig"}, "new_attributes": []string{"Rig"}, "packer_build_name": "rig"},
+			line: "-mapping AWSRegion2AMI -attribute Rig -new-attributes Rig -verify=false -output 'DIR/it'\\''s out' TEMPLATE" + pairs},
+		{why: "no attribute is known", id: both, settings: map[string]any{"attributes": map[string]string{"other": "Rig"}, "new_attributes": []string{"Rig"}}, line: "-attribute ATTRIBUTE -verify=false TEMPLATE" + pairs},
 		{why: "no images", id: "box"},
 		{why: "a dry run", id: both, settings: map[string]any{"dry_run": true}},
-		{why: "a rehearsal", id: both, settings: map[string]any{"output": "DIR/out"}, state: map[string]any{"ethminer.rehearsal": true}},
+		{why: "a rehearsal", id: both, settings: map[string]any{"output": "DIR/out"}, state: map[string]any{"ethminer.rehearsal": true}, line: "-attribute AMI -verify=false -output DIR/out TEMPLATE" + pairs},
+		{why: "a rehearsal in place", id: both, state: map[string]any{"ethminer.rehearsal": true}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			settings := map[string]any{"required_regions": strict}
@@ -177,24 +179,51 @@ func TestRescue(t *testing.T) {
 			maps.Copy(state, tt.state)
 			s := newScene(t, template, settings)
 			if _, err := s.run(t, source(tt.id, state)); err == nil {
-				t.Fatal("no error")
+				t.Fatal("got no error")
 			}
 			said := s.said.String()
 			if !strings.Contains(said, removal) {
-				t.Errorf("no removal in\n%s", said)
+				t.Errorf("got output without the removal commands:\n%s", said)
 			}
 			want := strings.NewReplacer("TEMPLATE", s.template, "DIR", filepath.Dir(s.template)).Replace(tt.line)
 			if tt.line == "" && strings.Contains(said, "map set") || !strings.Contains(said, want) {
-				t.Errorf("said\n%s\nwant %q", said, want)
+				t.Errorf("got output\n%s\nwant %q", said, want)
 			}
 			if strings.Index(said, "map set") > strings.Index(said, removal) {
-				t.Errorf("the removal stands before the rescue:\n%s", said)
+				t.Errorf("got the removal commands before the remedy:\n%s", said)
 			}
 		})
 	}
 }
 
-// A link to the template is the template.
+// TestLateConfigure: an error of the second Configure, which Packer calls when there are
+// images, is reported with the commands that use and remove the images.
+func TestLateConfigure(t *testing.T) {
+	s := newScene(t, template, nil)
+	if err := os.WriteFile(s.template, []byte("Resources: {}\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.Configure(map[string]any{"template": s.template, "verify_amis": false}); err != nil {
+		t.Errorf("the second Configure returns %v, with which Packer prints no commands", err)
+	}
+	_, err := s.run(t, source("us-east-1:"+amiA, map[string]any{"ethminer.removal": "aws ec2 deregister-image"}))
+	if err == nil || !strings.Contains(err.Error(), "Mappings") {
+		t.Errorf("got %v", err)
+	}
+	for _, want := range []string{"map set -mapping AWSRegion2AMI -attribute AMI -verify=false " + s.template, "aws ec2 deregister-image"} {
+		if !strings.Contains(s.said.String(), want) {
+			t.Errorf("got output without %q:\n%s", want, s.said.String())
+		}
+	}
+	if read(t, s.template) != "Resources: {}\n" {
+		t.Error("the template changed")
+	}
+	if new(PostProcessor).Configure(map[string]any{"template": s.template}) == nil {
+		t.Error("the first Configure accepts the template")
+	}
+}
+
+// TestRehearsalLinks: a link to the template counts as the template.
 func TestRehearsalLinks(t *testing.T) {
 	for why, link := range map[string]func(old, new string) error{"symlink": os.Symlink, "hard link": os.Link} {
 		t.Run(why, func(t *testing.T) {
@@ -204,7 +233,7 @@ func TestRehearsalLinks(t *testing.T) {
 			}
 			_, err := s.run(t, source("us-east-1:"+amiA, map[string]any{"ethminer.rehearsal": "true"}))
 			if err == nil || !strings.Contains(err.Error(), "rehearsal never edits") {
-				t.Errorf("error %v", err)
+				t.Errorf("got error %v", err)
 			}
 			if got := read(t, s.template); got != template {
 				t.Error("the template changed")

@@ -8,30 +8,43 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
 
-// publish brings the template that was written to where the block says. The
-// images and the template stay, whatever happens.
-func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, path string) error {
-	if !p.config.Publish.set() {
+// publish publishes the written template as the publish block specifies. The images
+// and the template stay even if it fails.
+func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, wrote filled) error {
+	if !p.config.Publish.IsSet() {
 		return nil
 	}
+	spec := p.config.Spec(wrote.images)
+	err := p.carryOut(ctx, ui, source, spec, wrote.path)
+	if err != nil {
+		return errors.Join(err, p.leavePlan(ui, source, spec, wrote, err))
+	}
+	return nil
+}
+
+func (p *PostProcessor) carryOut(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, spec publish.Spec, path string) error {
 	body, err := os.ReadFile(path)
 	if err != nil {
 		return err
 	}
-	plan, err := p.plan(source, body)
+	plan, err := publish.Compute(spec, body)
 	if err != nil {
 		return err
 	}
@@ -41,30 +54,33 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source pac
 		return err
 	}
 	if err := publisher.Publish(ctx, plan); err != nil {
-		return p.byHand(ui, source, plan, path, err)
+		return err
 	}
-	ui.Say("To look at it, or to go back to the version before:\n" +
-		"packer-plugin-ethminer publish status" + where(plan) + "\n" +
-		"packer-plugin-ethminer publish rollback" + where(plan))
+	at := where(source, plan)
+	ui.Say("To show its status, or to roll back to the previous version:\n" +
+		"packer-plugin-ethminer publish status" + at + "\n" +
+		"packer-plugin-ethminer publish rollback" + at)
 	return nil
 }
 
-// plan is what is to be done with the template's text.
-func (p *PostProcessor) plan(source packersdk.Artifact, body []byte) (*publish.Plan, error) {
-	images, err := cfntemplate.ArtifactImages(source.Id())
-	if err != nil && len(p.config.Publish.S3.Regions) == 0 {
-		return nil, fmt.Errorf("publish.s3.regions: not set, and the artifact has no regions: %w", err)
-	}
-	return publish.Compute(p.config.spec(images), body)
-}
-
-func where(plan *publish.Plan) string {
+// where returns the options and the argument that identify the publication.
+func where(source packersdk.Artifact, plan *publish.Plan) string {
 	src := plan.Source()
-	return " -region " + src.Region + " " + shellWord(src.String())
+	return inRehearsal(source) + " -region " + src.Region + " " + shellquote.Word(src.String())
 }
 
-// publisher returns what publishes: for images of a rehearsal to their rehearsal
-// and to nowhere else.
+// inRehearsal returns the -rehearsal option if the images belong to a rehearsal,
+// so that the command does not use an AWS account.
+func inRehearsal(source packersdk.Artifact) string {
+	if !isRehearsal(source) {
+		return ""
+	}
+	folder, _ := source.State(artifact.StateRehearsalDir).(string)
+	return " -rehearsal " + shellquote.Word(folder)
+}
+
+// publisher returns the publisher. Images of a rehearsal are published only in
+// that rehearsal.
 func (p *PostProcessor) publisher(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, plan *publish.Plan) (*publish.Publisher, error) {
 	publisher := &publish.Publisher{Say: func(s string) { ui.Say(s) }}
 	if !isRehearsal(source) {
@@ -72,40 +88,52 @@ func (p *PostProcessor) publisher(ctx context.Context, ui packersdk.Ui, source p
 		if err != nil {
 			return nil, err
 		}
-		publisher.Clients = ec2api.New(*base, p.config.CustomEndpointEc2)
+		publisher.Clients = awsclient.New(*base, p.config.CustomEndpointEc2)
 		return publisher, nil
 	}
-	folder, _ := source.State(stateRehearsalFolder).(string)
+	folder, _ := source.State(artifact.StateRehearsalDir).(string)
 	session, err := rehearsal.Find(ctx, folder)
 	if err != nil {
-		return nil, fmt.Errorf("these images are from a rehearsal, and are published in that rehearsal only: %w", err)
+		return nil, fmt.Errorf("these images are from a rehearsal and can be published only in it: %w", err)
 	}
-	publisher.Interval = 100 * time.Millisecond // its time is not AWS's
-	publisher.Clients = ec2api.New(session.AWSConfig(plan.Places[0].Region), "")
+	base := session.AWSConfig(plan.Places[0].Region)
+	publisher.Interval = 100 * time.Millisecond // a rehearsal is faster than AWS
+	publisher.Clients = awsclient.New(base, "")
+	publisher.AWS = "aws --endpoint-url " + aws.ToString(base.BaseEndpoint)
 	return publisher, nil
 }
 
-// byHand leaves the plan beside the template, and says how to publish it
-// without another build.
-func (p *PostProcessor) byHand(ui packersdk.Ui, source packersdk.Artifact, plan *publish.Plan, path string, cause error) error {
-	if isRehearsal(source) || errors.Is(cause, publish.ErrSuperseded) {
-		return cause
+// leavePlan prints the images that are kept, and writes the plan beside the
+// template, for `publish run`.
+func (p *PostProcessor) leavePlan(ui packersdk.Ui, source packersdk.Artifact, spec publish.Spec, wrote filled, cause error) error {
+	var lines []string
+	for _, image := range wrote.images {
+		lines = append(lines, image.Region+": "+image.ID)
 	}
-	text, err := json.MarshalIndent(plan.Spec, "", "  ")
-	file := path + ".publish.json"
+	text := "The images and " + wrote.path + " are kept:\n" + strings.Join(lines, "\n")
+	if errors.Is(cause, publish.ErrSuperseded) {
+		ui.Say(text)
+		return nil
+	}
+	plan, err := json.MarshalIndent(spec, "", "  ")
+	file := wrote.path + ".publish.json"
 	if err == nil {
-		_, err = atomicfile.Update(context.Background(), file, func([]byte) ([]byte, error) { return append(text, '\n'), nil })
+		_, err = atomicfile.Update(context.Background(), file, func([]byte) ([]byte, error) { return append(plan, '\n'), nil })
 	}
 	if err != nil {
-		return errors.Join(cause, fmt.Errorf("writing %s: %w", file, err))
+		ui.Say(text)
+		return fmt.Errorf("writing %s: %w", file, err)
 	}
-	words := []string{"packer-plugin-ethminer", "publish", "run", "-plan", shellWord(file)}
-	if plan.StackSet != nil {
-		for name := range plan.StackSet.Parameters {
-			words = append(words, "-parameter", shellWord(name+"=VALUE")) // which may be secret
+	command := "packer-plugin-ethminer publish run" + inRehearsal(source) + " -plan " + shellquote.Word(file)
+	if spec.StackSet != nil {
+		for _, name := range slices.Sorted(maps.Keys(spec.StackSet.Parameters)) {
+			command += " -parameter " + shellquote.Word(name+"=VALUE") // the value may be secret
 		}
 	}
-	ui.Say("The images and the template are kept. To publish them once the cause is mended, without another build:\n" +
-		strings.Join(append(words, shellWord(path)), " "))
-	return cause
+	when := ", after fixing the cause"
+	if errors.Is(cause, context.Canceled) {
+		when = ", or to resume"
+	}
+	ui.Say(text + "\nTo publish them without another build" + when + ":\n" + command + " " + shellquote.Word(wrote.path))
+	return nil
 }

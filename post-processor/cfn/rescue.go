@@ -6,43 +6,38 @@ package cfn
 import (
 	"maps"
 	"slices"
-	"strings"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
 
-// rescue is the command that writes the artifact's images into the map by hand;
-// empty where there is nothing to rescue: no images, or those of a rehearsal,
-// which no AWS knows.
+// rescue returns the command that writes the artifact's images into the map. It
+// is empty after a dry run, for a template that a rehearsal may not edit, and if the
+// artifact has no images.
 func (p *PostProcessor) rescue(source packersdk.Artifact) string {
 	images, err := cfntemplate.ArtifactImages(source.Id())
-	if err != nil || p.config.DryRun || isRehearsal(source) {
+	if err != nil || p.config.DryRun || p.refuseRehearsal(source) != nil {
 		return ""
 	}
-	attribute, ok := p.config.attributeOf(p.config.PackerBuildName, buildOf(source).Architecture)
+	attribute, ok := p.config.AttributeOf(p.config.PackerBuildName, reportOf(source).Architecture)
 	if !ok {
-		attribute = "ATTRIBUTE" // which one is what failed
+		attribute = "ATTRIBUTE" // the build failed to select it
 	}
 	words := []string{"packer-plugin-ethminer", "map", "set", "-mapping", p.config.Mapping, "-attribute", attribute}
-	if p.config.Output != "" {
-		words = append(words, "-output", shellWord(p.config.Output))
+	if slices.Contains(p.config.NewAttributes, attribute) {
+		words = append(words, "-new-attributes", attribute)
 	}
-	words = append(words, shellWord(p.config.Template))
+	if p.config.VerifyAMIs.False() || isRehearsal(source) {
+		words = append(words, "-verify=false")
+	}
+	if p.config.Output != "" {
+		words = append(words, "-output", p.config.Output)
+	}
+	words = append(words, p.config.Template)
 	for _, region := range slices.Sorted(maps.Keys(images)) {
 		words = append(words, region+"="+images[region])
 	}
-	return strings.Join(words, " ")
-}
-
-var plainWord = lazyregexp.New(`^[A-Za-z0-9_./:@%+=,-]+$`)
-
-// shellWord quotes a word for a POSIX shell, where it needs that.
-func shellWord(s string) string {
-	if plainWord.MatchString(s) {
-		return s
-	}
-	return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'"
+	return shellquote.Words(words...)
 }

@@ -11,13 +11,15 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/verifyami"
 )
 
-// verify asks AWS about every image and returns what tells their architecture.
+// verify checks every image in EC2 and returns a function that looks up an
+// image's architecture.
 func (p *PostProcessor) verify(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, builds []cfntemplate.Build) (func(region, ami string) string, error) {
 	seen := make(map[verifyami.Image]bool)
 	var images []verifyami.Image
@@ -33,7 +35,7 @@ func (p *PostProcessor) verify(ctx context.Context, ui packersdk.Ui, source pack
 		a, b := images[i], images[j]
 		return a.Region < b.Region || a.Region == b.Region && a.ID < b.ID
 	})
-	client, err := p.clients(ctx, source, images[0].Region)
+	client, err := p.clients(ctx, source, images[0].Region, ui.Say)
 	if err != nil {
 		return nil, fmt.Errorf("verify_amis: %w", err)
 	}
@@ -45,7 +47,7 @@ func (p *PostProcessor) verify(ctx context.Context, ui packersdk.Ui, source pack
 	}
 	found, err := v.Verify(ctx, images)
 	if err != nil {
-		return nil, fmt.Errorf("verify_amis, which would leave this check out if it were false:\n%w", err)
+		return nil, fmt.Errorf("verify_amis: the check failed; set verify_amis = false to skip it:\n%w", err)
 	}
 	arch := make(map[verifyami.Image]string, len(images))
 	for i, image := range images {
@@ -54,39 +56,38 @@ func (p *PostProcessor) verify(ctx context.Context, ui packersdk.Ui, source pack
 	return func(region, ami string) string { return arch[verifyami.Image{Region: region, ID: ami}] }, nil
 }
 
-// clients returns what makes the EC2 client of a region: that of the rehearsal
-// if the images are of one, which are never asked for anywhere else.
-func (p *PostProcessor) clients(ctx context.Context, source packersdk.Artifact, region string) (func(context.Context, string) (verifyami.API, error), error) {
+// clients returns a function that returns the EC2 client of a region. Images of a
+// rehearsal are looked up only in that rehearsal.
+func (p *PostProcessor) clients(ctx context.Context, source packersdk.Artifact, region string, say func(string)) (func(context.Context, string) (verifyami.API, error), error) {
 	if p.describer != nil {
 		return p.describer, nil
 	}
 	if isRehearsal(source) {
-		folder, _ := source.State(stateRehearsalFolder).(string)
+		folder, _ := source.State(artifact.StateRehearsalDir).(string)
 		session, err := rehearsal.Find(ctx, folder)
 		if err != nil {
 			return nil, err
 		}
-		return func(_ context.Context, region string) (verifyami.API, error) {
-			return ec2api.New(session.AWSConfig(region), "").EC2(region), nil
-		}, nil
+		all := awsclient.New(session.AWSConfig(region), "").ReportOutages(say)
+		return func(_ context.Context, region string) (verifyami.API, error) { return all.EC2(region), nil }, nil
 	}
 	base, err := p.baseConfig(ctx, region)
 	if err != nil {
 		return nil, err
 	}
-	all := ec2api.New(*base, p.config.CustomEndpointEc2)
+	all := awsclient.New(*base, p.config.CustomEndpointEc2).ReportOutages(say)
 	return func(_ context.Context, region string) (verifyami.API, error) { return all.EC2(region), nil }, nil
 }
 
-// baseConfig is the configuration of the user's account; region is taken where
-// none is set.
+// baseConfig returns the AWS configuration of the user's account, with region as
+// the default region.
 func (p *PostProcessor) baseConfig(ctx context.Context, region string) (*aws.Config, error) {
-	access := ec2api.Access(&p.config.AccessConfig)
-	if errs := access.Prepare(&p.config.PackerConfig); len(errs) > 0 {
+	access := awsclient.Access(&p.config.AccessConfig)
+	if errs := awsclient.Prepare(&p.config.AccessConfig, &p.config.PackerConfig); len(errs) > 0 {
 		return nil, errs[0]
 	}
 	if access.RawRegion == "" {
 		access.RawRegion = region
 	}
-	return access.Config(ctx)
+	return awsclient.Account(ctx, &p.config.AccessConfig)
 }

@@ -12,7 +12,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
@@ -44,9 +44,9 @@ func serve(t *testing.T) (*rehearsal.Session, string) {
 	}
 }
 
-// TestVerifyThroughClients checks images by real clients: those of a rehearsal,
-// which take nothing from the user's environment, and those of the user, who
-// has set AWS_ENDPOINT_URL.
+// TestVerifyThroughClients checks images with real clients: those of a rehearsal,
+// which ignore the user's environment, and those of a user who has set
+// AWS_ENDPOINT_URL.
 func TestVerifyThroughClients(t *testing.T) {
 	for _, name := range []string{"AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ENDPOINT_URL_EC2", "AWS_ENDPOINT_URL_STS"} {
 		t.Setenv(name, "")
@@ -54,7 +54,7 @@ func TestVerifyThroughClients(t *testing.T) {
 	t.Setenv("AWS_CONFIG_FILE", "/nowhere")
 	t.Setenv("AWS_SHARED_CREDENTIALS_FILE", "/nowhere")
 	session, folder := serve(t)
-	out, err := ec2api.New(session.AWSConfig("us-east-1"), "").EC2("us-east-1").DescribeImages(context.Background(), &ec2.DescribeImagesInput{})
+	out, err := awsclient.New(session.AWSConfig("us-east-1"), "").EC2("us-east-1").DescribeImages(context.Background(), &ec2.DescribeImagesInput{})
 	if err != nil || len(out.Images) == 0 {
 		t.Fatalf("the rehearsal has no image: %v", err)
 	}
@@ -67,11 +67,11 @@ func TestVerifyThroughClients(t *testing.T) {
 		state    map[string]any
 		err      string
 	}{
-		{why: "a rehearsal asks its own AWS, whatever the environment says", id: there, endpoint: "http://127.0.0.1:1", state: rehearsed},
-		{why: "a rehearsal without the image", id: missing, endpoint: "http://127.0.0.1:1", state: rehearsed, err: amiB + " in eu-west-1: no such image is visible there"},
+		{why: "a rehearsal uses its own AWS, regardless of the environment", id: there, endpoint: "http://127.0.0.1:1", state: rehearsed},
+		{why: "a rehearsal without the image", id: missing, endpoint: "http://127.0.0.1:1", state: rehearsed, err: amiB + " in eu-west-1: no such image is visible"},
 		{why: "a rehearsal that is over", id: there, endpoint: session.Endpoint, state: map[string]any{"ethminer.rehearsal": true, "ethminer.rehearsal_state": t.TempDir()}, err: "no rehearsal is running"},
 		{why: "the user's AWS, by AWS_ENDPOINT_URL", id: there, endpoint: session.Endpoint},
-		{why: "the user's AWS without the image", id: missing, endpoint: session.Endpoint, err: "no such image is visible there"},
+		{why: "the user's AWS without the image", id: missing, endpoint: session.Endpoint, err: "no such image is visible"},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
 			t.Setenv("AWS_ENDPOINT_URL", tt.endpoint)

@@ -12,115 +12,106 @@ import (
 	"strings"
 	"time"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/gpucatalog"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
 const (
-	// sayEvery is how often a running benchmark says its rate.
-	sayEvery = 5 * time.Second
-	// lookEvery is how often the end of a warm-up is looked for.
-	lookEvery = 100 * time.Millisecond
-	// failGrace is how long a miner gets to its first rate after it has
-	// printed why a device cannot mine: another device may.
+	// failGrace is how long a miner has until its first rate after it printed a
+	// device failure: another device may still mine.
 	failGrace = 15 * time.Second
-	// endGrace covers the connection's delays and the miner's end.
-	endGrace = time.Minute
+	// settle is how long the window is extended for a miner that shows no rate at
+	// its end.
+	settle = (miner.StopLines + 2) * time.Second
 )
 
-// benchmark mines a known block without a pool and reads the rates from the
-// log while it runs. The miner never ends by itself; whatever happens here, the
-// instance ends it when the bound is reached.
+// benchmark mines a known block without a pool and reads the rates from the log.
+// The miner runs until it is stopped; the instance stops it at the bound in any
+// case.
 func (r *run) benchmark(ctx context.Context) (string, error) {
-	c := r.config.parsed
-	s := script{
-		name:  "benchmark",
-		args:  r.benchmarkArgs(),
-		bound: c.startTimeout + c.warmup + c.duration + endGrace,
+	c := r.config.Settings()
+	args := r.benchmarkArgs()
+	s, err := r.minerScript(ctx, c.StartTimeout+c.Warmup+c.Duration+endGrace, args)
+	if err != nil {
+		return "", err
 	}
-	r.watch = newWatch()
-	block := uint64(r.config.BenchmarkBlock)
+	if !r.report.UnderUnit {
+		r.ui.Sayf("benchmark: running the miner without ethminer.service and its sandbox: %s", r.withoutUnit)
+	}
+	r.watch = benchmark.NewWatch()
+	block := uint64(r.config.BenchmarkBlock) //nolint:gosec // checkBlock has checked it
 	r.report.Algorithm, r.report.Block = r.coin().Algorithm(), block
 	r.report.Epoch = r.coin().Epoch(block)
 	r.report.DAGBytes = miner.DatasetBytes(r.report.Epoch)
-	r.report.Floor, r.report.FloorPerGPU = c.floor, c.floorPerGPU
+	r.report.Floor, r.report.FloorPerGPU = c.Floor, c.FloorPerGPU
 	r.report.LeastLimitShare, r.report.MostVariation = r.config.MinLimitShare, r.config.MaxVariation
-	if err := r.setLimit(); err != nil {
+	if err := r.setLimit(ctx); err != nil {
 		return "", err
 	}
 	before, readable := r.xids(ctx)
 	r.report.StartedAt = r.now().UTC().Truncate(time.Second)
 
-	err := r.mine(ctx, s, func(ended <-chan error) error { return r.measure(ctx, ended) })
+	err = r.mine(ctx, s, func(ended <-chan error) error { return r.measure(ctx, ended) })
 	if readable && (err == nil || errors.Is(err, errEnded) || errors.Is(err, errNoRate)) {
 		after, _ := r.xids(ctx)
 		r.report.Xids = slices.DeleteFunc(after, func(line string) bool { return slices.Contains(before, line) })
 	}
 	if errors.Is(err, errEnded) || errors.Is(err, errNoRate) {
-		usual := "see what the miner printed, and try the same command on a machine like it: ethminer " + strings.Join(s.args, " ")
-		if ails := ailments(r.report); len(ails) > 0 {
+		usual := "see the miner's output, and try the same command on a similar machine: ethminer " + strings.Join(args, " ")
+		if ails := benchmark.Ailments(r.report); len(ails) > 0 {
 			usual = ails[0]
 		}
-		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.remedy(usual), r.shown(true))
+		return "", fmt.Errorf("%w at %s; %s%s", err, r.report.DAG(), r.watch.Remedy(usual), r.watch.Shown(true))
 	}
 	if err != nil {
 		return "", err
 	}
-	r.fillAPI(r.observed)
-	r.watch.fill(&r.report)
-	r.fillSensors(r.observed)
-	return fmt.Sprintf("%s, %d samples in %s", r.report.Hashrate, r.report.Samples, c.duration), nil
+	if err := r.observed.FillAPI(&r.report); err != nil {
+		r.ui.Sayf("benchmark: using the rate from the miner's log only, as its API does not respond (%s)", err)
+	}
+	r.watch.Fill(&r.report)
+	r.observed.FillSensors(&r.report)
+	return fmt.Sprintf("%s, the median of %d samples in %s%s", r.report.Hashrate, r.report.Samples, c.Duration, late(r.report.LateCollections)), nil
 }
 
-// setLimit notes what the memory of the GPUs allows, where the catalogue knows
-// them.
-func (r *run) setLimit() error {
-	var unknown string
-	switch entry, err := gpucatalog.Lookup(r.found.instanceType); {
-	case r.found.device != deviceCUDA:
-		unknown = "the benchmark runs on a CPU"
-	case r.found.instanceType == "":
-		unknown = "the instance is not of EC2"
-	case err != nil:
-		unknown = err.Error()
-	default:
-		r.report.Limit = miner.BandwidthLimit(entry.BandwidthGBs*1e9) * miner.Rate(entry.Count)
-		return nil
+// late formats the number of late collections.
+func late(n int) string {
+	if n == 0 {
+		return ""
 	}
-	if r.config.MinLimitShare > 0 {
-		return fmt.Errorf("min_limit_share %v: the limit is not known: %s; leave it out, and set min_hashrate", r.config.MinLimitShare, unknown)
-	}
-	return nil
+	return fmt.Sprintf(", %d late", n)
 }
 
-// benchmarkArgs are the miner's options.
+// benchmarkArgs returns the miner's options, besides those of every run.
 func (r *run) benchmarkArgs() []string {
-	args := []string{r.deviceArg(), "--nocolor", "--stdout", "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
+	args := []string{r.deviceArg(), "--display-interval", "1", "-M", strconv.Itoa(r.config.BenchmarkBlock)}
 	return append(args, r.apiArgs()...)
 }
 
-// errNoRate is what a miner can do wrong before its rate is judged, besides
-// ending.
-var errNoRate = errors.New("the miner showed no hash rate above zero")
+// errNoRate is returned when the miner reports no rate before the timeout.
+var errNoRate = errors.New("the miner reported no hash rate above zero")
 
 // measure waits for the first rate, for the warm-up, and for the window.
 func (r *run) measure(ctx context.Context, ended <-chan error) error {
-	c := r.config.parsed
+	c := r.config.Settings()
 	if err := r.awaitRate(ctx, ended); err != nil {
 		return err
 	}
 	if err := r.warmUp(ctx, ended); err != nil {
 		return err
 	}
-	r.watch.measure(true)
+	r.watch.Measure(true)
 	start := r.now()
 	over, asked := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(asked)
 		r.observed = r.observe(ctx, over)
 	}()
-	err := r.pause(ctx, ended, c.duration, "benchmark: measuring", nil)
-	r.watch.measure(false)
+	err := r.pause(ctx, ended, c.Duration, "benchmark: measuring", nil)
+	if err == nil && r.watch.Undecided() { // a late collection, or mining has stopped
+		err = r.pause(ctx, ended, settle, "benchmark: waiting for a rate", func() bool { return !r.watch.Undecided() })
+	}
+	r.watch.Measure(false)
 	r.report.WindowSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
 	close(over)
 	<-asked
@@ -128,14 +119,14 @@ func (r *run) measure(ctx context.Context, ended <-chan error) error {
 }
 
 func (r *run) awaitRate(ctx context.Context, ended <-chan error) error {
-	limit := r.config.parsed.startTimeout
+	limit := r.config.Settings().StartTimeout
 	timeout := time.NewTimer(limit)
 	defer timeout.Stop()
-	failed := r.watch.failed
+	failed := r.watch.Failed
 	start := r.now()
 	for {
 		select {
-		case <-r.watch.mining:
+		case <-r.watch.Mining:
 			return nil
 		case <-failed:
 			failed = nil
@@ -152,17 +143,17 @@ func (r *run) awaitRate(ctx context.Context, ended <-chan error) error {
 
 // warmUp lets the miner run until its rate is stable, benchmark_warmup at most.
 func (r *run) warmUp(ctx context.Context, ended <-chan error) error {
-	limit, start := r.config.parsed.warmup, r.now()
-	if err := r.pause(ctx, ended, limit, "benchmark: warming up", r.watch.stable); err != nil {
+	limit, start := r.config.Settings().Warmup, r.now()
+	if err := r.pause(ctx, ended, limit, "benchmark: warming up", r.watch.Stable); err != nil {
 		return err
 	}
 	r.report.WarmupSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
-	if r.report.Stable = r.watch.stable(); !r.report.Stable && limit > 0 {
-		r.ui.Sayf("benchmark: the rate was not stable after %s (benchmark_warmup); measuring all the same", limit)
+	if r.report.Stable = r.watch.Stable(); !r.report.Stable && limit > 0 {
+		r.ui.Sayf("benchmark: the rate was not stable after %s (benchmark_warmup); measuring anyway", limit)
 	}
 	return nil
 }
 
 func (r *run) noRate(waited time.Duration) error {
-	return fmt.Errorf("%w within %s (benchmark_start_timeout %s)", errNoRate, took(waited), r.config.parsed.startTimeout)
+	return fmt.Errorf("%w within %s (benchmark_start_timeout %s)", errNoRate, took(waited), r.config.Settings().StartTimeout)
 }

@@ -9,38 +9,36 @@ import (
 	"fmt"
 	"strconv"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// clean takes away what only the build needed, writes down what is on the
-// image, and removes the scratch folder and what an image that is shared must
-// not have.
+// clean removes build dependencies, the scratch folder and everything that a
+// shared image must not contain but the keys of SSH, and writes the inventory.
 func (r *run) clean(ctx context.Context) (string, error) {
-	if _, err := r.machine.run(ctx, script{name: "purge", asRoot: true, bound: 15 * time.Minute}); err != nil {
+	if _, err := r.machine.Run(ctx, remote.Script{Name: "purge", AsRoot: true, Bound: 15 * time.Minute}); err != nil {
 		return "", err
 	}
-	shareable := "yes"
-	if r.config.Shareable.False() {
-		shareable = "no"
-	}
-	a, err := r.machine.run(ctx, script{name: "clean", args: []string{shareable}, asRoot: true, bound: 5 * time.Minute})
+	a, err := r.machine.Run(ctx, remote.Script{Name: "clean", Args: []string{r.shareable()}, AsRoot: true, Bound: 5 * time.Minute})
 	if err != nil {
 		return "", err
 	}
-	grown := r.grown(a.fact("used_kb"))
+	grown := r.grown(a.Fact("used_kb"))
 	data, err := r.inventory(grown)
 	if err != nil {
 		return "", err
 	}
-	if err := r.machine.upload(ctx, r.machine.path("inventory.json"), bytes.NewReader(data)); err != nil {
+	if err := r.machine.Upload(ctx, "inventory.json", bytes.NewReader(data)); err != nil {
 		return "", err
 	}
-	if _, err := r.machine.run(ctx, script{name: "inventory", asRoot: true, bound: time.Minute}); err != nil {
+	if _, err := r.machine.Run(ctx, remote.Script{Name: "inventory", AsRoot: true, Bound: time.Minute}); err != nil {
 		return "", err
 	}
-	return fmt.Sprintf("%s kB of scratch removed; the root volume has grown by %.1f MB besides the driver", a.fact("kilobytes"), float64(grown)/1024), nil
+	return fmt.Sprintf("removed %s kB of scratch data; the root volume grew by %.1f MB, not counting the driver", a.Fact("kilobytes"), float64(grown)/1024), nil
 }
 
-// baseline notes once how full the root volume was before anything was done.
+// baseline records, once, the used space of the root volume before the first
+// change.
 func (r *run) baseline(ctx context.Context) error {
 	if r.stamps["used-kb"] != "" {
 		return nil
@@ -49,7 +47,7 @@ func (r *run) baseline(ctx context.Context) error {
 	return r.note(ctx, "used-kb", r.stamps["used-kb"], "image")
 }
 
-// grown is by how many kB the root volume has grown besides the driver.
+// grown returns by how many kB the root volume grew, not counting the driver.
 func (r *run) grown(used string) int {
 	now, _ := strconv.Atoi(used)
 	before, _ := strconv.Atoi(r.stamps["used-kb"])
@@ -57,8 +55,16 @@ func (r *run) grown(used string) int {
 	return now - before - driver
 }
 
-// leave removes the folder of the scripts.
+// shareable returns whether the image may be shared, as the scripts expect it.
+func (r *run) shareable() string {
+	if r.config.Shareable.False() {
+		return "no"
+	}
+	return "yes"
+}
+
+// leave removes the folder of the scripts, and the keys of SSH from a shared image.
 func (r *run) leave(ctx context.Context) error {
-	_, err := r.machine.run(ctx, script{name: "leave", asRoot: true, bound: time.Minute})
+	_, err := r.machine.Run(ctx, remote.Script{Name: "leave", Args: []string{r.shareable()}, AsRoot: true, Bound: time.Minute})
 	return err
 }

@@ -9,32 +9,35 @@ import (
 	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
+	"github.com/eth-mining/packer-plugin-ethminer/provisioner/gpu/config"
 )
 
-// compileError puts the first error of a build's log in the place of "exit code
-// 2", with the user's paths instead of the instance's.
+// compileError adds the first error in a build's log to the failure, with the
+// user's paths instead of the instance's.
 func (r *run) compileError(err error) error {
-	var failed *errScript
+	var failed *remote.ScriptError
 	if !errors.As(err, &failed) {
 		return err
 	}
-	log, _ := os.ReadFile(failed.log) // none is as good as empty
+	log, _ := os.ReadFile(failed.Log) // a missing log counts as empty
 	if first := firstError(r.sourcePaths(string(log))); first != "" {
-		failed.reason, failed.last = failed.reason+": "+first+"\n", ""
+		failed.Reason, failed.Last = failed.Reason+": "+first+"\n", ""
 	}
 	return failed
 }
 
-// sourcePaths turns the instance's paths into the user's.
+// sourcePaths replaces the instance's paths with the user's.
 func (r *run) sourcePaths(text string) string {
 	ours := ""
-	if r.config.parsed.kind == sourceFolder {
+	if r.config.Settings().Kind == config.SourceFolder {
 		ours = strings.TrimSuffix(r.config.Source, "/") + "/"
 	}
-	return strings.NewReplacer(r.machine.scratch("source/"), ours, r.machine.scratch("build/"), "build/").Replace(text)
+	return strings.NewReplacer(r.machine.Scratch("source/"), ours, r.machine.Scratch("build/"), "build/").Replace(text)
 }
 
-// What tools print where something is wrong, the more telling first.
+// errorPatterns match error lines of build tools, the most specific first.
 var errorPatterns = []lazyregexp.Regexp{
 	// GCC, Clang: file:line:column: error: ...; nvcc: file(line): error: ...
 	lazyregexp.New(`^.+(:\d+(:\d+)?|\(\d+\)): ((fatal|internal compiler) )?error\b`),
@@ -44,25 +47,29 @@ var errorPatterns = []lazyregexp.Regexp{
 	lazyregexp.New(`(?i)\berror\b`),
 }
 
-// maxErrorLines is how much of the log the first error may show.
+// maxErrorLines limits the lines of the first error.
 const maxErrorLines = 6
 
-// firstError is the first error in a build's log with the few lines that
-// belong to it, or "".
+// firstError returns the first error in a build's log with the lines that belong
+// to it, or "".
 func firstError(log string) string {
 	lines := strings.Split(strings.TrimRight(log, "\n"), "\n")
 	for _, pattern := range errorPatterns {
 		for i, line := range lines {
 			if pattern.MatchString(line) {
-				return strings.Join(errorBlock(lines[i:]), "\n")
+				block := errorBlock(lines[i:])
+				for i, line := range block {
+					block[i] = miner.Printable(line)
+				}
+				return strings.Join(block, "\n")
 			}
 		}
 	}
 	return ""
 }
 
-// errorBlock is the error's line and what is indented or marked under it:
-// the compiler's excerpt and caret, CMake's text.
+// errorBlock returns the error line and the indented lines below it: the
+// compiler's excerpt and caret, CMake's text.
 func errorBlock(lines []string) []string {
 	n := 1
 	for n < len(lines) && n < maxErrorLines && (lines[n] == "" || lines[n][0] == ' ') {

@@ -10,35 +10,35 @@ import (
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
 // configure builds the libraries that the source needs and runs CMake.
 func (r *run) configure(ctx context.Context) (string, error) {
 	if len(r.config.BuildCommands) > 0 {
-		return "left to build_commands", nil
+		return "skipped, build_commands is set", nil
 	}
-	if r.found.device == deviceCUDA {
-		var err error
-		if r.found.hostCompiler, err = r.findHostCompiler(ctx); err != nil {
+	if r.withCUDA() && r.found.toolkit.NVCC == "" { // phases omits cuda
+		if _, err := r.cuda(ctx); err != nil {
 			return "", err
 		}
 	}
-	if _, err := r.machine.run(ctx, script{
-		name:  "configure",
-		args:  r.cmakeOptions(),
-		env:   map[string]string{"NVCC": r.found.nvcc},
-		bound: 30 * time.Minute,
+	if _, err := r.machine.Run(ctx, remote.Script{
+		Name:  "configure",
+		Args:  r.cmakeOptions(),
+		Env:   map[string]string{"NVCC": r.found.toolkit.NVCC},
+		Bound: 30 * time.Minute,
 	}); err != nil {
 		return "", r.compileError(err)
 	}
-	if r.found.device == deviceCUDA {
+	if r.withCUDA() {
 		return "CUDA for compute capability " + dotted(r.found.compute), nil
 	}
 	return "CPU", nil
 }
 
-// cmakeOptions are the plugin's, then the user's, which so win. A source that
-// does not know one of them ignores it.
+// cmakeOptions returns the plugin's options, then the user's, which override
+// them. A source ignores options that it does not define.
 func (r *run) cmakeOptions() []string {
 	options := []string{
 		"-DCMAKE_BUILD_TYPE=Release",
@@ -48,26 +48,33 @@ func (r *run) cmakeOptions() []string {
 		"-DBINKERN=OFF",
 		"-DAPICORE=ON",
 	}
-	if r.found.device == deviceCUDA {
+	if r.withCUDA() {
 		options = append(options, "-DETHASHCUDA=ON", "-DETHASHCPU=OFF")
 		options = append(options, cudaOptions(r.found)...)
 	} else {
 		options = append(options, "-DETHASHCUDA=OFF", "-DETHASHCPU=ON")
 	}
 	if r.coin() == miner.ETC {
-		options = append(options, "-DETCHASH=ON") // the reference miner's; upstream is edited
+		options = append(options, "-DETCHASH=ON") // an option of the reference miner; upstream is edited
 	}
 	return append(options, r.config.CMakeOptions...)
 }
 
-// cudaOptions name the compiler and the architectures. ethminer's COMPUTE is
-// one capability and no other, without PTX; more come in through FindCUDA's own
-// list, to which ethminer appends. CMake's own CUDA has a list of its own.
+// cudaOptions returns the options for compiler and architectures. ethminer's
+// COMPUTE takes exactly one capability, without PTX; others go through FindCUDA's
+// list, to which ethminer appends. CMake's CUDA language has a separate list.
 func cudaOptions(d detected) []string {
+	t := d.toolkit
 	options := []string{
 		"-DCUDA_PROPAGATE_HOST_FLAGS=OFF",
-		"-DCMAKE_CUDA_COMPILER=" + d.nvcc,
-		"-DCUDA_TOOLKIT_ROOT_DIR=" + strings.TrimSuffix(d.nvcc, "/bin/nvcc"),
+		"-DCMAKE_CUDA_COMPILER=" + t.NVCC,
+		// FindCUDA would search for these by files that CUDA has moved. It ignores
+		// the given paths unless its internal root is set.
+		"-DCUDA_TOOLKIT_ROOT_DIR=" + t.Root,
+		"-DCUDA_TOOLKIT_ROOT_DIR_INTERNAL=" + t.Root,
+		"-DCUDA_NVCC_EXECUTABLE=" + t.NVCC,
+		"-DCUDA_TOOLKIT_INCLUDE=" + t.Include,
+		"-DCUDA_cudart_static_LIBRARY=" + t.Lib + "/libcudart_static.a",
 	}
 	if d.hostCompiler != "" {
 		options = append(options, "-DCUDA_HOST_COMPILER="+d.hostCompiler, "-DCMAKE_CUDA_HOST_COMPILER="+d.hostCompiler)
@@ -84,16 +91,4 @@ func cudaOptions(d detected) []string {
 		options = append(options, "-DCUDA_NVCC_FLAGS="+strings.Join(more, ";"))
 	}
 	return options
-}
-
-// dotted writes capabilities as NVIDIA does: "7.5 and 8.6".
-func dotted(compute []string) string {
-	var all []string
-	for _, c := range compute {
-		if len(c) > 1 {
-			c = c[:len(c)-1] + "." + c[len(c)-1:]
-		}
-		all = append(all, c)
-	}
-	return strings.Join(all, " and ")
 }

@@ -12,71 +12,55 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/hclvalue"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/nvidia"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
+	"github.com/eth-mining/packer-plugin-ethminer/provisioner/gpu/config"
 )
 
-// supported are the distributions whose packages and ways are known here.
-var supported = []string{"ubuntu 22.04", "ubuntu 24.04", "debian 12"}
+// supported are the supported distributions.
+var supported = []string{"ubuntu 22.04", "ubuntu 24.04", "debian 12", "debian 13"}
 
-// detected is what the instance is.
-type detected struct {
-	distribution, kernel, arch, cpu string
-	instanceType                    string // EC2's, "" elsewhere
-	cores, freeMB                   int
-	usedKB                          int      // of the root volume
-	gpus                            []string // names, one each
-	compute                         []string // "75" for capability 7.5; what to build for
-	driver                          string   // version that is loaded, ""
-	nvcc                            string   // path, "" without the toolkit
-	cuda                            string   // the toolkit's version, such as "12.9"
-	hostCompiler                    string   // path of one that nvcc takes, "" for the system's
-	pciGPUs                         int      // NVIDIA GPUs on the bus, driver or not
-	instanceStore                   []string // disks
-	device                          string   // deviceCPU or deviceCUDA: what to mine on
-	installed                       string   // SHA-256 of the installed miner, ""
-	version                         string   // what it says it is
-	report                          string   // benchmark.json, base64
-}
-
-// detect looks at the instance and chooses the device.
+// detect inspects the instance and chooses the device.
 func (r *run) detect(ctx context.Context) (string, error) {
-	a, err := r.machine.run(ctx, script{name: "detect", bound: time.Minute})
+	a, err := r.machine.Run(ctx, remote.Script{Name: "detect", Bound: time.Minute})
 	if err != nil {
 		return "", err
 	}
 	d := readDetected(a)
 	if !slices.Contains(supported, d.distribution) {
-		return "", fmt.Errorf("the instance runs %s, expected one of %s; choose such an image as source_ami", d.distribution, strings.Join(supported, ", "))
+		return "", fmt.Errorf("the instance runs %s, expected one of %s; choose a source_ami with one of them", d.distribution, strings.Join(supported, ", "))
 	}
 	r.stamps = map[string]string{}
-	for _, stamp := range a.facts["stamp"] {
+	for _, stamp := range a.Facts("stamp") {
 		name, key, _ := strings.Cut(stamp, " ")
 		r.stamps[name] = key
 	}
-	driverError := a.fact("driver_error")
+	driverError := a.Fact("driver_error")
 	if r.stamps["driver-kb"] != "" {
-		driverError = "" // of an earlier run, which did not come to the check of it
+		driverError = "" // an earlier run installed a driver but was interrupted before its check
 	}
 	if d.device, err = chooseDevice(r.config.Device, d, driverError); err != nil {
 		return "", err
 	}
-	if d.device == deviceCUDA {
+	if d.device == miner.DeviceCUDA {
 		if d.compute, err = r.computeFor(d); err != nil {
 			return "", err
 		}
 	}
 	r.found = d
-	if r.config.parsed.kind == sourceFolder || r.config.parsed.localTarball {
-		if r.sourceHash, err = hashSource(ctx, r.config.Source); err != nil {
+	if r.config.Settings().Kind == config.SourceFolder || r.config.Settings().LocalTarball {
+		if r.sourceHash, err = remote.HashSource(ctx, r.config.Source); err != nil {
 			return "", err
 		}
 	}
-	if d.device == deviceCUDA {
+	if d.device == miner.DeviceCUDA {
 		driver := d.driver
 		if driver == "" {
 			driver = "none yet"
 		}
-		return fmt.Sprintf("%s %s%s, %d GPU, compute capability %s, driver %s", d.distribution, d.arch, typeName(d), max(len(d.gpus), d.pciGPUs), dotted(d.compute), driver), nil
+		return fmt.Sprintf("%s %s%s, %s, compute capability %s, driver %s", d.distribution, d.arch, typeName(d), countGPUs("", max(len(d.gpus), d.pciGPUs)), dotted(d.compute), driver), nil
 	}
 	return fmt.Sprintf("%s %s, no CUDA: mining on %d cores of %s", d.distribution, d.arch, d.cores, d.cpu), nil
 }
@@ -88,36 +72,35 @@ func typeName(d detected) string {
 	return " on " + d.instanceType
 }
 
-// readDetected reads what detect.sh says.
-func readDetected(a *answer) detected {
+// readDetected parses the output of detect.sh.
+func readDetected(a *remote.Answer) detected {
 	d := detected{
-		distribution:  a.fact("distribution"),
-		kernel:        a.fact("kernel"),
-		arch:          a.fact("arch"),
-		cpu:           a.fact("cpu"),
-		instanceType:  a.fact("instance_type"),
-		nvcc:          a.fact("nvcc"),
-		cuda:          a.fact("cuda"),
-		pciGPUs:       len(a.facts["pci_gpu"]),
-		instanceStore: a.facts["instance_store"],
-		installed:     a.fact("installed"),
-		version:       a.fact("version"),
-		report:        a.fact("report"),
+		distribution:  a.Fact("distribution"),
+		kernel:        a.Fact("kernel"),
+		arch:          a.Fact("arch"),
+		cpu:           a.Fact("cpu"),
+		instanceType:  a.Fact("instance_type"),
+		toolkits:      readToolkits(a),
+		pciGPUs:       len(a.Facts("pci_gpu")),
+		instanceStore: a.Facts("instance_store"),
+		installed:     a.Fact("installed"),
+		version:       a.Fact("version"),
+		report:        a.Fact("report"),
 	}
-	d.cores, _ = strconv.Atoi(a.fact("cores"))
-	d.freeMB, _ = strconv.Atoi(a.fact("free_mb"))
-	d.usedKB, _ = strconv.Atoi(a.fact("used_kb"))
+	d.cores, _ = strconv.Atoi(a.Fact("cores"))
+	d.freeMB, _ = strconv.Atoi(a.Fact("free_mb"))
+	d.usedKB, _ = strconv.Atoi(a.Fact("used_kb"))
 	d.readGPUs(a)
 	return d
 }
 
-// readGPUs reads nvidia-smi's lines: name, compute capability, driver.
-func (d *detected) readGPUs(a *answer) {
-	if len(a.facts["gpu"]) == 0 {
+// readGPUs parses nvidia-smi's lines: name, compute capability, driver.
+func (d *detected) readGPUs(a *remote.Answer) {
+	if len(a.Facts("gpu")) == 0 {
 		return
 	}
 	d.gpus, d.compute = nil, nil
-	for _, line := range a.facts["gpu"] {
+	for _, line := range a.Facts("gpu") {
 		fields := strings.Split(line, ",")
 		for i := range fields {
 			fields[i] = strings.TrimSpace(fields[i])
@@ -134,8 +117,8 @@ func (d *detected) readGPUs(a *answer) {
 	}
 }
 
-// computeFor is what to build for: gpu_types, or else this instance's GPUs,
-// which the driver knows, or else the catalogue by EC2's type.
+// computeFor returns the capabilities to build for: those of gpu_types, and of
+// this instance by its driver or else by its EC2 type.
 func (r *run) computeFor(d detected) ([]string, error) {
 	compute := slices.Clone(d.compute)
 	if len(compute) == 0 && d.instanceType != "" {
@@ -146,7 +129,7 @@ func (r *run) computeFor(d detected) ([]string, error) {
 		compute = append(compute, c)
 	}
 	for i, name := range r.config.GPUTypes {
-		if name == unknown {
+		if name == hclvalue.Unknown {
 			continue
 		}
 		c, err := nvidia.Compute(name)
@@ -158,32 +141,70 @@ func (r *run) computeFor(d detected) ([]string, error) {
 		}
 	}
 	if len(compute) == 0 {
-		return nil, errors.New("nothing says what the GPUs can do: the instance has no driver and is no EC2 instance; name its type in gpu_types, such as [\"g4dn\"]")
+		return nil, errors.New("cannot determine the compute capability: the instance has no driver and no EC2 instance type; set gpu_types, such as [\"g4dn\"]")
 	}
 	slices.Sort(compute)
 	return compute, nil
 }
 
-// chooseDevice settles "auto" and refuses what the instance cannot do.
+// chooseDevice resolves "auto" and returns an error if the instance does not
+// support the device.
 func chooseDevice(wanted string, d detected, driverError string) (string, error) {
-	const remedy = "; start from an image with driver and toolkit (such as a Deep Learning AMI), install them before this provisioner, or set device = \"cpu\""
-	if wanted == deviceCPU {
-		return deviceCPU, nil
+	const remedy = "; start from an image with a driver and a CUDA toolkit (such as a Deep Learning AMI), install them before this provisioner, or set device = \"cpu\""
+	if wanted == miner.DeviceCPU {
+		return miner.DeviceCPU, nil
 	}
 	installs := strings.HasPrefix(d.distribution, "ubuntu ")
 	switch {
-	case driverError != "" && (d.pciGPUs > 0 || wanted == deviceCUDA):
+	case driverError != "" && (d.pciGPUs > 0 || wanted == miner.DeviceCUDA):
 		return "", fmt.Errorf("device %q: nvidia-smi fails: %s%s", wanted, driverError, remedy)
-	case len(d.gpus) > 0 && d.nvcc == "" && !installs:
-		return "", fmt.Errorf("device %q: the instance has %s with a driver but no CUDA toolkit (nvcc is neither in PATH nor in /usr/local/cuda/bin), which is installed on Ubuntu only%s", wanted, d.gpus[0], remedy)
+	case len(d.gpus) > 0 && len(d.toolkits) == 0 && !installs:
+		return "", fmt.Errorf("device %q: the instance has %s with a driver but no CUDA toolkit (no nvcc in PATH or /usr/local/cuda*/bin), and the plugin installs one on Ubuntu only%s", wanted, d.gpus[0], remedy)
 	case len(d.gpus) > 0:
-		return deviceCUDA, nil
+		return miner.DeviceCUDA, nil
 	case d.pciGPUs > 0 && installs:
-		return deviceCUDA, nil
+		return miner.DeviceCUDA, nil
 	case d.pciGPUs > 0:
-		return "", fmt.Errorf("device %q: the instance has %d NVIDIA GPU on the PCI bus but no driver that lists it (nvidia-smi), which is installed on Ubuntu only%s", wanted, d.pciGPUs, remedy)
-	case wanted == deviceCUDA:
-		return "", errors.New("device \"cuda\": the instance has no NVIDIA GPU: none is on its PCI bus, and no driver lists one (nvidia-smi); choose an instance_type with a GPU, such as g4dn.xlarge, or set device = \"cpu\"")
+		return "", fmt.Errorf("device %q: the instance has %s on the PCI bus but no driver (nvidia-smi lists no GPU), and the plugin installs one on Ubuntu only%s", wanted, countGPUs("NVIDIA ", d.pciGPUs), remedy)
+	case wanted == miner.DeviceCUDA:
+		return "", errors.New("device \"cuda\": the instance has no NVIDIA GPU (none on the PCI bus, none listed by nvidia-smi); choose an instance_type with a GPU, such as g4dn.xlarge, or set device = \"cpu\"")
 	}
-	return deviceCPU, nil
+	return miner.DeviceCPU, nil
+}
+
+// readToolkits parses the toolkits that describe_toolkit of lib.sh reports, without
+// duplicates.
+func readToolkits(a *remote.Answer) []nvidia.Installed {
+	var all []nvidia.Installed
+	for _, line := range a.Facts("toolkit") {
+		f := strings.Split(line, "|")
+		if len(f) != 5 {
+			continue
+		}
+		t := nvidia.Installed{Version: f[0], NVCC: f[1], Root: f[2], Include: f[3], Lib: f[4]}
+		if !slices.Contains(all, t) {
+			all = append(all, t)
+		}
+	}
+	return all
+}
+
+// dotted formats capabilities as NVIDIA does: "7.5 and 8.6".
+func dotted(compute []string) string {
+	var all []string
+	for _, c := range compute {
+		if len(c) > 1 {
+			c = c[:len(c)-1] + "." + c[len(c)-1:]
+		}
+		all = append(all, c)
+	}
+	return strings.Join(all, " and ")
+}
+
+// countGPUs formats a number of GPUs of a vendor, such as "4 NVIDIA GPUs".
+func countGPUs(vendor string, n int) string {
+	if n == 1 {
+		return "1 " + vendor + "GPU"
+	}
+	return fmt.Sprintf("%d %sGPUs", n, vendor)
 }

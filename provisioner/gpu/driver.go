@@ -10,39 +10,41 @@ import (
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/nvidia"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// driver installs NVIDIA's driver where there is none, reboots if that takes
-// it, and checks that the one that runs is the one that was installed.
+// driver installs NVIDIA's driver if the image has none, reboots if required, and
+// checks that the loaded driver is the installed one.
 func (r *run) driver(ctx context.Context) (string, error) {
-	if r.found.device != deviceCUDA {
+	if !r.withCUDA() {
 		return "not needed", nil
 	}
 	if len(r.found.gpus) > 0 {
-		return r.found.driver + " is there", nil
+		return r.holdDriver(ctx)
 	}
 	d, err := nvidia.DriverFor(r.found.instanceType, r.config.DriverBranch)
 	if err != nil {
 		return "", err
 	}
-	a, err := r.machine.run(ctx, script{
-		name:   "driver",
-		args:   append([]string{strconv.Itoa(d.Branch)}, d.Packages...),
-		asRoot: true,
-		bound:  30 * time.Minute,
+	a, err := r.machine.Run(ctx, remote.Script{
+		Name:   "driver",
+		Args:   append([]string{strconv.Itoa(d.Branch)}, d.Packages...),
+		AsRoot: true,
+		Bound:  30 * time.Minute,
 	})
 	if err != nil {
 		return "", err
 	}
-	version := a.fact("driver")
-	// The growth that is the driver's own is told apart in the end.
-	if err := r.note(ctx, "driver-kb", a.fact("grown_kb"), "image"); err != nil {
+	version := a.Fact("driver")
+	// clean reports the driver's disk usage separately.
+	if err := r.note(ctx, "driver-kb", a.Fact("grown_kb"), "image"); err != nil {
 		return "", err
 	}
-	r.stamps["driver-kb"] = a.fact("grown_kb")
+	r.stamps["driver-kb"] = a.Fact("grown_kb")
 	rebooted := ""
-	if a.fact("reboot") == "yes" {
-		if err := r.reboot(ctx); err != nil {
+	if a.Fact("reboot") == "yes" {
+		r.ui.Say("driver: rebooting the instance")
+		if err := r.machine.Reboot(ctx, r.rebootPatience); err != nil {
 			return "", err
 		}
 		rebooted = ", rebooted"
@@ -51,7 +53,7 @@ func (r *run) driver(ctx context.Context) (string, error) {
 	if d.FabricManager {
 		args = append(args, "fabricmanager")
 	}
-	loaded, err := r.machine.run(ctx, script{name: "loaded", args: args, asRoot: true, bound: 5 * time.Minute})
+	loaded, err := r.machine.Run(ctx, remote.Script{Name: "loaded", Args: args, AsRoot: true, Bound: 5 * time.Minute})
 	if err != nil {
 		return "", err
 	}
@@ -60,4 +62,17 @@ func (r *run) driver(ctx context.Context) (string, error) {
 		return "", err
 	}
 	return fmt.Sprintf("installed %s%s", version, rebooted), nil
+}
+
+// holdDriver puts the image's kernel and driver packages on hold.
+func (r *run) holdDriver(ctx context.Context) (string, error) {
+	a, err := r.machine.Run(ctx, remote.Script{Name: "hold", AsRoot: true, Bound: time.Minute})
+	if err != nil {
+		return "", err
+	}
+	held := ""
+	if n := a.Fact("held"); n != "" {
+		held = "; held " + n + " kernel and driver packages, since upgrading only one of the two breaks mining"
+	}
+	return "the image has " + r.found.driver + held, nil
 }

@@ -18,16 +18,18 @@ import (
 	"time"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// gpuInstance is a bare instance of EC2 with one GPU: what is on its bus and in
-// its metadata, with stand-ins for apt, dpkg and NVIDIA's programs. No package
-// of NVIDIA's is ever seen here.
+// gpuInstance returns a bare EC2 instance with one GPU: PCI bus and metadata, with
+// stand-ins for apt, dpkg and NVIDIA's programs. The tests use no packages of
+// NVIDIA.
 func gpuInstance(t *testing.T, release, instanceType string, programs map[string]string) *localInstance {
 	t.Helper()
 	all := tools()
 	maps.Copy(all, map[string]string{
-		// Becomes nvidia-smi with the boot that loads a driver.
+		// Becomes nvidia-smi at the boot that loads the driver.
 		"smi": `[ -f "$TMPDIR/../loaded" ] || { echo "NVIDIA-SMI has failed"; exit 9; }
 printf 'Tesla T4, 7.5, %s\n' "$(cat "$TMPDIR/../loaded")"
 `,
@@ -46,13 +48,13 @@ esac
 		"dpkg-query": "echo 'installed linux-image-aws'\n",
 		"modprobe":   "exit 1\n",
 		"id":         "[ \"$1\" = -un ] && echo root || echo 0\n",
-		// As a system that boots: the driver is loaded, /run is empty.
+		// Like a boot: the driver is loaded, /run is empty.
 		"systemctl": `echo "$@" >>"$TMPDIR/../systemctl"
 case $1 in reboot)
 	[ -f "$TMPDIR/../dead" ] || { sleep 0.2; echo 580.95.05 >"$TMPDIR/../loaded"; cp "$TMPDIR/../bin/smi" "$TMPDIR/../bin/nvidia-smi"; rm -f "$TMPDIR/../root/run/ethminer-gpu-before-reboot"; } ;;
 esac
 `,
-		"nvcc": "echo 'Cuda compilation tools, release 12.9, V12.9.41'\n",
+		"nvcc": nvcc(),
 	})
 	delete(all, "nvidia-smi")
 	maps.Copy(all, programs)
@@ -62,7 +64,7 @@ esac
 	for name, ids := range map[string][3]string{
 		"0000:00:1e.0": {"0x10de", "0x030200", "0x1eb8"}, // a T4
 		"0000:00:03.0": {"0x1d0f", "0x020000", "0xec20"}, // the network card
-		"0000:00:04.0": {"0x10de", "0x068000", "0x1af1"}, // NVSwitch is no GPU
+		"0000:00:04.0": {"0x10de", "0x068000", "0x1af1"}, // an NVSwitch, not a GPU
 	} {
 		for i, file := range []string{"vendor", "class", "device"} {
 			write(t, filepath.Join(pci, name, file), ids[i]+"\n")
@@ -71,6 +73,9 @@ esac
 	write(t, filepath.Join(in.root, "sys/class/dmi/id/sys_vendor"), "Amazon EC2\n")
 	write(t, filepath.Join(in.root, "sys/block/nvme1n1/device/model"), "Amazon EC2 NVMe Instance Storage        \n")
 	write(t, filepath.Join(in.root, "sys/block/nvme0n1/device/model"), "Amazon Elastic Block Store\n")
+	write(t, filepath.Join(in.root, "boot/vmlinuz-6.8.0-1009-aws"), "")
+	write(t, filepath.Join(in.root, "boot/vmlinuz-6.8.0-1030-aws"), "")
+	write(t, filepath.Join(in.root, "lib/modules/6.8.0-1030-aws/kernel/nvidia-580srv-open/nvidia.ko"), "")
 	if err := os.MkdirAll(filepath.Join(in.root, "run"), 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -78,7 +83,7 @@ esac
 	return in
 }
 
-// metadataServer answers as IMDSv2: nothing without a token.
+// metadataServer implements IMDSv2: it requires a token.
 func metadataServer(t *testing.T, instanceType string) string {
 	t.Helper()
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -105,11 +110,11 @@ func driverRun(t *testing.T, in *localInstance, options map[string]any) *testRun
 	if err := p.Prepare(all); err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMachine(t.Context(), in, in.root, false)
+	m, err := remote.New(t.Context(), in, scriptFiles(), in.root, false)
 	if err != nil {
 		t.Fatal(err)
 	}
-	m.env = map[string]string{"IMDS": in.imds}
+	m.Env = map[string]string{"IMDS": in.imds}
 	said := &strings.Builder{}
 	ui := &packersdk.BasicUi{Reader: strings.NewReader(""), Writer: said, ErrorWriter: said}
 	r := &testRun{newRun(p, ui, m), said}
@@ -117,50 +122,78 @@ func driverRun(t *testing.T, in *localInstance, options map[string]any) *testRun
 	return r
 }
 
-func TestDriverOnABareInstance(t *testing.T) {
+func TestDriverOnBareInstance(t *testing.T) {
 	in := gpuInstance(t, "24.04", "g4dn.xlarge", nil)
 	r := driverRun(t, in, map[string]any{"gpu_types": []string{"g5"}})
 	r.upTo(t, "driver")
 	if d := r.found; d.instanceType != "g4dn.xlarge" || d.pciGPUs != 1 || strings.Join(d.instanceStore, " ") != "/dev/nvme1n1" || strings.Join(d.gpus, " ") != "Tesla T4" {
-		t.Errorf("detected %+v", d)
+		t.Errorf("got %+v", d)
 	}
 	if want := "1 GPU, compute capability 7.5 and 8.6, driver none yet"; !strings.Contains(r.said.String(), want) {
-		t.Errorf("the user saw no %q in:\n%s", want, r.said)
+		t.Errorf("got output without %q:\n%s", want, r.said)
 	}
 	if want := "(installed 580.95.05, rebooted)"; !strings.Contains(r.said.String(), want) {
-		t.Errorf("the user saw no %q in:\n%s", want, r.said)
+		t.Errorf("got output without %q:\n%s", want, r.said)
 	}
 	const version = "=580.95.05-0ubuntu0.24.04.1"
 	for _, want := range []string{"linux-modules-nvidia-580-server-open-aws" + version, "nvidia-headless-no-dkms-580-server-open" + version, "nvidia-utils-580-server" + version} {
 		if !strings.Contains(in.notes("apt"), want) {
-			t.Errorf("apt-get was asked %q, expected %q", in.notes("apt"), want)
+			t.Errorf("got apt-get calls %q, want %q", in.notes("apt"), want)
 		}
 	}
 	if held := in.notes("held"); !strings.Contains(held, "hold linux-image-aws linux-aws linux-modules-nvidia-580-server-open-aws") {
-		t.Errorf("held: %q", held)
+		t.Errorf("got held packages %q", held)
 	}
 	if got := cudaOptions(r.found); !strings.Contains(strings.Join(got, "|"), "-DCOMPUTE=75|-DCMAKE_CUDA_ARCHITECTURES=75-real;86-real|-DCUDA_NVCC_FLAGS=-gencode;arch=compute_86,code=sm_86") {
-		t.Errorf("cmake would get %q", got)
+		t.Errorf("got CMake options %q", got)
 	}
 
-	// The driver is there now: nothing is installed twice.
+	// The driver is installed now: nothing is installed twice, and the image's
+	// packages are held.
 	before := in.notes("apt")
 	again := driverRun(t, in, map[string]any{"gpu_types": []string{"g5"}})
 	again.upTo(t, "driver")
 	if in.notes("apt") != before {
-		t.Errorf("apt-get was asked again: %q", in.notes("apt"))
+		t.Errorf("got further apt-get calls: %q", in.notes("apt"))
 	}
 }
 
-func TestFabricManagerHasTheDriversVersion(t *testing.T) {
+// TestImageWithDriver: the image's packages are held, and the output says so.
+func TestImageWithDriver(t *testing.T) {
+	in := gpuInstance(t, "22.04", "g4dn.xlarge", map[string]string{"nvidia-smi": "echo 'Tesla T4, 7.5, 595.45.01'\n"})
+	r := driverRun(t, in, nil)
+	r.upTo(t, "driver")
+	if want := "the image has 595.45.01; held 2 kernel and driver packages"; !strings.Contains(r.said.String(), want) {
+		t.Errorf("got output without %q:\n%s", want, r.said)
+	}
+	if held := in.notes("held"); !strings.Contains(held, "hold linux-image-aws") {
+		t.Errorf("got held packages %q", held)
+	}
+}
+
+// TestAptUpdateWaitsForLock: apt-get update is retried until the lock is released.
+func TestAptUpdateWaitsForLock(t *testing.T) {
+	in := gpuInstance(t, "24.04", "g4dn.xlarge", map[string]string{"apt-get": `echo "$*" >>"$TMPDIR/../apt"
+case "$*" in *" update"*)
+	[ "$(grep -c update "$TMPDIR/../apt")" -gt 2 ] || { echo "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 812 (apt-get)" >&2; exit 100; } ;;
+esac
+`})
+	r := driverRun(t, in, nil)
+	r.upTo(t, "driver")
+	if n := strings.Count(in.notes("apt"), " update"); n != 3 {
+		t.Errorf("got %d runs of apt-get update, want 3: %q", n, in.notes("apt"))
+	}
+}
+
+func TestFabricManagerMatchesDriver(t *testing.T) {
 	in := gpuInstance(t, "22.04", "p4d.24xlarge", nil)
 	r := driverRun(t, in, nil)
 	r.upTo(t, "driver")
 	if want := "nvidia-fabricmanager-580=580.95.05-1"; !strings.Contains(in.notes("apt"), want) {
-		t.Errorf("apt-get was asked %q, expected %q", in.notes("apt"), want)
+		t.Errorf("got apt-get calls %q, want %q", in.notes("apt"), want)
 	}
 	if want := "enable --now nvidia-fabricmanager.service"; !strings.Contains(in.notes("systemctl"), want) {
-		t.Errorf("systemctl was asked %q, expected %q", in.notes("systemctl"), want)
+		t.Errorf("got systemctl calls %q, want %q", in.notes("systemctl"), want)
 	}
 }
 
@@ -171,25 +204,28 @@ func TestDriverFailures(t *testing.T) {
 		prepare                     func(t *testing.T, in *localInstance)
 		want                        []string
 	}{
-		{name: "no version", programs: map[string]string{"apt-cache": "echo '  Candidate: (none)'\n"}, want: []string{"linux-aws, of which there is no version"}},
-		{name: "a transitional package", programs: map[string]string{"apt-cache": "echo '  Candidate: 590.1-0ubuntu1'\n"}, want: []string{"nvidia-utils-580-server is 590.1-0ubuntu1, which is not of the branch 580", "driver_branch"}},
+		{name: "no version", programs: map[string]string{"apt-cache": "echo '  Candidate: (none)'\n"}, want: []string{"linux-aws: no version is available"}},
+		{name: "a transitional package", programs: map[string]string{"apt-cache": "echo '  Candidate: 590.1-0ubuntu1'\n"}, want: []string{"nvidia-utils-580-server is 590.1-0ubuntu1, which does not belong to branch 580", "driver_branch"}},
 		{name: "apt's lock is held", prepare: func(t *testing.T, in *localInstance) {
 			write(t, filepath.Join(in.dir, "apt.err"), "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 812 (unattended-upgr)\n")
-		}, want: []string{"another program has held apt's lock for 300 s", "unattended-upgrades", "fuser"}},
+		}, want: []string{"another program held apt's lock for 300 s", "unattended-upgrades", "fuser"}},
 		{name: "the disk is full", prepare: func(t *testing.T, in *localInstance) {
 			write(t, filepath.Join(in.dir, "apt.err"), "E: You don't have enough free space in /var/cache/apt/archives/.\n")
 		}, want: []string{"the disk is full", "launch_block_device_mappings"}},
 		{name: "another driver is loaded", programs: map[string]string{
 			"systemctl": `[ "$1" != reboot ] || { echo 570.1 >"$TMPDIR/../loaded"; cp "$TMPDIR/../bin/smi" "$TMPDIR/../bin/nvidia-smi"; rm -f "$TMPDIR/../root/run/ethminer-gpu-before-reboot"; }` + "\n",
-		}, want: []string{"the driver that is loaded is 570.1, expected 580.95.05"}},
+		}, want: []string{"the loaded driver is 570.1, expected 580.95.05"}},
 		{name: "the driver does not come up", programs: map[string]string{
 			"systemctl": `[ "$1" != reboot ] || { cp "$TMPDIR/../bin/smi" "$TMPDIR/../bin/nvidia-smi"; rm -f "$TMPDIR/../root/run/ethminer-gpu-before-reboot"; }` + "\n",
 		}, want: []string{"the driver 580.95.05 was installed, but nvidia-smi fails: NVIDIA-SMI has failed", "dmesg"}},
-		{name: "a type past supporting", instanceType: "p2.xlarge", want: []string{"detect: failed", "K80"}},
+		{name: "a kernel that is newer than its modules", prepare: func(t *testing.T, in *localInstance) {
+			write(t, filepath.Join(in.root, "boot/vmlinuz-6.8.0-1100-aws"), "")
+		}, want: []string{"the kernel that boots next, 6.8.0-1100-aws, has no NVIDIA module (kernels that have one: 6.8.0-1030-aws )", "start from an image with a newer kernel"}},
+		{name: "an unsupported type", instanceType: "p2.xlarge", want: []string{"detect: failed", "K80"}},
 		{name: "an unsupported distribution", release: "20.04", want: []string{"detect: failed", "the instance runs ubuntu 20.04, expected one of ubuntu 22.04, ubuntu 24.04, debian 12"}},
 		{name: "a distribution without a driver", prepare: func(t *testing.T, in *localInstance) {
 			write(t, filepath.Join(in.root, "etc/os-release"), "ID=debian\nVERSION_ID=12\n")
-		}, want: []string{"no driver that lists it (nvidia-smi), which is installed on Ubuntu only", "Deep Learning AMI"}},
+		}, want: []string{"no driver (nvidia-smi lists no GPU), and the plugin installs one on Ubuntu only", "Deep Learning AMI"}},
 		{name: "a driver that is not ours and fails", programs: map[string]string{"nvidia-smi": "echo Driver/library version mismatch; exit 18\n"},
 			want: []string{"detect: failed", "nvidia-smi fails: Driver/library version mismatch", "Deep Learning AMI"}},
 	} {
@@ -212,7 +248,7 @@ func TestDriverFailures(t *testing.T) {
 				err = r.plan("driver")
 			}
 			if err == nil {
-				t.Fatalf("no error:\n%s", r.said)
+				t.Fatalf("got no error:\n%s", r.said)
 			}
 			for _, part := range test.want {
 				if !strings.Contains(err.Error(), part) {
@@ -223,8 +259,8 @@ func TestDriverFailures(t *testing.T) {
 	}
 }
 
-// TestRebootThatDoesNotComeBack: the connection is refused from then on.
-func TestRebootThatDoesNotComeBack(t *testing.T) {
+// TestRebootTimeout: connections are refused after the reboot.
+func TestRebootTimeout(t *testing.T) {
 	in := gpuInstance(t, "24.04", "g4dn.xlarge", nil)
 	write(t, filepath.Join(in.dir, "dead"), "")
 	r := driverRun(t, in, nil)
@@ -233,12 +269,12 @@ func TestRebootThatDoesNotComeBack(t *testing.T) {
 	if err == nil {
 		err = r.plan("driver")
 	}
-	if err == nil || !strings.Contains(err.Error(), "did not come back within 2s of its reboot; see its console") {
-		t.Errorf("error: %v", err)
+	if err == nil || !strings.Contains(err.Error(), "did not come back within 2s of its reboot; check its console output") {
+		t.Errorf("got error %v", err)
 	}
 }
 
-// TestRebootSurvivesRefusedConnections: an instance refuses, then answers.
+// TestRebootSurvivesRefusedConnections: connections are refused, then accepted.
 func TestRebootSurvivesRefusedConnections(t *testing.T) {
 	in := gpuInstance(t, "24.04", "g4dn.xlarge", nil)
 	var asked atomic.Int32
@@ -252,6 +288,6 @@ func TestRebootSurvivesRefusedConnections(t *testing.T) {
 	r.rebootPatience = 4 * time.Second
 	r.upTo(t, "driver")
 	if asked.Load() < 3 {
-		t.Errorf("asked %d times, expected 3 or more", asked.Load())
+		t.Errorf("got %d attempts, want 3 or more", asked.Load())
 	}
 }

@@ -10,30 +10,38 @@ import (
 	"slices"
 	"time"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/edits"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/minerpatch"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// edits changes the source so that it builds here and mines the coin, and
-// applies the user's patches.
+// edits applies the edits that the build and the coin require, and the user's
+// patches.
 func (r *run) edits(ctx context.Context) (string, error) {
-	if _, err := r.machine.run(ctx, script{name: "patches", bound: time.Minute}); err != nil {
+	if _, err := r.machine.Run(ctx, remote.Script{Name: "patches", Bound: time.Minute}); err != nil {
 		return "", err
 	}
 	for i, patch := range r.config.Patches {
-		if err := r.uploadFile(ctx, patch, fmt.Sprintf("patches/%03d.patch", i)); err != nil {
+		if err := r.machine.UploadFile(ctx, patch, fmt.Sprintf("patches/%03d.patch", i)); err != nil {
 			return "", err
 		}
 	}
 	table := r.editTable()
+	knowledge, err := r.machine.Run(ctx, remote.Script{Name: "coin", Bound: time.Minute})
+	if err != nil {
+		return "", err
+	}
+	knows := knowledge.Fact("etchash")
+	if r.coin() == miner.Custom && knows == "editable" {
+		r.ui.Errorf("warning: coin %q: this source mines Ethash, whose only active coin is EthereumPoW; set coin = %q for Ethereum Classic, or coin = %q", miner.Custom, miner.ETC, miner.ETHW)
+	}
 	if r.coin() == miner.ETC {
-		knows, err := r.knowsEtchash(ctx)
-		if err != nil {
+		if err := checkEtchash(knows); err != nil {
 			return "", err
 		}
-		if knows {
-			table = slices.DeleteFunc(table, func(e edits.Edit) bool {
-				return slices.ContainsFunc(edits.Etchash(), func(o edits.Edit) bool { return o.Name == e.Name })
+		if knows == "known" {
+			table = slices.DeleteFunc(table, func(e minerpatch.Edit) bool {
+				return slices.ContainsFunc(minerpatch.Etchash(), func(o minerpatch.Edit) bool { return o.Name == e.Name })
 			})
 		}
 	}
@@ -41,17 +49,17 @@ func (r *run) edits(ctx context.Context) (string, error) {
 	for _, e := range table {
 		args = append(args, e.Args()...)
 	}
-	a, err := r.machine.run(ctx, script{
-		name:  "edits",
-		args:  args,
-		bound: 5 * time.Minute,
-		lines: func(line string) { r.ui.Say(line) },
+	a, err := r.machine.Run(ctx, remote.Script{
+		Name:  "edits",
+		Args:  args,
+		Bound: 5 * time.Minute,
+		Lines: func(line string) { r.ui.Say(line) },
 	})
 	if err != nil {
 		return "", err
 	}
-	r.built.Edits = a.facts["edit"]
-	// A run that goes on from here still names them in the inventory.
+	r.built.Edits = a.Facts("edit")
+	// A resumed run needs them for the inventory.
 	data, err := json.Marshal(r.built)
 	if err != nil {
 		return "", err
@@ -60,44 +68,33 @@ func (r *run) edits(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if n := len(r.built.Edits); n > 0 {
-		return fmt.Sprintf("%d files edited", n), nil
+		return fmt.Sprintf("edits applied: %d", n), nil
 	}
 	return "none needed", nil
 }
 
-// edited reads what an earlier run has noted.
+// edited restores the record of an earlier run.
 func (r *run) edited() { _ = json.Unmarshal([]byte(r.stamps["built"]), &r.built) }
 
-// editTable is what is to be edited: for the build always, since an edit leaves
-// a source alone that has not its construct, and for the coin.
-func (r *run) editTable() []edits.Edit {
-	var table []edits.Edit
+// editTable returns the edits for the build and for the coin. An edit has no effect
+// on a source without its construct.
+func (r *run) editTable() []minerpatch.Edit {
+	var table []minerpatch.Edit
 	if len(r.config.BuildCommands) == 0 {
-		pinned := r.config.Source == Upstream && r.config.SourceRef == UpstreamCommit
-		table = edits.Build(pinned)
+		table = minerpatch.Build(r.config.IsUpstream())
 	}
 	if r.coin() == miner.ETC {
-		table = append(table, edits.Etchash()...)
+		table = append(table, minerpatch.Etchash()...)
 	}
-	return slices.DeleteFunc(table, func(e edits.Edit) bool { return slices.Contains(r.config.SkipEdits, e.Name) })
+	return slices.DeleteFunc(table, func(e minerpatch.Edit) bool { return slices.Contains(r.config.SkipEdits, e.Name) })
 }
 
-// coin is what is to be mined.
-func (r *run) coin() miner.Coin { return miner.Coin(r.config.Coin) }
-
-// knowsEtchash says whether the source mines Ethereum Classic as it stands, and
-// refuses one that neither does nor can be edited: it would pass a benchmark
-// and have every share rejected.
-func (r *run) knowsEtchash(ctx context.Context) (bool, error) {
-	a, err := r.machine.run(ctx, script{name: "coin", bound: time.Minute})
-	if err != nil {
-		return false, err
+// checkEtchash returns an error for a source that neither mines Ethereum Classic
+// nor can be edited to: it would pass the benchmark, but pools would reject every
+// share.
+func checkEtchash(knows string) error {
+	if knows == "known" || knows == "editable" {
+		return nil
 	}
-	switch a.fact("etchash") {
-	case "known":
-		return true, nil
-	case "editable":
-		return false, nil
-	}
-	return false, fmt.Errorf("coin %q: the source names neither Etchash nor ECIP-1099 and is not ethminer's, which could be edited: it would mine on the DAG of another epoch, pass a benchmark, and have every share rejected; name a source that mines Ethereum Classic, or set coin = %q", miner.ETC, miner.Custom)
+	return fmt.Errorf("coin %q: the source mentions neither Etchash nor ECIP-1099 and is not an ethminer source that the plugin can edit; it would use the wrong DAG, pass the benchmark, and have every share rejected; use a source that mines Ethereum Classic, or set coin = %q", miner.ETC, miner.Custom)
 }

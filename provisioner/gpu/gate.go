@@ -11,12 +11,15 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// gate judges the benchmark, writes it down in both places, and only then fails.
+// gate evaluates the benchmark and writes the report before it fails.
 func (r *run) gate(ctx context.Context) (string, error) {
-	verdict := judge(r.report)
+	verdict := benchmark.Judge(r.report)
 	r.report.Verdict = miner.VerdictPassed
 	if verdict != nil {
 		r.report.Verdict = miner.VerdictFailed
@@ -25,67 +28,53 @@ func (r *run) gate(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if verdict != nil {
-		return "", fmt.Errorf("%w%s%s", verdict, r.hint(), r.shown(r.report.Hashrate == 0))
+		return "", fmt.Errorf("%w%s%s", verdict, r.watch.Hint(r.report), r.watch.Shown(r.report.Hashrate == 0))
 	}
-	if r.watch.log != "" {
-		_ = os.Remove(r.watch.log)
+	if r.watch.Log != "" {
+		_ = os.Remove(r.watch.Log)
 	}
-	for _, line := range r.oddities() {
+	for _, line := range benchmark.Oddities(r.report, r.found.device, r.found.instanceType) {
 		r.ui.Sayf("gate: %s", line)
 	}
 	result := r.report.Hashrate.String()
 	if r.report.LimitShare > 0 {
-		result += fmt.Sprintf(", %.0f %% of what the memory allows", 100*r.report.LimitShare)
+		result += fmt.Sprintf(", %.0f %% of the memory bandwidth limit (%s)", 100*r.report.LimitShare, r.report.LimitSource)
 	}
 	if r.report.MhPerJoule > 0 {
 		result += fmt.Sprintf(", %.0f W, %.2f Mh/J", r.report.PowerW, r.report.MhPerJoule)
 	}
 	if r.report.Floor == 0 {
-		return result + ", no floor set", nil
+		return result + ", min_hashrate not set", nil
 	}
-	return fmt.Sprintf("%s, the floor is %s", result, r.report.Floor), nil
+	return fmt.Sprintf("%s, min_hashrate is %s", result, r.report.Floor), nil
 }
 
-// writeReport leaves benchmark.json on the instance and, if wanted, here.
+// writeReport writes benchmark.json on the instance and to report_file.
 func (r *run) writeReport(ctx context.Context) error {
 	data, err := r.report.Encode()
 	if err != nil {
 		return err
 	}
-	if err := r.machine.upload(ctx, r.machine.path("benchmark.json"), bytes.NewReader(data)); err != nil {
+	if err := r.machine.Upload(ctx, "benchmark.json", bytes.NewReader(data)); err != nil {
 		return err
 	}
-	if _, err := r.machine.run(ctx, script{name: "report", asRoot: true, bound: time.Minute}); err != nil {
+	if _, err := r.machine.Run(ctx, remote.Script{Name: "report", AsRoot: true, Bound: time.Minute}); err != nil {
 		return err
 	}
 	if r.config.ReportFile == "" {
 		return nil
 	}
-	if err := writeFile(r.config.ReportFile, data); err != nil {
-		return fmt.Errorf("report_file %q: %w; choose a path that can be written", r.config.ReportFile, err)
+	if err := writeFile(ctx, r.config.ReportFile, data); err != nil { // not worth losing the image
+		r.ui.Sayf("Warning: report_file %q: %s; the report is in the image: /etc/ethminer/benchmark.json", r.config.ReportFile, err)
 	}
 	return nil
 }
 
-// writeFile replaces a file at once and makes its folder.
-func writeFile(path string, data []byte) error {
+// writeFile replaces a file and creates its folder.
+func writeFile(ctx context.Context, path string, data []byte) error {
 	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
 		return err
 	}
-	file, err := os.CreateTemp(filepath.Dir(path), ".benchmark-*.json")
-	if err != nil {
-		return err
-	}
-	defer os.Remove(file.Name()) //nolint:errcheck // gone after the rename
-	_, err = file.Write(data)
-	if closed := file.Close(); err == nil {
-		err = closed
-	}
-	if err == nil {
-		err = os.Chmod(file.Name(), 0o644)
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), path)
-	}
+	_, err := atomicfile.Update(ctx, path, func([]byte) ([]byte, error) { return data, nil })
 	return err
 }

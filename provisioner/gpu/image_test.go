@@ -17,7 +17,7 @@ import (
 	"testing"
 )
 
-// unitRoot is a root folder with the units and the programs that they name.
+// unitRoot returns a root folder with the units and the programs that they refer to.
 func unitRoot(t *testing.T) string {
 	t.Helper()
 	if _, err := exec.LookPath("systemd-analyze"); err != nil {
@@ -41,7 +41,7 @@ func unitRoot(t *testing.T) string {
 		}
 		write(t, filepath.Join(root, "etc/systemd/system", filepath.Base(file)), string(data))
 	}
-	// What every system has.
+	// Programs of every system.
 	if err := os.MkdirAll(root+"/usr/lib/systemd", 0o755); err != nil {
 		t.Fatal(err)
 	}
@@ -55,7 +55,44 @@ func unitRoot(t *testing.T) string {
 	return root
 }
 
-// TestUnitsAreValidAndHardened is judged by systemd itself.
+// TestSandboxIsDocumented: docs/service.md documents the effect of each sandbox option on
+// the GPU, and the unit uses none that hides it.
+func TestSandboxIsDocumented(t *testing.T) {
+	unit, err := os.ReadFile("scripts/image/ethminer.service")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc, err := os.ReadFile("../../docs/service.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	used, hiding, ok := strings.Cut(string(doc), "These options are not used")
+	if !ok {
+		t.Fatal("docs/service.md has no list of options that are not used")
+	}
+	_, service, _ := strings.Cut(string(unit), "[Service]\n")
+	service, _, _ = strings.Cut(service, "\n[")
+	sandbox := false
+	for line := range strings.Lines(service) {
+		line = strings.TrimSpace(line)
+		sandbox = sandbox || strings.HasPrefix(line, "UMask=")
+		if !sandbox || line == "" || strings.HasPrefix(line, "#") {
+			continue
+		}
+		name, _, _ := strings.Cut(line, "=")
+		if !strings.Contains(used, "| `"+line+"` |") {
+			t.Errorf("docs/service.md does not explain %s", line)
+		}
+		if strings.Contains(hiding, "`"+name+"=") {
+			t.Errorf("ethminer.service uses %s, which docs/service.md says hides the GPU", name)
+		}
+	}
+	if !sandbox {
+		t.Error("ethminer.service has no sandbox")
+	}
+}
+
+// TestUnitsAreValidAndHardened uses systemd-analyze.
 func TestUnitsAreValidAndHardened(t *testing.T) {
 	root := unitRoot(t)
 	for unit, most := range map[string]float64{"ethminer.service": 4.5, "ethminer-config.service": 7.5, "ethminer-metrics.service": 5} {
@@ -66,11 +103,11 @@ func TestUnitsAreValidAndHardened(t *testing.T) {
 		out, _ = exec.Command("systemd-analyze", "security", "--offline=yes", "--no-pager", "--root="+root, unit).CombinedOutput()
 		found := regexp.MustCompile(`Overall exposure level for \S+: ([0-9.]+)`).FindStringSubmatch(string(out))
 		if found == nil {
-			t.Errorf("security %s says no exposure:\n%s", unit, out)
+			t.Errorf("security %s: got no exposure:\n%s", unit, out)
 			continue
 		}
 		if exposure, _ := strconv.ParseFloat(found[1], 64); exposure > most {
-			t.Errorf("%s has an exposure of %v, expected %v or less", unit, exposure, most)
+			t.Errorf("%s: got exposure %v, want %v or less", unit, exposure, most)
 		}
 	}
 }
@@ -122,10 +159,10 @@ func helper(t *testing.T, a *aws, name string, env ...string) (string, error) {
 	return string(out), err
 }
 
-func TestConfigIsTakenFromUserData(t *testing.T) {
+func TestConfigFromUserData(t *testing.T) {
 	for _, test := range []struct{ name, userData, want string }{
 		{"lines for ethminer", "#ethminer\nETHMINER_ARGS=\"-U -P stratum+ssl://0x0.it's@pool:1\"\nPATH=/evil\nETHMINER_METRICS=Mining\n", "ETHMINER_ARGS=\"-U -P stratum+ssl://0x0.it's@pool:1\"\nETHMINER_METRICS=Mining\n"},
-		{"a script of another's", "#!/bin/sh\nETHMINER_ARGS=x\n", ""},
+		{"an unrelated script", "#!/bin/sh\nETHMINER_ARGS=x\n", ""},
 		{"none", "", ""},
 	} {
 		conf := filepath.Join(t.TempDir(), "ethminer.conf")
@@ -134,10 +171,10 @@ func TestConfigIsTakenFromUserData(t *testing.T) {
 		}
 		got, _ := os.ReadFile(conf)
 		if string(got) != test.want {
-			t.Errorf("%s: ethminer.conf holds %q, expected %q", test.name, got, test.want)
+			t.Errorf("%s: got ethminer.conf %q, want %q", test.name, got, test.want)
 		}
 		if info, err := os.Stat(conf); err == nil && info.Mode().Perm() != 0o600 {
-			t.Errorf("%s: ethminer.conf has the mode %v", test.name, info.Mode())
+			t.Errorf("%s: got mode %v of ethminer.conf", test.name, info.Mode())
 		}
 	}
 }
@@ -148,7 +185,7 @@ func TestMetricsAreSignedAndSent(t *testing.T) {
 		t.Fatalf("%v\n%s", err, out)
 	}
 	if len(a.posted) != 1 {
-		t.Fatalf("posted %q", a.posted)
+		t.Fatalf("got requests %q", a.posted)
 	}
 	for _, want := range []string{
 		"Action=PutMetricData", "Namespace=Mining+%26+more", "MetricData.member.1.Value=25500000", "Dimensions.member.1.Value=i-0123",
@@ -160,6 +197,6 @@ func TestMetricsAreSignedAndSent(t *testing.T) {
 	}
 	a = &aws{}
 	if _, err := helper(t, a, "metrics"); err != nil || len(a.posted) != 0 {
-		t.Errorf("without a namespace: %v, posted %q", err, a.posted)
+		t.Errorf("without a namespace: got error %v, requests %q", err, a.posted)
 	}
 }

@@ -10,19 +10,20 @@ import (
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// installFiles are what install.sh puts beside the program.
+// installFiles are installed by install.sh beside the program.
 var installFiles = []string{
 	"ethminer.service", "ethminer-config.service", "ethminer-metrics.service", "ethminer-metrics.timer",
 	"journald.conf", "aws.sh", "config", "metrics", "wait-gpu",
 }
 
-// install puts the program, its units and /etc/ethminer in place and asks the
-// miner for its version.
+// install installs the program, its units and /etc/ethminer, and reads the miner's
+// version.
 func (r *run) install(ctx context.Context) (string, error) {
 	for _, file := range installFiles {
-		if err := r.machine.uploadOwn(ctx, "image/"+file); err != nil {
+		if err := r.machine.UploadOwn(ctx, "image/"+file); err != nil {
 			return "", err
 		}
 	}
@@ -30,27 +31,27 @@ func (r *run) install(ctx context.Context) (string, error) {
 	if r.config.Service.False() {
 		service = "no"
 	}
-	a, err := r.machine.run(ctx, script{
-		name:   "install",
-		args:   []string{r.config.BinaryName},
-		env:    map[string]string{"SERVICE": service, "DEVICE": r.found.device},
-		asRoot: true,
-		bound:  5 * time.Minute,
+	a, err := r.machine.Run(ctx, remote.Script{
+		Name:   "install",
+		Args:   []string{r.config.BinaryName},
+		Env:    map[string]string{"SERVICE": service, "DEVICE": r.found.device},
+		AsRoot: true,
+		Bound:  5 * time.Minute,
 	})
 	if err != nil {
 		return "", err
 	}
-	r.found.version = a.fact("version")
-	// What was installed is told from what somebody has put there since.
-	if err := r.note(ctx, "binary", a.fact("sum"), "image"); err != nil {
+	r.found.version = a.Fact("version")
+	// Lets a later run detect that the program was replaced.
+	if err := r.note(ctx, "binary", a.Fact("sum"), "image"); err != nil {
 		return "", err
 	}
-	r.stamps["binary"] = a.fact("sum")
+	r.stamps["binary"] = a.Fact("sum")
 	r.installed()
 	return "/usr/local/bin/ethminer, " + r.report.Miner, nil
 }
 
-// installed begins the report with what is installed.
+// installed initializes the report with the installed miner.
 func (r *run) installed() {
 	version := r.found.version
 	if version == "" {
@@ -60,16 +61,21 @@ func (r *run) installed() {
 		SchemaVersion: miner.ReportSchema,
 		Miner:         version,
 		Reference:     strings.Contains(strings.ToLower(version), "reference"),
-		Source:        r.sourceName(),
+		Source:        r.config.SourceName(),
 		Device:        r.found.device,
 		CPU:           r.found.cpu,
 	}
-	if r.found.device == deviceCUDA {
+	if r.withCUDA() {
 		r.report.GPUs = r.found.gpus
 	}
 }
 
-// benchmarked reads the report of an earlier run, for the last lines of this one.
+// intact reports whether the program is unchanged since its installation.
+func (r *run) intact() bool {
+	return r.found.installed != "" && r.found.installed == r.stamps["binary"]
+}
+
+// benchmarked restores the report of an earlier run for the final messages.
 func (r *run) benchmarked() {
 	data, err := base64.StdEncoding.DecodeString(r.found.report)
 	if err != nil {

@@ -19,7 +19,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 )
 
-// Local logs of failures land in a folder that goes with the tests.
+// Local logs of failures are written to a folder that the tests remove.
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "ethminer-gpu-test-")
 	if err != nil {
@@ -33,8 +33,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// localInstance is an instance that is this machine: commands run by /bin/sh
-// in a session of their own, as over SSH; what is installed lands under root.
+// localInstance uses this machine as the instance: /bin/sh runs commands in a separate
+// session, as over SSH, and files are installed below root.
 type localInstance struct {
 	packersdk.MockCommunicator
 	dir, root, tmp, path string
@@ -45,11 +45,11 @@ type localInstance struct {
 	imds string
 	// down, if set, may refuse a command.
 	down func(command string) error
-	// refuse, if set, is what every command is refused with.
+	// refuse, if set, is the error of every command.
 	refuse error
 }
 
-// newInstance puts programs, POSIX scripts by name, in front of PATH.
+// newInstance puts programs, POSIX scripts by name, first in PATH.
 func newInstance(t *testing.T, programs map[string]string) *localInstance {
 	t.Helper()
 	dir := t.TempDir()
@@ -67,8 +67,16 @@ func newInstance(t *testing.T, programs map[string]string) *localInstance {
 		}
 	}
 	write(t, filepath.Join(in.root, "etc/os-release"), "ID=debian\nVERSION_ID=12\n")
+	// Location of the runtime in Debian's CUDA packages.
+	write(t, filepath.Join(in.root, "usr/include/cuda_runtime.h"), "")
+	write(t, filepath.Join(in.root, "usr/lib/x86_64-linux-gnu/libcudart_static.a"), "")
 	in.path = bin + ":" + os.Getenv("PATH")
 	return in
+}
+
+// nvcc is a stand-in compiler that prints version 12.9 and compiles nothing.
+func nvcc() string {
+	return "echo 'Cuda compilation tools, release 12.9, V12.9.41'\n"
 }
 
 func (in *localInstance) Start(_ context.Context, cmd *packersdk.RemoteCmd) error {
@@ -123,7 +131,7 @@ func (in *localInstance) installed(t *testing.T, path string) string {
 	return string(data)
 }
 
-// scratch is what is left in the instance's temporary folder.
+// scratch returns the remaining files in the instance's temporary folder.
 func (in *localInstance) scratch(t *testing.T) []string {
 	t.Helper()
 	entries, err := os.ReadDir(in.tmp)
@@ -137,9 +145,9 @@ func (in *localInstance) scratch(t *testing.T) []string {
 	return names
 }
 
-// tools are stand-ins: a cmake that "builds" by copying miner.sh out of the
-// source or fails with what compile.err and configure.err hold, a systemctl
-// that notes its arguments, and no GPU.
+// tools are stand-ins: a cmake that copies miner.sh from the source or fails with the
+// content of compile.err and configure.err, a systemctl that records its arguments,
+// and no GPU.
 func tools() map[string]string {
 	return map[string]string{
 		"cmake": `
@@ -166,8 +174,7 @@ esac
 	}
 }
 
-// cpuMiner prints a rate of 412.30 h ten times a second until it is told to
-// end.
+// cpuMiner prints a rate of 412.30 h ten times per second until it is stopped.
 const cpuMiner = `#!/bin/sh
 if [ "$1" = -V ]; then echo "ethminer 0.19.0 (reference miner)"; exit; fi
 echo "$@" >"$TMPDIR/../miner-args"
@@ -178,7 +185,7 @@ while :; do
 done
 `
 
-// minerSource is a source whose build makes the miner given.
+// minerSource returns a source whose build produces the given miner.
 func minerSource(t *testing.T, minerScript string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -197,7 +204,7 @@ func write(t *testing.T, path, text string) {
 	}
 }
 
-// notes reads a file that the stand-ins wrote, "" when they wrote none.
+// notes returns the content of a file that the stand-ins wrote, or "".
 func (in *localInstance) notes(name string) string {
 	data, _ := os.ReadFile(filepath.Join(in.dir, name))
 	return string(data)

@@ -8,12 +8,12 @@ import (
 	"encoding/json"
 )
 
-// inventorySchema grows when a field changes its meaning or goes away.
+// inventorySchema increases when a field changes its meaning or is removed.
 const inventorySchema = 1
 
-// inventory is the file miner.InventoryPath: what was put on the image, for
-// whoever gets it. packages.txt beside it lists every package. ethminer is under
-// the GPL-3, which asks that the source of what was built be named.
+// inventory returns the file miner.InventoryPath, which lists what was installed on
+// the image; packages.txt beside it lists every package. ethminer is licensed under
+// the GPL-3, which requires that the source of the build is named.
 func (r *run) inventory(grownKB int) ([]byte, error) {
 	type licence struct {
 		Name string `json:"name"`
@@ -24,7 +24,7 @@ func (r *run) inventory(grownKB int) ([]byte, error) {
 		Miner         string `json:"miner"`
 		SHA256        string `json:"sha256"`
 		Source        string `json:"source"`
-		// SourceSHA256 is of a tarball, or of the archive of a folder.
+		// SourceSHA256 is the sum of a tarball, or of the archive of a folder.
 		SourceSHA256 string `json:"source_sha256,omitempty"`
 		built
 		Coin         string    `json:"coin"`
@@ -41,7 +41,7 @@ func (r *run) inventory(grownKB int) ([]byte, error) {
 		SchemaVersion: inventorySchema,
 		Miner:         r.report.Miner,
 		SHA256:        r.stamps["binary"],
-		Source:        r.sourceName(),
+		Source:        r.config.SourceName(),
 		SourceSHA256:  cmp.Or(r.config.SourceChecksum, r.sourceHash),
 		built:         r.built,
 		Coin:          r.config.Coin,
@@ -50,7 +50,7 @@ func (r *run) inventory(grownKB int) ([]byte, error) {
 		Distribution:  r.found.distribution,
 		Kernel:        r.found.kernel,
 		Driver:        r.found.driver,
-		CUDA:          r.found.cuda,
+		CUDA:          r.found.toolkit.Version,
 		GrownKB:       grownKB,
 		Licences: []licence{
 			{"GPL-3.0-only", "ethminer, its forks and their edits"},

@@ -7,49 +7,80 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
+	"strconv"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// errEnded is returned when a miner ends that should have gone on.
-var errEnded = errors.New("the miner ended by itself")
+const (
+	// sayEvery is the interval of a running benchmark's progress lines.
+	sayEvery = 5 * time.Second
+	// lookEvery is the interval of the checks for the end of a warm-up.
+	lookEvery = 100 * time.Millisecond
+	// endGrace covers connection delays and the miner's shutdown.
+	endGrace = time.Minute
+)
 
-// mine runs the miner, whose lines r.watch reads, for as long as do takes, and
-// then ends it, if it did not end by itself. do gets what the run came to.
-func (r *run) mine(ctx context.Context, s script, do func(ended <-chan error) error) error {
-	s.lines = r.watch.line
+// errEnded is returned when the miner exits while it should be mining.
+var errEnded = errors.New("the miner exited unexpectedly")
+
+// minerScript returns a run of the installed miner with args, limited to bound. If
+// the instance runs systemd, it uses the unit's user and sandbox.
+func (r *run) minerScript(ctx context.Context, bound time.Duration, args []string) (remote.Script, error) {
+	a, err := r.machine.Run(ctx, remote.Script{Name: "unit", AsRoot: true, Bound: time.Minute})
+	if err != nil {
+		return remote.Script{}, err
+	}
+	s := remote.Script{
+		Name:  "benchmark",
+		Args:  append([]string{strconv.Itoa(int(bound.Seconds()))}, args...),
+		Bound: bound,
+	}
+	r.withoutUnit = a.Fact("without")
+	if r.report.UnderUnit = r.withoutUnit == ""; r.report.UnderUnit {
+		s.AsRoot = true
+		s.Env = map[string]string{"UNIT": "yes"}
+	}
+	return s, nil
+}
+
+// mine runs the miner until do returns, and then stops it. r.watch reads its lines.
+// ended receives the result of a miner that exits earlier.
+func (r *run) mine(ctx context.Context, s remote.Script, do func(ended <-chan error) error) error {
+	s.Lines = r.watch.Line
 	ended := make(chan error, 1)
 	go func() {
-		_, err := r.machine.run(ctx, s)
+		_, err := r.machine.Run(ctx, s)
 		ended <- err
 		close(ended)
 	}()
 	err := do(ended)
-	r.watch.end()
+	r.watch.End()
 	if ctx.Err() != nil {
-		for range ended { // the run itself stops the miner then, and waits a moment only
+		for range ended { // run stops the miner in this case and waits only briefly
 		}
 	} else if !errors.Is(err, errEnded) {
-		r.machine.stop(s, "INT", "TERM", "KILL")
+		r.machine.Stop(s, "INT", "TERM", "KILL")
 		select {
-		case last := <-ended: // nil when it was read before
-			r.watch.log = logFile(last)
+		case last := <-ended: // nil if it was already received
+			r.watch.Log = remote.LogFile(last)
 		case <-time.After(endGrace):
 		}
 	}
 	return err
 }
 
-// deviceArg is the miner's option for what it mines on.
+// deviceArg returns the miner's option for its device.
 func (r *run) deviceArg() string {
-	if r.found.device == deviceCUDA {
+	if r.withCUDA() {
 		return "-U"
 	}
 	return "--cpu"
 }
 
-// pause lets the miner run and says its rate now and then; it ends early when
-// enough, unless that is nil, says so.
+// pause lets the miner run for length and prints its rate periodically. It returns
+// early once enough, if not nil, returns true.
 func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duration, doing string, enough func() bool) error {
 	over := time.NewTimer(length)
 	defer over.Stop()
@@ -67,7 +98,7 @@ func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duratio
 				return nil
 			}
 		case <-say.C:
-			r.ui.Sayf("%s, %s after %s of %s", doing, r.watch.rate(), took(r.now().Sub(start)), length)
+			r.ui.Sayf("%s, %s after %s of %s", doing, r.watch.Rate(), took(r.now().Sub(start)), length)
 		case err := <-ended:
 			return r.endedEarly(ctx, err)
 		case <-ctx.Done():
@@ -77,38 +108,13 @@ func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duratio
 }
 
 func (r *run) endedEarly(ctx context.Context, err error) error {
-	var failed *errScript
+	var failed *remote.ScriptError
 	switch {
 	case ctx.Err() != nil:
 		return context.Cause(ctx)
-	case !errors.As(err, &failed) || failed.lost:
+	case !errors.As(err, &failed) || failed.Lost:
 		return err
 	}
-	r.watch.log = failed.log
-	return fmt.Errorf("%w (%s)", errEnded, failed.reason)
-}
-
-// remedy is what the miner's lines call for, or else the usual one.
-func (r *run) remedy(usual string) string {
-	if cause := r.cause(); cause != "" {
-		return cause
-	}
-	return usual
-}
-
-// shown is what the miner said, for the end of a message: the lines that name
-// a failure; for want of those its last ones, if wanted.
-func (r *run) shown(last bool) string {
-	lines, telling := r.watch.evidence()
-	text := ""
-	switch {
-	case len(lines) == 0:
-		text = "; the miner printed nothing"
-	case telling || last:
-		text = "; the miner printed:\n  " + strings.Join(lines, "\n  ")
-	}
-	if r.watch.log != "" {
-		text += "\nits whole output is in " + r.watch.log
-	}
-	return text
+	r.watch.Log = failed.Log
+	return fmt.Errorf("%w (%s)", errEnded, failed.Reason)
 }

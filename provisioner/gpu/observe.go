@@ -6,53 +6,91 @@ package gpu
 import (
 	"context"
 	"log"
+	"math/rand/v2"
+	"strconv"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/nvidia"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// questions is about how often the API and the sensors are asked in a window.
-const questions = 12
+const (
+	// apiBound limits one request.
+	apiBound = 10 * time.Second
+	// sensorsBound limits a run of nvidia-smi.
+	sensorsBound = 10 * time.Second
+	// xidBound limits reading the kernel log.
+	xidBound = 30 * time.Second
+)
 
-// observed is what was asked within the window, beside the log.
-type observed struct {
-	stats      []miner.Stat
-	unanswered error // why the API did not answer last
-	sensors    []nvidia.Sensors
+// apiPort returns a random port for the miner's API, outside Linux's range of
+// ephemeral ports.
+func apiPort() int { return 20000 + rand.IntN(10000) } //nolint:gosec // the port needs no secrecy
+
+// apiArgs returns the options that bind the API to loopback, read-only.
+func (r *run) apiArgs() []string {
+	if r.config.BenchmarkAPI.False() {
+		return nil
+	}
+	if r.port == 0 {
+		r.port = apiPort()
+	}
+	return []string{"--api-bind", "127.0.0.1:-" + strconv.Itoa(r.port)}
 }
 
-// observe asks the miner's API and the GPUs' sensors again and again until over
-// is closed. An API that answers, but too slowly to be judged by then, is asked
-// on.
-func (r *run) observe(ctx context.Context, over <-chan struct{}) observed {
-	var o observed
-	api, sensors := !r.config.BenchmarkAPI.False(), r.found.device == deviceCUDA
-	if !api && !sensors {
-		return o
+// observe polls the miner's API and the GPUs' sensors until over is closed.
+func (r *run) observe(ctx context.Context, over <-chan struct{}) benchmark.Observed {
+	var q benchmark.Queries
+	if !r.config.BenchmarkAPI.False() {
+		q.API = r.askAPI
 	}
-	every := max(time.Second, r.config.parsed.duration/questions)
-	for late := 0; ; {
-		if api {
-			s, err := r.askAPI(ctx)
-			if err != nil {
-				o.unanswered = err
-				log.Printf("[DEBUG] the miner's API: %s", err)
-			} else {
-				o.stats = append(o.stats, s)
-			}
-		}
-		if sensors {
-			o.sensors = append(o.sensors, r.askSensors(ctx)...)
-		}
-		select {
-		case <-over:
-			if late++; late >= apiLeast || len(o.stats) == 0 || len(o.stats) >= apiLeast {
-				return o
-			}
-		case <-ctx.Done():
-			return o
-		case <-time.After(every):
-		}
+	if r.withCUDA() {
+		q.Sensors = r.askSensors
 	}
+	return benchmark.Observe(ctx, over, r.config.Settings().Duration, q)
+}
+
+// askAPI sends one request to the miner's API.
+func (r *run) askAPI(ctx context.Context) (miner.Stat, error) {
+	a, err := r.machine.Ask(ctx, remote.Script{Name: "api", Args: []string{strconv.Itoa(r.port)}, Bound: apiBound})
+	if err != nil {
+		return miner.Stat{}, err
+	}
+	return miner.BestStat(a.Facts("api")...)
+}
+
+// askSensors queries nvidia-smi once. Errors are ignored, since no verdict depends
+// on the sensors alone.
+func (r *run) askSensors(ctx context.Context) []nvidia.Sensors {
+	a, err := r.machine.Ask(ctx, remote.Script{Name: "sensors", Args: []string{nvidia.SensorsQuery, nvidia.OldSensorsQuery}, Bound: sensorsBound})
+	if err != nil {
+		log.Printf("[DEBUG] the GPUs' sensors: %s", err)
+		return nil
+	}
+	var all []nvidia.Sensors
+	for _, line := range a.Facts("sensors") {
+		s, err := nvidia.ParseSensors(line)
+		if err != nil {
+			log.Printf("[DEBUG] the GPUs' sensors: %s", err)
+			continue
+		}
+		all = append(all, s)
+	}
+	return all
+}
+
+// xids returns the kernel's lines about GPU errors; ok is false if they cannot be
+// read.
+func (r *run) xids(ctx context.Context) (lines []string, ok bool) {
+	if !r.withCUDA() {
+		return nil, false
+	}
+	a, err := r.machine.Ask(ctx, remote.Script{Name: "xid", AsRoot: true, Bound: xidBound})
+	if err != nil {
+		log.Printf("[DEBUG] the kernel's log: %s", err)
+		return nil, false
+	}
+	return a.Facts("xid"), true
 }

@@ -8,76 +8,120 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
-	"io/fs"
 	"slices"
-	"time"
+	"strings"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/hclvalue"
 )
 
-// phase is a step of the plan. do returns what is worth a few words on the line
-// that ends the phase.
+// phase is a step of the plan. do returns a short result for the line that ends the
+// phase.
 //
-// A finished phase leaves a stamp on the instance: a hash of everything that it
-// and the phases before it depend on. A later run passes over a phase whose
-// stamp is still right, so that a run that was cut off goes on where it ended,
-// and one that was not has nothing to do.
+// A finished phase leaves a stamp on the instance: a hash of the inputs of this
+// phase and of all phases before it. A later run skips phases with a valid stamp,
+// so an interrupted run resumes where it stopped.
 type phase struct {
 	name string
 	do   func(*run, context.Context) (string, error)
-	// inputs is what the phase depends on besides those before it; it must
-	// encode as JSON. Without it the phase leaves no stamp and always runs.
+	// inputs returns the phase's own inputs; they must encode as JSON. A phase
+	// without inputs leaves no stamp and always runs.
 	inputs func(*run) any
-	// lasting stamps are part of the image: what they stand for is on it. The
-	// others are in the scratch folder and go with it.
+	// lasting stamps are part of the image, like the result of the phase. Others
+	// are in the scratch folder and are removed with it.
 	lasting bool
-	// by names the later phase whose stamp stands for this one too.
-	by string
-	// only by: the phase's work is lost or outdated until that other one is done.
+	// by is the later phase whose stamp covers this one too.
+	by *phase
+	// onlyBy is true if the phase's result is valid only once the phase in by is done.
 	onlyBy bool
-	// asked, where it is set, says whether the phase is one of this run's.
+	// always is true if the phase runs even if the option phases omits it.
+	always bool
+	// asked, if not nil, reports whether this run includes the phase.
 	asked func(*run) bool
-	// passed, where it is set, stands in for do when the phase is passed over.
+	// intact, if not nil, reports whether the result that a stamp describes is
+	// unchanged.
+	intact func(*run) bool
+	// passed, if not nil, runs instead of do when the phase is skipped.
 	passed func(*run)
+	// leave, if not nil, runs after the last phase.
+	leave func(*run, context.Context) error
 }
 
-// plan is the order of the phases.
-var plan = []phase{
-	{name: "detect", do: (*run).detect},
+// plan lists the phases in order.
+var plan = []*phase{
+	{name: "detect", do: (*run).detect, always: true},
 	{name: "driver", do: (*run).driver, inputs: (*run).driverInputs, lasting: true},
-	{name: "toolkit", do: (*run).toolkit, inputs: (*run).toolkitInputs, by: "install"},
-	// What was edited once is not the source any more.
-	{name: "source", do: (*run).source, inputs: (*run).sourceInputs, by: "edits", onlyBy: true},
-	{name: "edits", do: (*run).edits, inputs: (*run).editsInputs, by: "install", passed: (*run).edited},
-	{name: "configure", do: (*run).configure, inputs: (*run).configureInputs, by: "install"},
-	{name: "build", do: (*run).build, inputs: (*run).buildInputs, by: "install"},
-	{name: "install", do: (*run).install, inputs: (*run).installInputs, lasting: true, passed: (*run).installed},
-	// A rate that did not pass is measured again.
-	{name: "benchmark", do: (*run).benchmark, inputs: (*run).benchmarkInputs, by: "gate", onlyBy: true, passed: (*run).benchmarked},
-	{name: "gate", do: (*run).gate, inputs: (*run).gateInputs, lasting: true},
+	{name: "toolkit", do: (*run).toolkit, inputs: (*run).toolkitInputs, by: &installPhase},
+	// Edits change the source, so it must be fetched again unless they are done.
+	{name: "source", do: (*run).source, inputs: (*run).sourceInputs, by: &editsPhase, onlyBy: true},
+	&editsPhase,
+	// Its result is in memory only and needed until the miner is built.
+	{name: "cuda", do: (*run).cuda, inputs: (*run).cudaInputs, by: &installPhase, onlyBy: true, asked: (*run).withCUDA},
+	{name: "configure", do: (*run).configure, inputs: (*run).configureInputs, by: &installPhase},
+	{name: "build", do: (*run).build, inputs: (*run).buildInputs, by: &installPhase},
+	&installPhase,
+	&benchmarkPhase,
+	&gatePhase,
 	{name: "pool", do: (*run).pool, inputs: (*run).poolInputs, lasting: true, asked: (*run).poolAsked},
-	{name: "clean", do: (*run).clean, inputs: (*run).cleanInputs, lasting: true},
+	{name: "clean", do: (*run).clean, inputs: (*run).cleanInputs, lasting: true, leave: (*run).leave},
 }
 
-// phaseNames are the plan's, in its order.
-func phaseNames() []string {
-	names := make([]string, len(plan))
-	for i, p := range plan {
-		names[i] = p.name
+// The phases to which others refer.
+var (
+	editsPhase   = phase{name: "edits", do: (*run).edits, inputs: (*run).editsInputs, by: &installPhase, passed: (*run).edited}
+	installPhase = phase{name: "install", do: (*run).install, inputs: (*run).installInputs, lasting: true, intact: (*run).intact, passed: (*run).installed}
+	// A benchmark that failed the gate runs again.
+	benchmarkPhase = phase{name: "benchmark", do: (*run).benchmark, inputs: (*run).benchmarkInputs, by: &gatePhase, onlyBy: true, passed: (*run).benchmarked}
+	gatePhase      = phase{name: "gate", do: (*run).gate, inputs: (*run).gateInputs, lasting: true}
+)
+
+// checkPhases checks the option phases.
+func checkPhases(names []string) error {
+	var known []string
+	for _, p := range plan {
+		known = append(known, p.name)
 	}
-	return names
+	var errs []error
+	for i, name := range names {
+		if name != hclvalue.Unknown && !slices.Contains(known, name) {
+			errs = append(errs, fmt.Errorf("phases[%d] %q: expected one of %s", i, name, strings.Join(known, ", ")))
+		}
+	}
+	if slices.Contains(names, gatePhase.name) != slices.Contains(names, benchmarkPhase.name) {
+		errs = append(errs, errors.New("phases: benchmark and gate must be used together; gate evaluates and records what benchmark measures"))
+	}
+	return errors.Join(errs...)
 }
 
-// do runs one phase, or says why it need not.
-func (r *run) do(ctx context.Context, p phase) error {
+// all runs the plan.
+func (r *run) all(ctx context.Context) error {
+	for _, p := range plan {
+		if err := r.do(ctx, p); err != nil {
+			return err
+		}
+	}
+	for _, p := range plan {
+		if p.leave != nil && r.wanted(p) {
+			if err := p.leave(r, ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// do runs one phase, or prints why it is skipped.
+func (r *run) do(ctx context.Context, p *phase) error {
 	if p.asked != nil && !p.asked(r) {
 		return nil
 	}
-	if !r.wanted(p.name) {
-		r.ui.Sayf("%s: left out", p.name)
+	if !r.wanted(p) {
+		r.ui.Sayf("%s: skipped, not in phases", p.name)
 		return nil
 	}
 	if r.done(p) {
-		r.ui.Sayf("%s: done before, nothing has changed", p.name)
+		r.ui.Sayf("%s: already done, nothing has changed", p.name)
 		if p.passed != nil {
 			p.passed(r)
 		}
@@ -85,13 +129,13 @@ func (r *run) do(ctx context.Context, p phase) error {
 	}
 	r.ui.Sayf("%s: started", p.name)
 	start := r.now()
-	if p.lasting || p.by != "" {
+	if p.lasting || p.by != nil {
 		if err := r.baseline(ctx); err != nil {
 			return fmt.Errorf("%s: %w", p.name, err)
 		}
 	}
 	outcome, err := p.do(r, ctx)
-	if err == nil && p.name == "detect" {
+	if err == nil && r.keys == nil { // the first phase, detect, has described the instance
 		err = r.chain()
 	}
 	if err == nil && p.inputs != nil && !p.onlyBy {
@@ -108,12 +152,12 @@ func (r *run) do(ctx context.Context, p phase) error {
 	return nil
 }
 
-// wanted says whether the user asked for a phase. The first is always needed.
-func (r *run) wanted(name string) bool {
-	return name == plan[0].name || len(r.config.Phases) == 0 || slices.Contains(r.config.Phases, name)
+// wanted reports whether the option phases includes a phase.
+func (r *run) wanted(p *phase) bool {
+	return p.always || len(r.config.Phases) == 0 || slices.Contains(r.config.Phases, p.name)
 }
 
-// chain computes every phase's key, once it is known what the instance is.
+// chain computes every phase's key.
 func (r *run) chain() error {
 	r.keys = map[string]string{}
 	sum := sha256.New()
@@ -123,7 +167,7 @@ func (r *run) chain() error {
 		}
 		data, err := json.Marshal(p.inputs(r))
 		if err != nil {
-			return fmt.Errorf("encoding what %s depends on: %w", p.name, err)
+			return fmt.Errorf("encoding the inputs of %s: %w", p.name, err)
 		}
 		fmt.Fprintf(sum, "%s %s\n", p.name, data)
 		r.keys[p.name] = hex.EncodeToString(sum.Sum(nil))
@@ -131,55 +175,22 @@ func (r *run) chain() error {
 	return nil
 }
 
-// done says whether a phase has its stamp, or another's that stands for it.
-func (r *run) done(p phase) bool {
+// done reports whether a phase, or the later phase that covers it, has a valid stamp.
+func (r *run) done(p *phase) bool {
 	if p.inputs == nil || r.keys == nil {
 		return false
 	}
 	if !p.onlyBy && r.stamps[p.name] == r.keys[p.name] {
-		return p.name != "install" || r.intact()
+		return p.intact == nil || p.intact(r)
 	}
-	if p.by == "" {
-		return false
-	}
-	return r.done(plan[slices.IndexFunc(plan, func(other phase) bool { return other.name == p.by })])
+	return p.by != nil && r.done(p.by)
 }
 
-// intact says whether the installed program is the one that was installed.
-func (r *run) intact() bool {
-	return r.found.installed != "" && r.found.installed == r.stamps["binary"]
-}
-
-// stamp notes on the instance that a phase is done.
-func (r *run) stamp(ctx context.Context, p phase) error {
+// stamp records on the instance that a phase is done.
+func (r *run) stamp(ctx context.Context, p *phase) error {
 	where := "scratch"
 	if p.lasting {
 		where = "image"
 	}
 	return r.note(ctx, p.name, r.keys[p.name], where)
-}
-
-func (r *run) note(ctx context.Context, name, value, where string) error {
-	_, err := r.machine.run(ctx, script{
-		name:   "stamp",
-		args:   []string{name, value, where},
-		asRoot: where == "image",
-		bound:  time.Minute,
-	})
-	return err
-}
-
-// scriptsHash changes with every change of the scripts, so that a newer plugin
-// does its work anew.
-func scriptsHash() string {
-	sum := sha256.New()
-	_ = fs.WalkDir(scripts, ".", func(path string, entry fs.DirEntry, err error) error {
-		if err != nil || entry.IsDir() {
-			return err
-		}
-		data, err := scripts.ReadFile(path)
-		fmt.Fprintf(sum, "%s %d\n%s", path, len(data), data)
-		return err
-	})
-	return hex.EncodeToString(sum.Sum(nil))
 }

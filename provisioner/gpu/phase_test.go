@@ -15,9 +15,10 @@ import (
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/provisioner/gpu/config"
 )
 
-// snapshot is every file below a folder with its size, mode and time.
+// snapshot returns every file below a folder with its size, mode and time.
 func snapshot(t *testing.T, dir string) string {
 	t.Helper()
 	var all strings.Builder
@@ -54,33 +55,33 @@ func TestSecondRunChangesNothing(t *testing.T) {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	if second := time.Since(start); second > first/5 {
-		t.Errorf("the second run took %s, the first %s: expected a fifth or less", second, first)
+		t.Errorf("got %s for the second run, want a fifth of the first's %s or less", second, first)
 	}
 	if after := snapshot(t, in.root); after != before {
 		t.Errorf("the second run changed\n%s\nto\n%s", before, after)
 	}
 	if in.notes("systemctl") != asked {
-		t.Error("systemctl was asked again")
+		t.Error("got another systemctl call, want none")
 	}
 	for _, p := range plan[1:] {
-		if p.asked == nil && !strings.Contains(said, p.name+": done before, nothing has changed") {
-			t.Errorf("%s was done again:\n%s", p.name, said)
+		if p.asked == nil && !strings.Contains(said, p.name+": already done, nothing has changed") {
+			t.Errorf("%s ran again:\n%s", p.name, said)
 		}
 	}
 	if !strings.Contains(said, "hash rate: 412.3 h/s (CPU: ") {
-		t.Errorf("the second run does not tell the rate:\n%s", said)
+		t.Errorf("got output of the second run without the rate:\n%s", said)
 	}
 	if left := in.scratch(t); len(left) > 0 {
-		t.Errorf("left: %q", left)
+		t.Errorf("got leftover files %q, want none", left)
 	}
 }
 
-// TestChangesAreNoticed: what depends on a change is done again, and no more.
-func TestChangesAreNoticed(t *testing.T) {
+// TestChangesRerunPhases: exactly the phases that depend on a change run again.
+func TestChangesRerunPhases(t *testing.T) {
 	for _, test := range []struct {
 		name   string
 		change func(t *testing.T, in *localInstance, options map[string]any)
-		first  string // phase that runs again
+		first  string // first phase that runs again
 	}{
 		{"the source", func(t *testing.T, _ *localInstance, options map[string]any) {
 			write(t, filepath.Join(options["source"].(string), "more.h"), "\n")
@@ -88,7 +89,7 @@ func TestChangesAreNoticed(t *testing.T) {
 		{"an option of cmake", func(_ *testing.T, _ *localInstance, options map[string]any) {
 			options["cmake_options"] = []string{"-DA=1"}
 		}, "configure"},
-		{"the floor", func(_ *testing.T, _ *localInstance, options map[string]any) { options["min_hashrate"] = "1 h/s" }, "benchmark"},
+		{"the minimum rate", func(_ *testing.T, _ *localInstance, options map[string]any) { options["min_hashrate"] = "1 h/s" }, "benchmark"},
 		{"the program on the instance", func(t *testing.T, in *localInstance, _ map[string]any) {
 			write(t, in.root+"/usr/local/bin/ethminer", "#!/bin/sh\n")
 		}, "toolkit"},
@@ -112,15 +113,15 @@ func TestChangesAreNoticed(t *testing.T) {
 				t.Error(err)
 			}
 			if got := in.installed(t, "/usr/local/bin/ethminer"); got != cpuMiner {
-				t.Errorf("installed:\n%s", got)
+				t.Errorf("got installed program:\n%s", got)
 			}
 		})
 	}
 }
 
-// TestRunGoesOnWhereOneEnded: a connection that drops in the build loses what
-// the build had done, and nothing else.
-func TestRunGoesOnWhereOneEnded(t *testing.T) {
+// TestRunResumesAfterLostConnection: a connection lost during the build loses the result of
+// that phase only.
+func TestRunResumesAfterLostConnection(t *testing.T) {
 	in := newInstance(t, tools())
 	options := map[string]any{"source": minerSource(t, cpuMiner)}
 	in.rewrite = func(command string) string {
@@ -130,7 +131,7 @@ func TestRunGoesOnWhereOneEnded(t *testing.T) {
 		return command
 	}
 	if _, err := provision(t, t.Context(), in, options); err == nil || !strings.Contains(err.Error(), "the connection to the instance was lost while build ran") {
-		t.Fatalf("error: %v", err)
+		t.Fatalf("got error %v", err)
 	}
 	in.rewrite = nil
 	said, err := provision(t, t.Context(), in, options)
@@ -138,40 +139,40 @@ func TestRunGoesOnWhereOneEnded(t *testing.T) {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	for _, name := range []string{"toolkit", "source", "edits", "configure"} {
-		if !strings.Contains(said, name+": done before") {
-			t.Errorf("%s was done again:\n%s", name, said)
+		if !strings.Contains(said, name+": already done") {
+			t.Errorf("%s ran again:\n%s", name, said)
 		}
 	}
 	if !strings.Contains(said, "build: done in") {
-		t.Errorf("the build was not done:\n%s", said)
+		t.Errorf("the build did not run:\n%s", said)
 	}
 	if left := in.scratch(t); len(left) > 0 {
-		t.Errorf("left: %q", left)
+		t.Errorf("got leftover files %q, want none", left)
 	}
 }
 
-func TestPhasesStopEarlyAndGoOn(t *testing.T) {
+func TestPhasesResume(t *testing.T) {
 	in := newInstance(t, tools())
 	options := map[string]any{"source": minerSource(t, cpuMiner), "phases": []string{"toolkit", "source", "edits"}}
 	said, err := provision(t, t.Context(), in, options)
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
-	if !strings.Contains(said, "build: left out") || !strings.Contains(said, "clean: left out") {
-		t.Errorf("the user saw:\n%s", said)
+	if !strings.Contains(said, "build: skipped") || !strings.Contains(said, "clean: skipped") {
+		t.Errorf("got output:\n%s", said)
 	}
 	if _, err := os.Stat(in.root + "/usr/local/bin/ethminer"); err == nil {
-		t.Error("it was installed")
+		t.Error("the miner was installed")
 	}
 	delete(options, "phases")
 	said, err = provision(t, t.Context(), in, options)
-	if err != nil || !strings.Contains(said, "edits: done before") || !strings.Contains(said, "install: done in") {
+	if err != nil || !strings.Contains(said, "edits: already done") || !strings.Contains(said, "install: done in") {
 		t.Errorf("%v\n%s", err, said)
 	}
 }
 
-// TestValuesReachTheShellUnharmed: each user's value that goes into a command.
-func TestValuesReachTheShellUnharmed(t *testing.T) {
+// TestValuesAreQuoted checks every user value that is part of a command.
+func TestValuesAreQuoted(t *testing.T) {
 	const nasty = "it's $(touch \"$TMPDIR/../harm\") \"x\"\n`touch $TMPDIR/../harm`; touch $TMPDIR/../harm"
 	in := newInstance(t, tools())
 	source := minerSource(t, cpuMiner)
@@ -184,19 +185,19 @@ func TestValuesReachTheShellUnharmed(t *testing.T) {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	if got := in.notes("note"); got != nasty+"\n" {
-		t.Errorf("a command of the user got %q", got)
+		t.Errorf("got %q in a command of the user", got)
 	}
 	if in.notes("cmake-options") != "" {
 		t.Error("cmake ran although build_commands are set")
 	}
 	for _, options := range []map[string]any{
-		{"source": "file:///x/" + nasty + "/m.git", "source_ref": UpstreamCommit},
+		{"source": "file:///x/" + nasty + "/m.git", "source_ref": config.UpstreamCommit},
 		{"source": "file:///x/" + nasty + ".tar.gz", "source_checksum": strings.Repeat("0", 64)},
 	} {
-		_, _ = provision(t, t.Context(), in, options) // fails: there is no such source
+		_, _ = provision(t, t.Context(), in, options) // fails: the source does not exist
 	}
 	if _, err := os.Stat(filepath.Join(in.dir, "harm")); err == nil {
-		t.Error("a value was run by the shell")
+		t.Error("the shell executed a value")
 	}
 }
 
@@ -222,17 +223,17 @@ func TestInventory(t *testing.T) {
 			t.Errorf("the inventory lacks %s:\n%s", want, got)
 		}
 	}
-	if !strings.Contains(said, "the root volume has grown by ") {
-		t.Errorf("the user saw:\n%s", said)
+	if !strings.Contains(said, "the root volume grew by ") {
+		t.Errorf("got output:\n%s", said)
 	}
 	for _, gone := range []string{"/etc/ethminer/ethminer.conf", "/etc/ssh/ssh_host_ed25519_key", "/root/.ssh/authorized_keys", "/home/ubuntu/.ssh/authorized_keys", "/home/ubuntu/.bash_history", "/var/log/auth.log.1", "/var/lib/cloud/instances/i-1"} {
 		if _, err := os.Stat(in.root + gone); err == nil {
-			t.Errorf("%s is still there", gone)
+			t.Errorf("%s still exists", gone)
 		}
 	}
 	for _, empty := range []string{"/etc/machine-id", "/var/log/auth.log"} {
 		if got := in.installed(t, empty); got != "" {
-			t.Errorf("%s holds %q", empty, got)
+			t.Errorf("%s: got %q, want it empty", empty, got)
 		}
 	}
 }

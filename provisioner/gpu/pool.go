@@ -8,62 +8,63 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
-// poolRejects is after how many rejected shares, with none accepted, a pool
-// check has failed. One alone may be stale.
+// poolRejects is the number of rejected shares, with none accepted, at which a pool
+// check fails. A single one may be stale.
 const poolRejects = 3
 
-// poolAsked says whether there is a pool to check.
+// poolAsked reports whether there is a pool to check.
 func (r *run) poolAsked() bool { return r.config.PoolCheck != nil }
 
-// pool mines at the user's pool until one share is accepted.
+// pool mines at the user's pool until it accepts one share.
 func (r *run) pool(ctx context.Context) (string, error) {
 	c := r.config.PoolCheck
-	if err := r.machine.upload(ctx, r.machine.path("pool"), strings.NewReader(c.url())); err != nil {
+	r.watch = benchmark.NewWatch()
+	start, settled := r.now(), time.Duration(0)
+	s, err := r.minerScript(ctx, c.MaxTime()+endGrace, r.poolArgs())
+	if err != nil {
 		return "", err
 	}
-	r.watch = newWatch()
-	start, settled := r.now(), time.Duration(0)
-	s := script{name: "benchmark", args: r.poolArgs(), bound: c.timeout + endGrace, secrets: c.secrets()}
-	err := r.mine(ctx, s, func(ended <-chan error) error {
-		return r.pause(ctx, ended, c.timeout, "pool: mining at "+c.where(), func() bool {
-			accepted, rejected := r.watch.shares()
+	s.Secret = c.URL()
+	err = r.mine(ctx, s, func(ended <-chan error) error {
+		return r.pause(ctx, ended, c.MaxTime(), "pool: mining at "+c.Where(), func() bool {
+			accepted, rejected := r.watch.Shares()
 			settled = r.now().Sub(start).Round(time.Millisecond)
 			return accepted > 0 || rejected >= poolRejects
 		})
 	})
-	accepted, rejected := r.watch.shares()
+	accepted, rejected := r.watch.Shares()
 	switch {
 	case err != nil && !errors.Is(err, errEnded):
 		return "", err
-	case accepted > 0: // whatever came after
+	case accepted > 0: // even if the miner exited afterwards
 	case err != nil:
-		return "", fmt.Errorf("%w before a share was accepted by %s; %s%s", err, c.where(), r.remedy("check pool, wallet and password, and that the instance reaches the pool"), r.shown(true))
+		return "", fmt.Errorf("%w before a share was accepted by %s; %s%s", err, c.Where(), r.watch.Remedy("check pool, wallet and password, and that the instance can reach the pool"), r.watch.Shown(true))
 	case rejected >= poolRejects:
-		return "", fmt.Errorf("%s has rejected %d shares and accepted none; expected one accepted within %s; most likely it mines another coin than the miner, which was built for %s: set coin, or take a source that mines it; else see that it knows wallet and worker%s",
-			c.where(), rejected, c.timeout, r.coin().Algorithm(), r.shown(true))
+		return "", fmt.Errorf("%s rejected %d shares and accepted none; expected one accepted within %s; most likely the pool's coin differs from that of the miner, which was built for %s: set coin, or use a source for the pool's coin; otherwise check wallet and worker%s",
+			c.Where(), rejected, c.MaxTime(), r.coin().Algorithm(), r.watch.Shown(true))
 	default:
-		return "", fmt.Errorf("%s has accepted no share within %s (pool_check: timeout) at %s, and rejected %d; %s%s", c.where(), c.timeout, r.watch.rate(), rejected,
-			r.remedy("where the miner is connected and mines, the pool's difficulty is too high for the rate: make timeout longer, or take a port for slow miners"), r.shown(true))
+		return "", fmt.Errorf("%s accepted no share within %s (pool_check: timeout) at %s, and rejected %d; %s%s", c.Where(), c.MaxTime(), r.watch.Rate(), rejected,
+			r.watch.Remedy("if the miner is connected and mining, the pool's difficulty is too high for the rate: increase timeout, or use a port for slow miners"), r.watch.Shown(true))
 	}
-	if r.watch.log != "" {
-		_ = os.Remove(r.watch.log)
+	if r.watch.Log != "" {
+		_ = os.Remove(r.watch.Log)
 	}
-	r.report.Pool, r.report.PoolSeconds = c.where(), settled.Seconds()
-	if r.report.Verdict == miner.VerdictPassed { // else gate was left out, and there is none
+	r.report.Pool, r.report.PoolSeconds = c.Where(), settled.Seconds()
+	if r.report.Verdict == miner.VerdictPassed { // otherwise gate was skipped, and there is no report
 		if err := r.writeReport(ctx); err != nil {
 			return "", err
 		}
 	}
-	return fmt.Sprintf("%s has accepted a share after %s", c.where(), settled.Round(100*time.Millisecond)), nil
+	return fmt.Sprintf("%s accepted a share after %s", c.Where(), settled.Round(100*time.Millisecond)), nil
 }
 
-// poolArgs are the miner's options, but for the pool itself: see benchmark.sh.
+// poolArgs returns the miner's options; benchmark.sh adds the pool.
 func (r *run) poolArgs() []string {
-	return []string{r.deviceArg(), "--nocolor", "--stdout", "--display-interval", "1"}
+	return []string{r.deviceArg(), "--display-interval", "1"}
 }

@@ -1,30 +1,32 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package gpu is the provisioner ethminer-gpu: from an instance with SSH to an
-// installed and benchmarked miner. phase.go has the plan; every phase has a file
-// of its own here and a POSIX script of its name under scripts.
+// Package gpu implements the provisioner ethminer-gpu, which builds, installs and
+// benchmarks a miner. phase.go lists the phases; each phase has its own file and
+// POSIX scripts under scripts.
 package gpu
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
+	"github.com/eth-mining/packer-plugin-ethminer/provisioner/gpu/config"
 )
 
 // Provisioner builds, installs and benchmarks a miner on the instance that
 // Packer is connected to.
 type Provisioner struct {
-	config Config
+	config config.Config
 
-	// root is put in front of every path outside the scratch folder; tests
-	// install into a folder of their own with it.
+	// root is the prefix of every path outside the scratch folder; only tests set
+	// it.
 	root string
-	// now is the clock of durations; nil is the system's.
+	// now is the clock for durations; nil means the system's.
 	now func() time.Time
 }
 
@@ -35,40 +37,19 @@ func (p *Provisioner) ConfigSpec() hcldec.ObjectSpec {
 	return p.config.FlatMapstructure().HCL2Spec()
 }
 
-// Prepare checks the options. It makes no call and collects every mistake.
+// Prepare checks the options offline and returns all errors.
 func (p *Provisioner) Prepare(raws ...any) error {
-	return p.config.prepare(raws...)
+	return p.config.Prepare(checkPhases, raws...)
 }
 
-// run is one Provision: what its phases have found out so far.
-type run struct {
-	config  *Config
-	ui      packersdk.Ui
-	machine *machine
-	now     func() time.Time
-
-	found detected
-	// stamps are what earlier runs have left, keys what they would be now.
-	stamps, keys map[string]string
-	sourceHash   string // of a local source, else ""
-	libraries    []dependency
-	built        built
-	report       miner.Report
-	watch        *watch
-	observed     observed
-	port         int // of the miner's API while it is measured, 0 before
-	// rebootPatience is how long a reboot may take.
-	rebootPatience time.Duration
-}
-
-func newRun(p *Provisioner, ui packersdk.Ui, m *machine) *run {
+func newRun(p *Provisioner, ui packersdk.Ui, m *remote.Machine) *run {
 	r := &run{
 		config:         &p.config,
 		ui:             ui,
 		machine:        m,
 		now:            p.now,
 		libraries:      libraries,
-		rebootPatience: p.config.parsed.rebootTimeout,
+		rebootPatience: p.config.Settings().RebootTimeout,
 	}
 	if r.now == nil {
 		r.now = time.Now
@@ -76,39 +57,44 @@ func newRun(p *Provisioner, ui packersdk.Ui, m *machine) *run {
 	return r
 }
 
-// Provision runs the plan. When ctx ends it stops what runs on the instance and
-// returns within seconds.
+// mostResumes limits how often Provision resumes after a lost connection, and
+// reconnectPatience the wait for the instance to respond.
+const (
+	mostResumes       = 3
+	reconnectPatience = 3 * time.Minute
+)
+
+// Provision runs the plan. If ctx ends, it stops the running script on the instance
+// and returns within seconds. If the connection is lost, it reconnects and resumes at
+// the first phase that is not done.
 func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, _ map[string]any) error {
-	m, err := newMachine(ctx, comm, p.root, !p.config.ExecuteAsRoot.False())
+	m, err := remote.New(ctx, comm, scriptFiles(), p.root, !p.config.ExecuteAsRoot.False())
 	if err != nil {
 		return err
 	}
 	r := newRun(p, ui, m)
 	start := r.now()
-	for _, phase := range plan {
-		if err := r.do(ctx, phase); err != nil {
+	for n := 1; ; n++ {
+		err := r.all(ctx)
+		if err == nil {
+			break
+		}
+		if !remote.Lost(err) || ctx.Err() != nil || n > mostResumes {
 			return err
 		}
-	}
-	if r.wanted("clean") {
-		if err := r.leave(ctx); err != nil {
-			return err
+		ui.Errorf("%s", err)
+		ui.Sayf("Reconnecting to the instance to resume (%d of %d)...", n, mostResumes)
+		if lost := m.Reconnect(ctx, reconnectPatience); lost != nil {
+			return fmt.Errorf("%w; reconnecting: %w", err, lost)
 		}
+		r = newRun(p, ui, m)
 	}
 	if r.report.Hashrate > 0 {
 		ui.Sayf("hash rate: %s (%s)", r.report.Hashrate, r.report.Measured())
 	}
 	if r.report.Reference {
-		ui.Sayf("%s is a stand-in, and too slow to earn with: set source to a real miner for an image that is to mine", r.report.Miner)
+		ui.Sayf("%s is for tests only and too slow for production; to mine, set source to a real miner", r.report.Miner)
 	}
 	ui.Sayf("ethminer-gpu took %s", took(r.now().Sub(start)))
 	return nil
-}
-
-// took rounds a duration for a reader: "0.4s", "12.3s", "3m5s".
-func took(d time.Duration) string {
-	if d < time.Minute {
-		return d.Round(100 * time.Millisecond).String()
-	}
-	return d.Round(time.Second).String()
 }

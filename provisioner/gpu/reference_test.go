@@ -29,7 +29,7 @@ func TestReferenceMiner(t *testing.T) {
 	said, err := provision(t, t.Context(), in, map[string]any{
 		"source": "../../example/miner",
 		"device": "cpu",
-		// A light cache is made first, which a busy machine takes a while for.
+		// Generating the light cache takes a while on a busy machine.
 		"benchmark_start_timeout": "5m",
 		"benchmark_duration":      "3s",
 		"min_hashrate":            "0.01 h/s",
@@ -38,18 +38,18 @@ func TestReferenceMiner(t *testing.T) {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	if !regexp.MustCompile(`hash rate: [0-9.]+ K?h/s \(CPU: .*, epoch 0, 3(\.\d)? s window, reference miner\)`).MatchString(said) {
-		t.Errorf("the user saw:\n%s", said)
+		t.Errorf("got output:\n%s", said)
 	}
 	report, err := miner.DecodeReport([]byte(in.installed(t, miner.ReportPath)))
 	if err != nil || !report.Reference || !strings.HasPrefix(report.Miner, "ethminer 0.19") || report.Hashrate <= 0 || report.Samples == 0 {
-		t.Errorf("report %+v, %v", report, err)
+		t.Errorf("got report %+v, %v", report, err)
 	}
 }
 
-// Two benchmarks of one miner on one machine agree within the spread that they
-// state themselves: from the 5th to the 95th percentile of one is a rate of the
-// other's. They run at the same time, each on its share of the cores: a machine
-// that others use too is another one half a minute later (docs/benchmarks/miner.md).
+// TestTwoBenchmarksAgree: two benchmarks of one miner on one machine agree within their
+// spread, as the ranges from the 5th to the 95th percentile overlap. They run
+// concurrently, each on its share of the cores, since the load of a shared machine
+// changes within half a minute (docs/benchmarks/miner.md).
 func TestTwoBenchmarksAgree(t *testing.T) {
 	binary := referenceMiner(t)
 	measure := func() (miner.Report, error) {
@@ -77,5 +77,5 @@ func TestTwoBenchmarksAgree(t *testing.T) {
 			return
 		}
 	}
-	t.Error("they never agreed")
+	t.Error("got no two benchmarks that agree")
 }

@@ -27,9 +27,10 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// rehearsed is an instance of a rehearsal, reached as Packer reaches one.
+// rehearsed is an instance of a rehearsal, with Packer's SSH communicator.
 type rehearsed struct {
 	packersdk.Communicator
 	instance.Machine
@@ -37,7 +38,7 @@ type rehearsed struct {
 	mu          sync.Mutex
 }
 
-// drop cuts every connection, as a network does.
+// drop closes every connection, like a network failure.
 func (in *rehearsed) drop() {
 	in.mu.Lock()
 	defer in.mu.Unlock()
@@ -60,7 +61,7 @@ func (in *rehearsed) run(t *testing.T, command string) string {
 	return out.String()
 }
 
-// rehearse boots a machine of a host.
+// rehearse boots a machine on a host.
 func rehearse(t *testing.T, host instance.Host, user, address string) *rehearsed {
 	t.Helper()
 	_, private, err := ed25519.GenerateKey(rand.Reader)
@@ -138,16 +139,16 @@ func provisionOver(t *testing.T, comm packersdk.Communicator, options map[string
 	return said.String(), err
 }
 
-// maxGrowthMB is what the image may grow by besides the driver.
+// maxGrowthMB limits the growth of the image, not counting the driver.
 const maxGrowthMB = 20
 
-var grownBy = regexp.MustCompile(`grown by (-?[0-9.]+) MB`)
+var grownBy = regexp.MustCompile(`grew by (-?[0-9.]+) MB`)
 
 // TestProvisionOverSSH: the whole plan on a rehearsal's instance, as root and
 // as a user with sudo, twice.
 func TestProvisionOverSSH(t *testing.T) {
 	host := rehearsalHost(t)
-	// Everything that is part of an image, but for what its own services write.
+	// All files of an image, except those that its services write.
 	const fingerprint = `sudo find /etc /usr /opt /home /root /boot /var/lib -xdev -type f -printf '%p %s %m %T@ %C@\n' 2>/dev/null | sort | sha256sum`
 	for user, address := range map[string]string{"ubuntu": "127.77.21.1", "root": "127.77.21.2"} {
 		t.Run(user, func(t *testing.T) {
@@ -160,14 +161,14 @@ func TestProvisionOverSSH(t *testing.T) {
 			first := time.Since(start)
 			grown := grownBy.FindStringSubmatch(said)
 			if grown == nil {
-				t.Fatalf("no growth is told:\n%s", said)
+				t.Fatalf("got output without the growth:\n%s", said)
 			}
 			if mb, _ := strconv.ParseFloat(grown[1], 64); mb >= maxGrowthMB {
-				t.Errorf("the root volume has grown by %v MB, expected less than %d", mb, maxGrowthMB)
+				t.Errorf("got the root volume grown by %v MB, want less than %d", mb, maxGrowthMB)
 			}
 			t.Logf("grown by %s MB", grown[1])
 			if got := in.run(t, "stat -c '%U %a' /usr/local/bin/ethminer /etc/ethminer/inventory.json; ls /etc/ethminer; ls -d /tmp/ethminer-gpu* 2>/dev/null; ls /etc/ssh/ssh_host* ~/.ssh/authorized_keys 2>/dev/null; true"); got != "root 755\nroot 644\nbenchmark.json\ninventory.json\npackages.txt\nphases\n" {
-				t.Errorf("on the image: %q", got)
+				t.Errorf("got files %q on the image", got)
 			}
 			before := in.run(t, fingerprint)
 
@@ -177,7 +178,7 @@ func TestProvisionOverSSH(t *testing.T) {
 				t.Fatalf("%v\n%s", err, said)
 			}
 			if second := time.Since(start); second > first/5 {
-				t.Errorf("the second run took %s, the first %s: expected a fifth or less", second, first)
+				t.Errorf("got %s for the second run, want a fifth of the first's %s or less", second, first)
 			} else {
 				t.Logf("first run %s, second %s", first, second)
 			}
@@ -188,60 +189,97 @@ func TestProvisionOverSSH(t *testing.T) {
 	}
 }
 
-// TestConnectionThatDropsMidBuild: what ran ends, and the next run goes on.
-func TestConnectionThatDropsMidBuild(t *testing.T) {
+// dropping loses the connection at the first upload of each file, and at the first start
+// of each script.
+type dropping struct {
+	*rehearsed
+	uploaded, started map[string]bool
+}
+
+var scriptOf = regexp.MustCompile(`/ethminer-gpu-[0-9]+/([a-z]+)\.sh\b`)
+
+func (d dropping) Upload(path string, data io.Reader, info *os.FileInfo) error {
+	if !d.uploaded[path] {
+		d.uploaded[path] = true
+		d.drop()
+	}
+	return d.rehearsed.Upload(path, data, info)
+}
+
+func (d dropping) Start(ctx context.Context, cmd *packersdk.RemoteCmd) error {
+	err := d.rehearsed.Start(ctx, cmd)
+	names := scriptOf.FindAllStringSubmatch(cmd.Command, -1)
+	if len(names) < 2 || d.started[names[1][1]] { // run.sh and its script
+		return err
+	}
+	d.started[names[1][1]] = true
+	d.drop()
+	return err
+}
+
+// TestConnectionLossInEachScript: the run resumes after a loss, and the next run after
+// too many.
+func TestConnectionLossInEachScript(t *testing.T) {
 	host := rehearsalHost(t)
 	in := rehearse(t, host, "ubuntu", "127.77.21.3")
-	go func() {
-		for t.Context().Err() == nil {
-			cmd := &packersdk.RemoteCmd{Command: "ls /tmp/ethminer-gpu-*/build.pid", Stdout: io.Discard, Stderr: io.Discard}
-			if in.Start(context.Background(), cmd) == nil && cmd.Wait() == 0 {
-				in.drop()
-				return
-			}
-			time.Sleep(20 * time.Millisecond)
+	// The last script removes the keys, so that a loss in it is final.
+	lossy := dropping{in, map[string]bool{}, map[string]bool{"leave": true}}
+	all := ""
+	for {
+		before := len(lossy.started)
+		said, err := provisionOver(t, lossy, nil)
+		all += said
+		if err == nil {
+			break
 		}
-	}()
-	said, err := provisionOver(t, in, nil)
-	if err == nil || !strings.Contains(err.Error(), "build: failed after") || !strings.Contains(err.Error(), "connection to the instance was lost") {
-		t.Fatalf("error: %v\n%s", err, said)
+		if !strings.Contains(err.Error(), ": failed after ") || !strings.Contains(err.Error(), "the connection to the instance was lost while ") {
+			t.Fatalf("got error %v\n%s", err, said)
+		}
+		if lost := len(lossy.started) - before; lost != mostResumes+1 {
+			t.Fatalf("got an error after %d losses, want %d: %v\n%s", lost, mostResumes+1, err, said)
+		}
 	}
-	said, err = provisionOver(t, in, map[string]any{"phases": []string{"build", "install"}})
-	if err != nil || !strings.Contains(said, "build: done in") || !strings.Contains(said, "install: done in") {
-		t.Errorf("%v\n%s", err, said)
+	for _, script := range strings.Fields("detect toolkit source edits configure build install unit benchmark report clean leave stamp") {
+		if !lossy.started[script] {
+			t.Errorf("%s has lost no connection:\n%s", script, all)
+		}
+	}
+	if n := strings.Count(all, "build: done in"); n != 1 {
+		t.Errorf("the build ended %d times, want once:\n%s", n, all)
+	}
+	if got := in.run(t, `ls -d /tmp/ethminer-gpu* 2>/dev/null; sudo grep -l /ethminer-gpu- /proc/[0-9]*/cmdline | grep -v "/$$/" | xargs -r -n 1 cat 2>/dev/null | tr '\0' ' '; test -x /usr/local/bin/ethminer && echo installed`); got != "installed\n" {
+		t.Errorf("files and processes on the instance: %q", got)
 	}
 }
 
-// TestRebootOfARehearsal: Packer's communicator finds its way back.
-func TestRebootOfARehearsal(t *testing.T) {
+// TestRehearsalReboot: Packer's communicator reconnects.
+func TestRehearsalReboot(t *testing.T) {
 	host := rehearsalHost(t)
 	in := rehearse(t, host, "ubuntu", "127.77.21.4")
 	var p Provisioner
 	if err := p.Prepare(map[string]any{"source": "../../example/miner"}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := newMachine(t.Context(), in, "", true)
+	m, err := remote.New(t.Context(), in, scriptFiles(), "", true)
 	if err != nil {
 		t.Fatal(err)
 	}
-	before := m.work
+	before := m.Work
 	r := newRun(&p, packersdk.TestUi(t), m)
-	r.rebootPatience = time.Minute
-	if err := r.reboot(t.Context()); err != nil {
+	if err := r.machine.Reboot(t.Context(), time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := m.run(t.Context(), script{name: "detect", bound: time.Minute}); err != nil || m.work != before {
-		t.Errorf("after the reboot: %v, scratch folder %s", err, m.work)
+	if _, err := m.Run(t.Context(), remote.Script{Name: "detect", Bound: time.Minute}); err != nil || m.Work != before {
+		t.Errorf("after the reboot: got error %v, scratch folder %s", err, m.Work)
 	}
-	// And one that stays away.
+	// The instance does not return from its reboot.
 	ctx, cancel := context.WithCancelCause(t.Context())
 	defer cancel(nil)
 	go func() {
 		time.Sleep(1500 * time.Millisecond)
 		_ = in.Stop(context.Background())
 	}()
-	r.rebootPatience = 6 * time.Second
-	if err := r.reboot(ctx); err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "did not come back") {
-		t.Errorf("an instance that is off: %v", err)
+	if err := r.machine.Reboot(ctx, 6*time.Second); err == nil || errors.Is(err, context.Canceled) || !strings.Contains(err.Error(), "did not come back") {
+		t.Errorf("stopped instance: got error %v", err)
 	}
 }

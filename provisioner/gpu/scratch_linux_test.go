@@ -11,8 +11,8 @@ import (
 	"testing"
 )
 
-// disk is a loop device over an empty file, which stands in for an unused disk
-// of the instance store.
+// disk returns a loop device on an empty file, as a stand-in for an unused
+// instance-store disk.
 func disk(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "disk")
@@ -35,9 +35,9 @@ func disk(t *testing.T) string {
 	return device
 }
 
-// TestScratchIsOffTheRootVolume mounts for real, in a mount namespace that ends
-// with the script.
-func TestScratchIsOffTheRootVolume(t *testing.T) {
+// TestScratchAvoidsRootVolume uses real mounts, in a mount namespace that ends with
+// the script.
+func TestScratchAvoidsRootVolume(t *testing.T) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: needs root to mount")
 	}
@@ -56,7 +56,7 @@ func TestScratchIsOffTheRootVolume(t *testing.T) {
 	}{
 		{"no disk: memory", nil, []string{"@fact scratch memory", "tmpfs"}},
 		{"an unused disk", []string{unused}, []string{"@fact scratch instance store " + unused, "ext2/ext3"}},
-		{"a disk that holds something is left alone", []string{used}, []string{"@fact scratch memory", "tmpfs"}},
+		{"a disk in use is not touched", []string{used}, []string{"@fact scratch memory", "tmpfs"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			work := t.TempDir()
@@ -76,7 +76,7 @@ func TestScratchIsOffTheRootVolume(t *testing.T) {
 			}
 			for _, part := range append(test.want, "nobody", "@ok") {
 				if !strings.Contains(string(out), part) {
-					t.Errorf("it lacks %q:\n%s", part, out)
+					t.Errorf("got output without %q:\n%s", part, out)
 				}
 			}
 		})

@@ -11,8 +11,8 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
-// smi is nvidia-smi on a machine with two T4: sensors are its lines for the
-// query whose last field has the name given.
+// smi returns an nvidia-smi of a machine with two T4: sensors are its lines for the query
+// whose last field is field.
 func smi(field string, sensors ...string) string {
 	return `case "$*" in
 *name*) printf 'Tesla T4, 7.5, 580.1\nTesla T4, 7.5, 580.1\n' ;;
@@ -22,7 +22,7 @@ esac
 `
 }
 
-// aFallenGPU is a dmesg that has its second line from the second call on.
+// aFallenGPU is a dmesg that prints a second line from the second call on.
 const aFallenGPU = `echo "[   11.1] NVRM: Xid (PCI:0000:00:1f): 43, from before"
 [ ! -e "$TMPDIR/../asked" ] || echo "[  941.2] NVRM: Xid (PCI:0000:00:1e): 79, GPU has fallen off the bus."
 : >"$TMPDIR/../asked"
@@ -35,14 +35,14 @@ func TestSensors(t *testing.T) {
 		name     string
 		programs map[string]string
 		options  map[string]any
-		want     []string // parts of what the user sees, or of the error
+		want     []string // parts of the output, or of the error
 		fails    bool
 		check    func(miner.Report) bool
 	}{
 		{
-			name:     "all is well",
+			name:     "normal operation",
 			programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons", "0, 62, 70.00, 1245, 5000, 0x0000000000000004", "1, 58, 30.00, 1245, 5001, 0x0")},
-			want:     []string{"50.00 Mh/s, 100 W, 0.50 Mh/J, no floor set"},
+			want:     []string{"50.00 Mh/s, 64 % of the memory bandwidth limit (data sheet), 100 W, 0.50 Mh/J, min_hashrate not set"},
 			check: func(r miner.Report) bool {
 				a, b := r.Devices[0], r.Devices[1]
 				return a.TempC == 62 && a.PowerW == 70 && a.ClockMHz == 1245 && a.MemoryClockMHz == 5000 && a.SlowedBy[0] == "power cap" && !a.Hot &&
@@ -51,34 +51,34 @@ func TestSensors(t *testing.T) {
 			},
 		},
 		{
-			name:     "an older driver, and a GPU that does not tell its power",
+			name:     "an older driver, and a GPU that does not report its power",
 			programs: map[string]string{"nvidia-smi": smi("clocks_throttle_reasons", "0, 62, [N/A], 1245, 5000, 0x0", "1, 58, 30.00, 1245, 5000, 0x0")},
 			check: func(r miner.Report) bool {
 				return r.Devices[0].TempC == 62 && r.Devices[0].MhPerJoule == 0 && r.Devices[1].MhPerJoule > 0.8 && r.PowerW == 0 && r.MhPerJoule == 0
 			},
 		},
 		{
-			name:     "too hot, which is a warning",
+			name:     "too hot: a warning",
 			programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons", "0, 62, 70.00, 1245, 5000, 0x0", "1, 93, 35.00, 300, 5000, 0x60")},
-			want:     []string{"gate: warning: cu1 is too hot, 93 C, and slows down (thermal slowdown, hardware thermal slowdown)"},
+			want:     []string{"gate: warning: cu1 is overheating (93 C) and throttled (thermal slowdown, hardware thermal slowdown)"},
 			check:    func(r miner.Report) bool { return r.Devices[1].Hot && !r.Devices[0].Hot },
 		},
 		{
-			name:     "too hot, and under the floor",
+			name:     "too hot and below the minimum rate",
 			programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons", "0, 62, 70.00, 1245, 5000, 0x0", "1, 93, 35.00, 300, 5000, 0x20")},
 			options:  map[string]any{"min_hashrate": "60 Mh/s"},
-			fails:    true, want: []string{"measured 50.00 Mh/s", "cu1 is too hot, 93 C, and slows down (thermal slowdown): replace the instance"},
+			fails:    true, want: []string{"measured 50.00 Mh/s", "cu1 is overheating (93 C) and throttled (thermal slowdown): replace the instance"},
 		},
 		{
-			name: "the driver complains", programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons"), "dmesg": aFallenGPU},
-			want:  []string{"gate: warning: the driver says ", "Xid (PCI:0000:00:1e): 79, GPU has fallen off the bus.: the GPU has fallen off the bus: replace the instance"},
+			name: "the driver logs an Xid", programs: map[string]string{"nvidia-smi": smi("clocks_event_reasons"), "dmesg": aFallenGPU},
+			want:  []string{"gate: warning: the driver reports ", "Xid (PCI:0000:00:1e): 79, GPU has fallen off the bus.: the GPU has fallen off the bus: replace the instance"},
 			check: func(r miner.Report) bool { return len(r.Xids) == 1 && strings.Contains(r.Xids[0], "79") },
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			programs := tools()
-			programs["nvcc"] = "exit 0\n"
+			programs["nvcc"] = nvcc()
 			maps.Copy(programs, test.programs)
 			in := newInstance(t, programs)
 			options := map[string]any{"source": minerSource(t, prints(made, line)), "benchmark_api": false, "benchmark_duration": "2s"}
@@ -92,19 +92,20 @@ func TestSensors(t *testing.T) {
 			}
 			for _, part := range test.want {
 				if !strings.Contains(said, part) {
-					t.Errorf("it lacks %q:\n%s", part, said)
+					t.Errorf("got output without %q:\n%s", part, said)
 				}
 			}
 			report, err := miner.DecodeReport([]byte(in.installed(t, miner.ReportPath)))
 			if err != nil || test.check != nil && !test.check(report) {
-				t.Errorf("%v, %+v", err, report)
+				t.Errorf("got error %v, report %+v", err, report)
 			}
 		})
 	}
 }
 
-// A GPU that falls off the bus before it has mined anything is named too.
-func TestDriverSaysWhyNothingIsMined(t *testing.T) {
+// TestXidExplainsMissingRate: a GPU that falls off the bus before its first rate is
+// reported, too.
+func TestXidExplainsMissingRate(t *testing.T) {
 	programs := tools()
 	maps.Copy(programs, gpus(1))
 	programs["dmesg"] = aFallenGPU
@@ -112,6 +113,6 @@ func TestDriverSaysWhyNothingIsMined(t *testing.T) {
 		"source": minerSource(t, prints(" m 16:39:20 ethminer 0:00 A0 0.00 h - cu0 0.00")), "benchmark_start_timeout": "1s",
 	})
 	if err == nil || !strings.Contains(err.Error(), "no hash rate above zero") || !strings.Contains(err.Error(), "the GPU has fallen off the bus: replace the instance") {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v", err)
 	}
 }

@@ -6,6 +6,8 @@
 package gpu
 
 import (
+	"archive/tar"
+	"errors"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -13,9 +15,11 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/eth-mining/packer-plugin-ethminer/provisioner/gpu/config"
 )
 
-// tarball packs a miner's source, in one folder or without.
+// tarball packs a miner's source, with or without a top folder.
 func tarball(t *testing.T, folder bool) string {
 	t.Helper()
 	dir := minerSource(t, cpuMiner)
@@ -37,17 +41,17 @@ func TestTarballs(t *testing.T) {
 	defer s.Close()
 	for _, test := range []struct{ name, source, sum, want string }{
 		{"a local file", path, fileSum(t, path), ""},
-		{"without a folder of its own", flat, fileSum(t, flat), ""},
+		{"without a top folder", flat, fileSum(t, flat), ""},
 		{"a URL", s.URL + "/miner's%20source.tar.gz", "sha256:" + fileSum(t, path), ""},
-		{"a wrong sum", path, strings.Repeat("0", 64), "has the SHA-256 " + fileSum(t, path) + ", expected source_checksum " + strings.Repeat("0", 64)},
-		{"a URL of nothing", s.URL + "/none.tar.gz", strings.Repeat("0", 64), "curl cannot fetch source (curl: (22)"},
+		{"a wrong checksum", path, strings.Repeat("0", 64), "has the SHA-256 " + fileSum(t, path) + ", expected source_checksum " + strings.Repeat("0", 64)},
+		{"a URL without a file", s.URL + "/none.tar.gz", strings.Repeat("0", 64), "curl cannot fetch source (curl: (22)"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			in := newInstance(t, tools())
 			said, err := provision(t, t.Context(), in, map[string]any{"source": test.source, "source_checksum": test.sum})
 			if test.want != "" {
 				if err == nil || !strings.Contains(err.Error(), test.want) {
-					t.Errorf("error %v, expected %q", err, test.want)
+					t.Errorf("got error %v, want %q", err, test.want)
 				}
 				return
 			}
@@ -58,8 +62,71 @@ func TestTarballs(t *testing.T) {
 	}
 }
 
-// TestNetworkGoesInMidClone: the server ends in the middle of an answer.
-func TestNetworkGoesInMidClone(t *testing.T) {
+// TestHostileTarballs: a tarball with the expected sum changes nothing outside the
+// source's folder, and brings no owner and no setuid program, also if the login user is
+// root.
+func TestHostileTarballs(t *testing.T) {
+	outside := t.TempDir()
+	victim := filepath.Join(outside, "victim")
+	up := strings.Repeat("../", 20)
+	for name, members := range map[string][]tar.Header{
+		"a parent folder":         {{Name: up + victim[1:], Typeflag: tar.TypeReg, Mode: 0o644}},
+		"an absolute path":        {{Name: victim, Typeflag: tar.TypeReg, Mode: 0o644}},
+		"through a link":          {{Name: "l", Linkname: outside, Typeflag: tar.TypeSymlink}, {Name: "l/victim", Typeflag: tar.TypeReg, Mode: 0o644}},
+		"through two links":       {{Name: "a", Linkname: ".", Typeflag: tar.TypeSymlink}, {Name: "a/l", Linkname: up + outside[1:], Typeflag: tar.TypeSymlink}, {Name: "a/l/victim", Typeflag: tar.TypeReg, Mode: 0o644}},
+		"a link to the file":      {{Name: "f", Linkname: victim, Typeflag: tar.TypeSymlink}, {Name: "f", Typeflag: tar.TypeReg, Mode: 0o644}},
+		"a hard link to the file": {{Name: "f", Linkname: victim, Typeflag: tar.TypeLink}, {Name: "f", Typeflag: tar.TypeReg, Mode: 0o644}},
+		"a setuid program":        {{Name: "f", Typeflag: tar.TypeReg, Mode: 0o6755, Uid: 12345, Gid: 12345}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			write(t, victim, "untouched")
+			path, found := filepath.Join(t.TempDir(), "source.tar"), filepath.Join(t.TempDir(), "found")
+			file, err := os.Create(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			archive := tar.NewWriter(file)
+			program := tar.Header{Name: "ethminer", Typeflag: tar.TypeReg, Mode: 0o755}
+			for _, h := range append([]tar.Header{program, {Name: "CMakeLists.txt", Typeflag: tar.TypeReg, Mode: 0o644}}, members...) {
+				if h.Typeflag == tar.TypeReg {
+					h.Size = int64(len(cpuMiner))
+				}
+				if err := archive.WriteHeader(&h); err != nil {
+					t.Fatal(err)
+				}
+				if h.Typeflag == tar.TypeReg {
+					if _, err := archive.Write([]byte(cpuMiner)); err != nil {
+						t.Fatal(err)
+					}
+				}
+			}
+			if err := errors.Join(archive.Close(), file.Close()); err != nil {
+				t.Fatal(err)
+			}
+			in := newInstance(t, tools())
+			said, err := provision(t, t.Context(), in, map[string]any{
+				"source": path, "source_checksum": fileSum(t, path),
+				"build_commands": []string{"find . -perm /7000 >" + found + "; find . ! -user $(id -u) >>" + found},
+			})
+			if err != nil && !strings.Contains(err.Error(), "source cannot be unpacked") {
+				t.Errorf("%v\n%s", err, said)
+			}
+			if got, err := os.ReadFile(victim); err != nil || string(got) != "untouched" {
+				t.Errorf("the file outside has %q, %v", got, err)
+			}
+			if got, _ := os.ReadFile(found); len(got) > 0 {
+				t.Errorf("unpacked with owner or setuid: %s", got)
+			}
+			_, err = os.Stat(found)
+			if name == "a setuid program" && err != nil {
+				t.Errorf("not unpacked: %v", err)
+			}
+		})
+	}
+}
+
+// TestConnectionClosedDuringClone: the server closes the connection during a response.
+func TestConnectionClosedDuringClone(t *testing.T) {
 	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/x-git-upload-pack-advertisement")
 		w.Header().Set("Content-Length", "100000")
@@ -68,13 +135,13 @@ func TestNetworkGoesInMidClone(t *testing.T) {
 	}))
 	defer s.Close()
 	in := newInstance(t, tools())
-	_, err := provision(t, t.Context(), in, map[string]any{"source": s.URL + "/m.git", "source_ref": UpstreamCommit})
-	if err == nil || !strings.Contains(err.Error(), "source: failed after") || !strings.Contains(err.Error(), "git cannot fetch from source") || !strings.Contains(err.Error(), "see that the URL is right, the instance reaches it") {
-		t.Errorf("error: %v", err)
+	_, err := provision(t, t.Context(), in, map[string]any{"source": s.URL + "/m.git", "source_ref": config.UpstreamCommit})
+	if err == nil || !strings.Contains(err.Error(), "source: failed after") || !strings.Contains(err.Error(), "git cannot fetch from source") || !strings.Contains(err.Error(), "check that the URL is correct and that the instance can reach it") {
+		t.Errorf("got error %v", err)
 	}
 }
 
-func TestBranchIsAWarning(t *testing.T) {
+func TestBranchCausesWarning(t *testing.T) {
 	url, first, _ := repository(t)
 	if out, err := exec.Command("git", "-C", strings.TrimPrefix(url, "file://"), "branch", "stable", first).CombinedOutput(); err != nil {
 		t.Fatalf("%v\n%s", err, out)
@@ -86,7 +153,7 @@ func TestBranchIsAWarning(t *testing.T) {
 	}
 }
 
-// TestSubmodules are fetched at the commit that the source names.
+// TestSubmodules: submodules are fetched at the commits that the source records.
 func TestSubmodules(t *testing.T) {
 	url, _, second := repository(t)
 	dir := minerSource(t, cpuMiner)
@@ -103,52 +170,18 @@ func TestSubmodules(t *testing.T) {
 	git("add", ".")
 	git("commit", "-qm", "one")
 	in := newInstance(t, tools())
-	// Git takes submodules from files only where it is told to.
+	// Git fetches submodules from local paths only if configured to.
 	write(t, filepath.Join(in.tmp, ".gitconfig"), "[protocol \"file\"]\n\tallow = always\n")
 	said, err := provision(t, t.Context(), in, map[string]any{"source": "file://" + dir, "source_ref": git("rev-parse", "HEAD")})
 	if err != nil {
 		t.Fatalf("%v\n%s", err, said)
 	}
 	if got := in.installed(t, "/etc/ethminer/inventory.json"); !strings.Contains(got, "cmake/cable "+second) {
-		t.Errorf("the inventory names no submodule at %s:\n%s", second, got)
+		t.Errorf("got an inventory without the submodule at %s:\n%s", second, got)
 	}
 	_ = os.Remove(filepath.Join(in.tmp, ".gitconfig"))
 	_, err = provision(t, t.Context(), in, map[string]any{"source": "file://" + dir, "source_ref": git("rev-parse", "HEAD"), "cmake_options": []string{"-DA=1"}, "phases": []string{"source"}})
 	if err == nil || !strings.Contains(err.Error(), "git cannot fetch the source's submodules") {
-		t.Errorf("a submodule that cannot be had: %v", err)
-	}
-}
-
-// TestCUDAToolkit unpacks stand-ins for NVIDIA's packages, off the system.
-func TestCUDAToolkit(t *testing.T) {
-	programs := map[string]string{
-		"curl": `while [ $# -gt 0 ]; do case $1 in -o) out=$2 ;; esac; shift; done; echo keyring >"$out"` + "\n",
-		"apt-get": `echo "$*" >>"$TMPDIR/../apt"
-case "$*" in *" download "*) for last; do :; done; : >"$last.deb" ;; esac
-`,
-		"dpkg-deb": `case $2 in keyring.deb) exit ;; esac
-mkdir -p "$3/usr/local/cuda-12.9/bin"
-printf '#!/bin/sh\necho "Cuda compilation tools, release 12.9, V12.9.41"\n' >"$3/usr/local/cuda-12.9/bin/nvcc"
-chmod +x "$3/usr/local/cuda-12.9/bin/nvcc"
-`,
-	}
-	in := newInstance(t, programs)
-	m, err := newMachine(t.Context(), in, in.root, false)
-	if err != nil {
-		t.Fatal(err)
-	}
-	keyring := filepath.Join(t.TempDir(), "keyring")
-	write(t, keyring, "keyring\n")
-	s := script{name: "cuda", args: []string{"https://nvidia.invalid/repo", fileSum(t, keyring), "cuda-crt-12-9", "cuda-nvcc-12-9"}, bound: 60e9}
-	a, err := m.run(t.Context(), s)
-	if err != nil || a.fact("cuda") != "12.9" || a.fact("nvcc") != m.scratch("cuda/usr/local/cuda-12.9/bin/nvcc") {
-		t.Errorf("%v, facts %v", err, a)
-	}
-	if got := in.notes("apt"); !strings.Contains(got, "Dir::Etc::sourceparts=/dev/null") || strings.Contains(got, " install ") {
-		t.Errorf("apt-get was asked %q", got)
-	}
-	s.args[1] = strings.Repeat("0", 64)
-	if _, err := m.run(t.Context(), s); err == nil || !strings.Contains(err.Error(), "has the SHA-256 "+fileSum(t, keyring)+", expected "+s.args[1]) {
-		t.Errorf("a keyring that is not NVIDIA's: %v", err)
+		t.Errorf("unavailable submodule: got error %v", err)
 	}
 }

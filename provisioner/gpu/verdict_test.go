@@ -13,7 +13,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/test/miners"
 )
 
-// prints is a miner that prints the lines given, in turn, ten times a second.
+// prints returns a miner that prints the given lines in turn, ten times per second.
 func prints(lines ...string) string {
 	script := "#!/bin/sh\n" + versionLine + "while :; do\n"
 	for _, line := range lines {
@@ -22,13 +22,13 @@ func prints(lines ...string) string {
 	return script + "done\n"
 }
 
-// gpus stands in for a machine with NVIDIA GPUs and a toolkit.
+// gpus returns stand-ins for a machine with NVIDIA GPUs and a toolkit.
 func gpus(n int) map[string]string {
-	return map[string]string{"nvidia-smi": "printf '" + strings.Repeat("Tesla T4, 7.5\\n", n) + "'\n", "nvcc": "exit 0\n"}
+	return map[string]string{"nvidia-smi": "printf '" + strings.Repeat("Tesla T4, 7.5\\n", n) + "'\n", "nvcc": nvcc()}
 }
 
-// Each stand-in's verdict, and its message, come through the whole provisioner.
-// The same goes through Packer in test/miners_test.go.
+// TestVerdicts runs the whole provisioner for each stand-in miner and checks its verdict
+// and message. test/miners_test.go runs the same through Packer.
 func TestVerdicts(t *testing.T) {
 	all, err := miners.All()
 	if err != nil {
@@ -46,7 +46,7 @@ func TestVerdicts(t *testing.T) {
 			maps.Copy(options, m.Options)
 			said, err := provision(t, t.Context(), in, options)
 			if (err == nil) != (len(m.Fails) == 0) {
-				t.Fatalf("%v; the user saw:\n%s", err, said)
+				t.Fatalf("%v\n%s", err, said)
 			}
 			text := said
 			if err != nil {
@@ -54,20 +54,20 @@ func TestVerdicts(t *testing.T) {
 			}
 			for _, part := range append(m.Fails, m.Says...) {
 				if !strings.Contains(text, part) {
-					t.Errorf("it lacks %q:\n%s", part, text)
+					t.Errorf("got output without %q:\n%s", part, text)
 				}
 			}
 			if left := in.scratch(t); err == nil && len(left) > 0 {
-				t.Errorf("left on the instance: %q", left)
+				t.Errorf("got leftover files %q on the instance, want none", left)
 			}
 		})
 	}
 }
 
-// The limit is the GPUs', which a CPU has none of.
-func TestLimitThatIsNotKnown(t *testing.T) {
+// TestUnknownLimit: the bandwidth limit applies only to GPUs.
+func TestUnknownLimit(t *testing.T) {
 	_, err := provision(t, t.Context(), newInstance(t, tools()), map[string]any{"source": minerSource(t, cpuMiner), "min_limit_share": 0.6})
 	if err == nil || !strings.Contains(err.Error(), "min_limit_share 0.6: the limit is not known: the benchmark runs on a CPU") {
-		t.Errorf("error %v", err)
+		t.Errorf("got error %v", err)
 	}
 }

@@ -133,7 +133,7 @@ Api::Api(const std::string& address, uint16_t port, bool read_only, Farm& farm) 
     if (const int rc = getaddrinfo(address.c_str(), std::to_string(port).c_str(), &hints, &found); rc != 0)
         throw refuse("not an IP address");
     listener_ = socket(found->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    // A miner that is started again must not wait for the old one's connections to be forgotten.
+    // Lets a restarted miner bind while connections of the old one are in TIME_WAIT.
     const int on = 1;
     setsockopt(listener_, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     const bool listening =
@@ -179,7 +179,7 @@ void Api::serve() {
             for (size_t end; keep && (end = client.in.find('\n')) != std::string::npos;) {
                 const std::string out = answer(client.in.substr(0, end), read_only_, farm_) + "\n";
                 client.in.erase(0, end + 1);
-                // Answers are small: a client that lets its buffer fill up does not read, and is let go.
+                // Responses are small: a client with a full buffer does not read, and is disconnected.
                 keep = send(client.fd, out.data(), out.size(), MSG_NOSIGNAL) == static_cast<ssize_t>(out.size());
             }
             if (keep && client.in.size() <= kLongestRequest) continue;

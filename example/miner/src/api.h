@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// The JSON-RPC 2.0 API: one request a line over TCP, one answer a line.
+// The JSON-RPC 2.0 API over TCP: one request and one response per line.
 #pragma once
 
 #include <atomic>
@@ -12,7 +12,7 @@
 
 class Api {
 public:
-    // Listens on address, which is a number and never a name. Throws std::runtime_error if it cannot.
+    // Listens on a numeric address. Throws std::runtime_error on failure.
     Api(const std::string& address, uint16_t port, bool read_only, Farm& farm);
     ~Api();
 
@@ -22,9 +22,9 @@ private:
     Farm& farm_;
     const bool read_only_;
     int listener_ = -1;
-    int wake_[2] = {-1, -1};  // closing its far end stops serve()
+    int wake_[2] = {-1, -1};  // closing the other end stops serve()
     std::thread thread_;
 };
 
-// The answer to one line, without the line's end.
+// Returns the response to one line, without the line end.
 std::string answer(const std::string& request, bool read_only, Farm& farm);

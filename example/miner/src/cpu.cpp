@@ -17,7 +17,7 @@ public:
 
     const DeviceInfo& info() const override { return info_; }
 
-    // A core makes one to three thousand light hashes a second.
+    // A core computes one to three thousand light hashes per second.
     uint32_t difficulty() const override { return 4096; }
 
     void prepare(const ethash::Light& light) override { light_ = &light; }
@@ -43,7 +43,7 @@ unsigned cores() {
     return online > 0 ? static_cast<unsigned>(online) : 1;
 }
 
-// Arm's kernel gives no model name.
+// On Arm, /proc/cpuinfo has no model name.
 std::string model() {
     std::string name = "CPU";
     if (FILE* file = fopen("/proc/cpuinfo", "r")) {

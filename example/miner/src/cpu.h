@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Devices that are cores of the CPU.
+// CPU cores as devices.
 #pragma once
 
 #include <memory>
@@ -9,5 +9,5 @@
 
 #include "device.h"
 
-// One device for each core that this process may use, or as many as wanted (0: all of them).
+// Returns one device per core that this process may use, or as many as wanted (0: all of them).
 std::vector<std::unique_ptr<Device>> cpu_devices(unsigned wanted);

@@ -22,7 +22,7 @@ namespace {
 
 // ---- Keccak, in registers
 
-// Hashes the first size words of a, of 64 bits, which are less than a block; the rest must be zero.
+// Hashes the first size 64-bit words of a, less than a block; the rest must be zero.
 __device__ __forceinline__ void absorb(uint64_t a[25], int size, int block) {
     a[size] = 1;
     a[block - 1] ^= uint64_t{1} << 63;
@@ -44,7 +44,7 @@ __device__ __forceinline__ uint32_t low(uint64_t x) { return static_cast<uint32_
 __device__ __forceinline__ uint32_t high(uint64_t x) { return static_cast<uint32_t>(x >> 32); }
 
 constexpr int kQuads = 4;  // uint4 in an item
-constexpr int kLanes = 8;  // threads that read one page of 128 bytes together, 16 bytes each
+constexpr int kLanes = 8;  // threads that read a page of 128 bytes together, 16 bytes each
 
 __device__ void rehash(uint4 mix[kQuads]) {
     uint64_t a[25] = {};
@@ -63,7 +63,7 @@ __device__ __forceinline__ uint32_t word(const uint4 mix[kQuads], uint32_t i) {
     return i % 4 == 0 ? quad.x : i % 4 == 1 ? quad.y : i % 4 == 2 ? quad.z : quad.w;
 }
 
-// One thread for each item of the dataset, from first on.
+// One thread per dataset item, starting at first.
 __global__ void make_items(uint4* dataset, uint32_t items, const uint4* cache, uint32_t size, uint32_t first) {
     const uint32_t index = first + blockIdx.x * blockDim.x + threadIdx.x;
     if (index >= items) return;
@@ -96,8 +96,8 @@ struct Header {
 
 __device__ __forceinline__ uint32_t from_lane(uint32_t value, int lane) { return __shfl_sync(0xffffffff, value, lane, kLanes); }
 
-// One thread for each nonce. Eight threads walk through the dataset for one nonce after the other, so that each page is read in
-// one piece; the hashing before and after is each thread's own. boundary is the first 64 bits of it.
+// One thread per nonce. Groups of eight threads read the dataset for one nonce after the other, so that each page is one
+// memory access; each thread does its own hashing before and after. boundary is the first 64 bits of the boundary.
 __global__ void search_nonces(const uint4* dataset, uint32_t pages, Header header, uint64_t first, uint64_t boundary, Found* found) {
     const uint64_t nonce = first + static_cast<uint64_t>(blockIdx.x) * blockDim.x + threadIdx.x;
     const int lane = threadIdx.x % kLanes;
@@ -108,7 +108,7 @@ __global__ void search_nonces(const uint4* dataset, uint32_t pages, Header heade
     seed[4] = nonce;
     absorb(seed, 5, kBlock512);
 
-    uint32_t own[8] = {};  // the mix of this thread's nonce, when its turn is over
+    uint32_t own[8] = {};  // the final mix of this thread's nonce
 #pragma unroll 1
     for (int turn = 0; turn < kLanes; turn++) {
         uint4 mix{};
@@ -122,7 +122,7 @@ __global__ void search_nonces(const uint4* dataset, uint32_t pages, Header heade
         }
 #pragma unroll 1
         for (uint32_t i = 0; i < ethash::kAccesses; i += 4) {
-            const int reader = static_cast<int>(i / 4 % kLanes);  // who has the words i to i + 3 of the mix
+            const int reader = static_cast<int>(i / 4 % kLanes);  // the thread with words i to i + 3 of the mix
 #pragma unroll
             for (uint32_t k = 0; k < 4; k++) {
                 const uint32_t part = k == 0 ? mix.x : k == 1 ? mix.y : k == 2 ? mix.z : mix.w;
@@ -155,10 +155,10 @@ __global__ void search_nonces(const uint4* dataset, uint32_t pages, Header heade
 
 // ---- The device
 
-constexpr uint32_t kThreads = 128;                // in a block
+constexpr uint32_t kThreads = 128;                // per block
 constexpr uint32_t kLeastBlocks = 1, kMostBlocks = 1u << 17;
-constexpr double kBatch = 0.02;                   // seconds that a launch should take
-constexpr uint32_t kItemsAtOnce = 1u << 20;       // so that no launch takes long
+constexpr double kBatch = 0.02;                   // target seconds per launch
+constexpr uint32_t kItemsAtOnce = 1u << 20;       // limits the time of a launch
 
 class CudaDevice : public Device {
 public:
@@ -174,7 +174,7 @@ public:
 
     const DeviceInfo& info() const override { return info_; }
 
-    // Ten seconds of the smallest GPU that is named anywhere here, less than one of the greatest.
+    // Ten seconds on the slowest supported GPU, less than one on the fastest.
     uint32_t difficulty() const override { return 1u << 28; }
 
     void prepare(const ethash::Light& light) override {
@@ -231,7 +231,7 @@ public:
     }
 
 private:
-    // In ethminer's words, which name a device that is lost or a binary that is for another one.
+    // The same words as ethminer's, which identify a lost device or a binary for another GPU.
     void check(const char* what, int line, cudaError_t error) const {
         if (error == cudaSuccess) return;
         throw std::runtime_error(logging::text("CUDA error in func %s at line %d %s on CUDA device %s", what, line,

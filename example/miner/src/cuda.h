@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// CUDA devices: the dataset is made and kept in a GPU's memory, where the search reads it.
+// CUDA devices: generate the dataset in GPU memory and search it there.
 #pragma once
 
 #include <memory>
@@ -9,6 +9,6 @@
 
 #include "device.h"
 
-// One device for each GPU that the driver lists, in the order that CUDA_DEVICE_ORDER sets. Where there is no driver, or one
-// that is too old, that is logged, and there are none.
+// Returns one device per GPU of the driver, in the order of CUDA_DEVICE_ORDER. Logs a missing or outdated driver and
+// returns no devices.
 std::vector<std::unique_ptr<Device>> cuda_devices();

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// What a kind of device (a CPU core; a GPU) has to offer the farm. A new kind is a new file and a line in main.cpp.
+// The interface of a device (a CPU core or a GPU) for the farm. A new kind is a new file and a line in main.cpp.
 #pragma once
 
 #include <cstdint>
@@ -21,9 +21,9 @@ struct Solution {
 };
 
 struct DeviceInfo {
-    std::string channel;  // two letters, at the head of its lines and before its number: "cp", "cu"
+    std::string channel;  // two letters, the channel of its lines and the prefix of its number: "cp", "cu"
     std::string thread;   // "cpu-0", "cuda-0"
-    std::string id;       // PCI address, or what stands for it
+    std::string id;       // PCI address or equivalent
     std::string type;     // "Cpu", "Gpu"
     std::string mode;     // in the API: "CPU", "CUDA"
     std::string name;
@@ -42,14 +42,14 @@ public:
 
     virtual const DeviceInfo& info() const = 0;
 
-    // Hashes in which it should find about one solution every few seconds.
+    // Difficulty, in hashes, for about one solution every few seconds.
     virtual uint32_t difficulty() const = 0;
 
-    // Called once, in the thread that then searches. Throws std::runtime_error where the device cannot mine this epoch.
+    // Called once, in the thread that then searches. Throws std::runtime_error if the device cannot mine this epoch.
     virtual void prepare(const ethash::Light& light) = 0;
 
-    // Tries a batch of nonces from first on (well under a second's worth), appends what it believes to be solutions, and
-    // returns how many nonces it really tried, all neighbours. Throws std::runtime_error when the device fails.
+    // Tries a batch of successive nonces from first on (well under a second), appends possible solutions, and returns the
+    // number of nonces tried. Throws std::runtime_error if the device fails.
     virtual uint64_t search(const Job& job, uint64_t first, std::vector<Solution>& found) = 0;
 
     virtual Sensors sensors() { return {}; }

@@ -123,15 +123,15 @@ Evaluation evaluate(const Light& light, const Hash256& header, uint64_t nonce) {
     return finish(seed, mix);
 }
 
-// What vector units the machine has is known only when it runs; the choice then is made by glibc's loader, before a thread
-// sanitizer is ready for it.
+// glibc's loader selects the function for the machine's vector units at run time, before a thread sanitizer is
+// initialized.
 #if defined(__x86_64__) && defined(__GLIBC__) && !defined(__clang__) && !defined(__SANITIZE_THREAD__)
 #define PER_CPU [[gnu::target_clones("avx512f", "avx2", "default")]]
 #else
 #define PER_CPU
 #endif
 
-// Computes 2 * kLanes dataset items, each a step at a time, so that every step has that many loads under way.
+// Computes 2 * kLanes dataset items in lockstep, so that every step has that many loads in flight.
 PER_CPU
 static void dataset_items(const Item* cache, uint32_t size, const uint32_t index[2 * kLanes], Item mix[2 * kLanes]) {
     constexpr uint32_t kItems = 2 * kLanes;

@@ -1,8 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Ethash revision 23, as Ethereum's specification gives it, evaluated from the light cache: the dataset ("DAG") is never
-// stored, each item that a hash touches is computed when it is needed.
+// Ethash revision 23 of Ethereum's specification, evaluated from the light cache: the dataset ("DAG") is not stored, each
+// item is computed on demand.
 #pragma once
 
 #include <atomic>
@@ -12,21 +12,21 @@
 
 namespace ethash {
 
-constexpr uint64_t kSeedLength = 30000;  // blocks; the seed is hashed once for each
+constexpr uint64_t kSeedLength = 30000;  // blocks per hash of the seed
 #ifdef ETCHASH
-// Ethereum Classic since block 11,700,000 (ECIP-1099): epochs are twice as long, seeds are hashed as often as before, and
-// sizes are those of the epoch's number.
+// Ethereum Classic since block 11,700,000 (ECIP-1099): epochs are twice as long, seeds are still hashed every 30000 blocks,
+// and sizes follow the epoch number.
 constexpr uint64_t kEpochLength = 2 * kSeedLength;
 constexpr char kAlgorithm[] = "Etchash";
 #else
 constexpr uint64_t kEpochLength = kSeedLength;
 constexpr char kAlgorithm[] = "Ethash";
 #endif
-constexpr uint32_t kMaxEpoch = 2047;      // the last one in the specification's tables of sizes
+constexpr uint32_t kMaxEpoch = 2047;      // the last one in the specification's size tables
 constexpr uint32_t kAccesses = 64;        // pages that one hash reads
 constexpr uint32_t kParents = 256;        // cache items behind one dataset item
 
-// 32 bytes in the order in which they are printed; as a number, big-endian.
+// 32 bytes in printing order, a big-endian number.
 struct Hash256 {
     uint8_t bytes[32];
 };
@@ -47,15 +47,15 @@ Hash256 seed_hash(uint32_t epoch);
 
 // floor((2^256 - 1) / difficulty): a result at or below it is a solution. difficulty is in hashes, at least 1.
 Hash256 boundary(uint32_t difficulty);
-// About the hashes that a boundary takes; the other way round.
+// The inverse: about the number of hashes that a boundary takes.
 double difficulty(const Hash256& boundary);
 bool at_or_below(const Hash256& result, const Hash256& boundary);
 
-// The cache of one epoch, and what is needed to compute dataset items from it.
+// The cache of one epoch, and the parameters to compute dataset items from it.
 class Light {
 public:
-    // Takes a second or so; returns early, with an unusable cache, once stop is set. The dataset has its epoch's pages, unless
-    // pages gives another number, for tests.
+    // Takes about a second; returns early, with an unusable cache, once stop is set. Tests set pages to replace the
+    // epoch's number of pages.
     Light(uint32_t epoch, const std::atomic<bool>& stop, uint32_t pages = 0);
 
     uint32_t epoch() const { return epoch_; }
@@ -68,10 +68,10 @@ private:
     std::vector<Item> cache_;
 };
 
-// The straight way, one step after the other as in the specification. Solutions are verified with this.
+// The plain evaluation, step by step as in the specification. Verifies solutions.
 Evaluation evaluate(const Light& light, const Hash256& header, uint64_t nonce);
 
-// The quick way: kLanes neighbouring nonces at once, so that the waits for memory overlap. The search runs on this.
+// The fast evaluation for the search: kLanes successive nonces at once, so that memory latencies overlap.
 constexpr uint32_t kLanes = 4;
 void evaluate_lanes(const Light& light, const Hash256& header, uint64_t first_nonce, Evaluation out[kLanes]);
 

@@ -17,9 +17,9 @@ using logging::kWarning;
 
 namespace {
 
-constexpr int kSegmentBits = 40;  // nonces that a device may try before it meets its neighbour's
+constexpr int kSegmentBits = 40;  // bits of each device's nonce range
 
-constexpr double kShortest = 0.5;  // seconds; over less, a rate says little
+constexpr double kShortest = 0.5;  // seconds; shorter rates are too imprecise
 
 double seconds(Clock::duration d) { return std::chrono::duration<double>(d).count(); }
 
@@ -49,7 +49,7 @@ Farm::Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings) : se
     else choose_job();
 }
 
-// As if each device found its solutions alone, so that the farm finds one every few seconds, however many it has.
+// The difficulty is the sum of the devices', so that each finds a solution every few seconds as if it mined alone.
 void Farm::choose_job() {
     uint64_t difficulty = 0;
     for (const auto& slot : slots_) difficulty += slot->device->difficulty();
@@ -105,7 +105,7 @@ void Farm::work(size_t number) {
     }
 }
 
-// The first thread to ask makes it, the others wait.
+// The first caller creates it, the others wait.
 const ethash::Light& Farm::light() {
     std::lock_guard lock(light_mutex_);
     if (!light_) {
@@ -147,7 +147,7 @@ void Farm::mine(size_t number) {
     }
 }
 
-// A solution counts, or goes to the pool, only if the straight evaluation, which the search does not use, comes to the same.
+// A solution counts, or goes to the pool, only if the plain evaluation, which the search does not use, confirms it.
 void Farm::submit(size_t number, const Job& job, const Solution& solution) {
     Slot& slot = *slots_[number];
     const DeviceInfo& info = slot.device->info();
@@ -190,7 +190,7 @@ void Farm::sample() {
     std::lock_guard lock(mutex_);
     if (mining_since_.hashes.empty()) return;
     samples_.push_back(count());
-    // Half a second's tolerance, since no two samples are exactly a second apart.
+    // Half a second of tolerance, since samples are not exactly one second apart.
     const auto oldest = samples_.back().time - settings_.window - std::chrono::milliseconds(500);
     while (samples_.size() > 2 && samples_.front().time < oldest) samples_.erase(samples_.begin());
     double total = 0;

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// The farm: a thread for each device, the job they share, and the book of what they did.
+// The farm: one thread per device, their common job, and their statistics.
 #pragma once
 
 #include <atomic>
@@ -28,7 +28,7 @@ struct DeviceStatus {
     const DeviceInfo* info;
     double rate;  // hashes a second
     bool paused;
-    std::string suspended;  // why it does not mine; empty if it does
+    std::string suspended;  // reason why it does not mine, or empty
     Sensors sensors;
     Shares shares;
     uint64_t first_nonce, last_nonce;
@@ -40,7 +40,7 @@ struct Status {
     uint64_t accepted, rejected, failed;
     Clock::time_point last;
     uint32_t epoch;
-    double difficulty;  // hashes for a solution
+    double difficulty;  // hashes per solution
     std::vector<DeviceStatus> devices;
 };
 
@@ -48,12 +48,12 @@ class Farm {
 public:
     struct Settings {
         uint32_t epoch = 0;
-        std::chrono::seconds window{5};  // that rates are taken over
+        std::chrono::seconds window{5};  // length of the window for rates
         void (*on_failure)() = nullptr;  // called when a device fails
-        // A pool's job and where it is; without one the farm makes a job of its own and plays the pool.
+        // A pool's job and address; without them the farm creates a job and simulates a pool.
         const Job* job = nullptr;
         std::string where = "localhost:0";
-        // Takes a solution that has verified to the pool, which settles it later.
+        // Submits a verified solution to the pool, which responds later.
         std::function<void(size_t device, const Job& job, const Solution& solution)> submit;
     };
 
@@ -63,24 +63,25 @@ public:
     void start();
     void stop();
 
-    // Reads the counters; rates change only here. To be called once a second.
+    // Reads the counters and updates the rates. Call once per second.
     void sample();
 
-    // The pool's new job.
+    // Sets a new job of the pool.
     void set_job(const Job& job);
 
     bool simulates() const { return !settings_.submit; }
     const std::string& where() const { return settings_.where; }
 
-    // The pool's word about a solution.
+    // Records the pool's response to a solution.
     void settle(size_t device, bool accepted, double milliseconds);
 
     Status status();
 
-    // False if there is no such device.
+    // Returns false if there is no such device.
     bool pause(size_t device, bool paused);
 
-    // Over the whole run, in hashes a second: the best sample; all hashes by the time since the first device began.
+    // Over the whole run, in hashes per second: the best sample; all hashes divided by the time since the first device
+    // began.
     double best() const { return best_; }
     double mean();
 
@@ -118,7 +119,7 @@ private:
     std::unique_ptr<ethash::Light> light_;
 
     std::mutex mutex_;
-    std::vector<Sample> samples_;  // the first one is as old as the window
+    std::vector<Sample> samples_;  // the first one is at the start of the window
     Sample mining_since_;          // when the first device began
     double best_ = 0;
 };

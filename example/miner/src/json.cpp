@@ -120,7 +120,7 @@ private:
         return false;
     }
 
-    // No name that is looked for lies beyond ASCII, so what does becomes a question mark.
+    // All names of interest are ASCII, so other characters become a question mark.
     bool unicode(std::string& out) {
         unsigned code = 0;
         for (int i = 0; i < 4; i++, at_++) {

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// As much JSON (RFC 8259) as a JSON-RPC request needs.
+// The subset of JSON (RFC 8259) that JSON-RPC requests use.
 #pragma once
 
 #include <string>
@@ -13,16 +13,16 @@ namespace json {
 struct Value {
     enum Kind { kNull, kBool, kNumber, kString, kArray, kObject };
     Kind kind = kNull;
-    std::string raw;   // as it was written
-    std::string text;  // of a string, without quotes and escapes
+    std::string raw;   // as written
+    std::string text;  // string value, unquoted and unescaped
     std::vector<Value> items;
     std::vector<std::pair<std::string, Value>> members;
 
-    // nullptr if this is no object or has no such member.
+    // Returns nullptr if this is not an object or has no such member.
     const Value* find(const std::string& name) const;
 };
 
-// False if in is not exactly one JSON value, or is nested more than 32 deep.
+// Returns false if in is not exactly one JSON value or has more than 32 levels.
 bool parse(const std::string& in, Value& out);
 
 // A string literal.

@@ -12,7 +12,7 @@ static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__, "lanes are read and wri
 namespace ethash {
 namespace {
 
-// On a copy, which the compiler can keep in registers.
+// Works on a copy, which the compiler can keep in registers.
 inline void permuted(uint64_t state[25]) {
     uint64_t a[25];
     memcpy(a, state, sizeof a);

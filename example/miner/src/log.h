@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Log lines with ethminer's head: channel, time of day, thread. One write a line, so that threads never mix theirs.
+// Log lines with ethminer's prefix: channel, time of day, thread. One write per line, so that lines never interleave.
 #pragma once
 
 #include <cstdint>
@@ -12,18 +12,18 @@ namespace logging {
 struct Settings {
     bool to_stdout = false;  // stderr otherwise
     bool colour = true;
-    bool time = true;  // no head at all without it, as a system log wants it
+    bool time = true;  // false: no prefix, for a system log
 };
 
-// Channels, as they stand at the head of a line.
+// Channels, the first word of a line.
 constexpr const char* kNote = " i";
 constexpr const char* kWarning = " X";
 constexpr const char* kStatus = " m";
 
-// To be called before other threads start.
+// Call before other threads start.
 void configure(const Settings& settings);
 
-// Names the calling thread, in its lines.
+// Sets the calling thread's name in its lines.
 void name_thread(const std::string& name);
 
 [[gnu::format(printf, 2, 3)]] void line(const char* channel, const char* format, ...);

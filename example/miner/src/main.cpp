@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// A reference miner that stands in for ethminer: see README.md.
+// A reference miner that replaces ethminer in tests: see README.md.
 #include <signal.h>
 #include <unistd.h>
 
@@ -61,7 +61,7 @@ void list_devices(const Options& options) {
     }
 }
 
-// As in "0:07 A12:F1 1.63 Kh - cp0 0.81, cp1 0.82": every rate in the farm's unit.
+// Formats "0:07 A12:F1 1.63 Kh - cp0 0.81, cp1 0.82": all rates have the farm's unit.
 std::string status_line(const Status& status, unsigned hwmon) {
     const auto minutes = status.running.count() / 60;
     const logging::Scale scale = logging::scale_of(status.rate);
@@ -79,7 +79,7 @@ std::string status_line(const Status& status, unsigned hwmon) {
     return out;
 }
 
-// Until an interrupt: the counters are read once a second, a status line is printed once an interval.
+// Runs until an interrupt: reads the counters once per second, prints a status line once per interval.
 void mine(const Options& options, const sigset_t& ending) {
     auto devices = find_devices(options, false);
     if (devices.empty()) throw std::runtime_error("No usable mining devices found");
@@ -88,7 +88,7 @@ void mine(const Options& options, const sigset_t& ending) {
     settings.epoch = static_cast<uint32_t>(options.block / ethash::kEpochLength);
     std::unique_ptr<Pool> pool;
     if (!options.pool.empty()) {
-        // Until the pool has answered nothing is under way that an interrupt could not just cut off.
+        // Until the pool has responded, an interrupt can end the process immediately.
         const auto leave = [](int) { _exit(0); };
         signal(SIGINT, leave), signal(SIGTERM, leave);
         pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
@@ -129,7 +129,7 @@ void mine(const Options& options, const sigset_t& ending) {
     }
     logging::name_thread("main");
     logging::line(kNote, "Got interrupt ...");
-    if (pool) pool->hang_up();  // else a device's thread could wait for it
+    if (pool) pool->hang_up();  // otherwise a device's thread could wait for it
     farm.stop();
     const std::string why_lost = pool ? pool->why_lost() : "";
     pool.reset();
@@ -148,13 +148,13 @@ int run(int argc, char** argv) {
     if (options.version) return 0;
     if (options.list_devices) return list_devices(options), 0;
 
-    // Blocked here, so in every thread, and taken one at a time by mine().
+    // Blocked here and thus in every thread; mine() receives them one at a time.
     sigset_t ending;
     sigemptyset(&ending);
     sigaddset(&ending, SIGINT);
     sigaddset(&ending, SIGTERM);
     pthread_sigmask(SIG_BLOCK, &ending, nullptr);
-    // A closed log is no reason to die: the exit code is part of the interface.
+    // A closed log must not end the process: the exit code is part of the interface.
     signal(SIGPIPE, SIG_IGN);
 
     logging::configure({options.to_stdout, options.colour && !options.syslog, !options.syslog});

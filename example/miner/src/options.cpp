@@ -12,40 +12,40 @@
 const char* const kHelp =
     R"(Usage: ethminer --cpu|-U -M BLOCK|-P POOL [OPTIONS]
 
-A reference miner that stands in for ethminer: it computes real Ethash (or
-Etchash, in builds with -DETCHASH=ON) and
-speaks ethminer's command line, log lines and API. It is no program to earn with.
+A reference miner that replaces ethminer in tests: it computes real Ethash (or
+Etchash, in builds with -DETCHASH=ON) and has ethminer's command line, log lines
+and API. It is not suitable for production.
 
-What to mine:
+Mining:
   -M,--benchmark,-Z,--simulation BLOCK
                         mine the epoch of this block until interrupted; BLOCK is
-                        0 to the last of epoch 2047; an epoch has 30000
-                        blocks, and 60000 in builds with -DETCHASH=ON
+                        0 to the last block of epoch 2047; an epoch has 30000
+                        blocks (60000 in builds with -DETCHASH=ON)
   -P,--pool stratum1+tcp://USER[.WORKER][:PASSWORD]@HOST:PORT
-                        mine at a pool that speaks the eth-proxy protocol
+                        mine at a pool that uses the eth-proxy protocol
 
-What to mine on:
+Devices:
   --cpu                 the CPU, from the light cache
   -U,--cuda             CUDA devices (in builds with -DETHASHCUDA=ON)
   -t,--cpu-threads N    cores to use, 1 to 1024; default: all
   --list-devices        list the devices and exit
 
-What to print:
-  --nocolor             no colours (the variable NO_COLOR does the same)
+Output:
+  --nocolor             no colors (same as the environment variable NO_COLOR)
   --stdout              log to stdout; default: to stderr
-  --syslog              no head before a line, no colours
+  --syslog              no line prefix, no colors
   --HWMON N             sensors in status lines: 0 none (default), 1 temperature
                         and fan, 2 power too; a CPU reports zeros
   --display-interval N  seconds between status lines, 1 to 1800; default 5; rates
-                        are over this time
-  --exit                end as soon as a device fails
+                        are averages over this interval
+  --exit                exit as soon as a device fails
 
-  --api-bind ADDR:PORT  answer JSON-RPC there; a negative port allows reading only
+  --api-bind ADDR:PORT  JSON-RPC API at this address; a negative port is read-only
 
   -V,--version          print the version and exit
   -h,--help             print this and exit
 
-Exit codes: 0 ended as asked, 1 arguments, 2 cannot run, 3 anything else.
+Exit codes: 0 ended on request, 1 invalid arguments, 2 cannot run, 3 other errors.
 )";
 
 namespace {

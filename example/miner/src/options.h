@@ -1,14 +1,14 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// The command line, spelled as ethminer's.
+// The command line, with ethminer's option names.
 #pragma once
 
 #include <cstdint>
 #include <stdexcept>
 #include <string>
 
-// A command line that cannot be followed. what() names the option, the value, and what was expected.
+// An invalid command line. what() names the option, its value, and the expected value.
 struct BadOption : std::invalid_argument {
     using std::invalid_argument::invalid_argument;
 };
@@ -30,7 +30,7 @@ struct Options {
     bool exit_on_error = false;
     unsigned hwmon = 0;             // 0 nothing, 1 temperature and fan, 2 power too
     unsigned display_interval = 5;  // seconds
-    unsigned cpu_threads = 0;       // 0: one for each core this process may use
+    unsigned cpu_threads = 0;       // 0: one per core that this process may use
 
     bool api = false;
     bool api_read_only = false;

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Keccak-f[1600], for the CPU (keccak.cpp) and for CUDA devices (cuda.cu) alike.
+// Keccak-f[1600], for the CPU (keccak.cpp) and CUDA devices (cuda.cu).
 #pragma once
 
 #include <cstdint>
@@ -31,8 +31,7 @@ KECCAK_TABLE uint64_t kRoundConstants[24] = {
 KECCAK_FUNCTION uint64_t rotate(uint64_t x, int n) { return x << n | x >> (64 - n); }
 
 KECCAK_FUNCTION void permute(uint64_t a[25]) {
-    // Along the path that pi takes from lane 1: the lane that comes next, and its rotation by rho. The tables are gone once the
-    // loops are unrolled.
+    // Along the path of pi from lane 1: the next lane, and its rotation by rho. Unrolling the loops removes the tables.
     constexpr int path[24] = {10, 7, 11, 17, 18, 3, 5, 16, 8, 21, 24, 4, 15, 23, 19, 13, 12, 2, 20, 14, 22, 9, 6, 1};
     constexpr int rotation[24] = {1,  3,  6,  10, 15, 21, 28, 36, 45, 55, 2,  14,
                                   27, 41, 56, 8,  25, 43, 62, 18, 39, 61, 20, 44};

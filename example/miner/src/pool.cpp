@@ -26,7 +26,7 @@ using std::chrono::steady_clock;
 
 namespace {
 
-constexpr int kPatience = 20;  // seconds for an answer at the start
+constexpr int kPatience = 20;  // seconds for a response during login
 constexpr size_t kLongestLine = 64 * 1024;
 constexpr size_t kMostUnsettled = 1000;
 
@@ -50,7 +50,7 @@ std::string hex(const ethash::Hash256& hash) {
     return out;
 }
 
-// "0x" and 64 digits, or fewer: pools leave zeros out in front of a boundary.
+// "0x" and up to 64 digits: pools omit leading zeros of a boundary.
 bool parse_hash(const std::string& in, ethash::Hash256& out) {
     const size_t digits = in.size() - 2;
     if (in.size() < 3 || in.compare(0, 2, "0x") != 0 || digits > 64) return false;
@@ -72,7 +72,7 @@ bool epoch_of(const ethash::Hash256& seed, uint32_t& epoch) {
 }  // namespace
 
 PoolAddress parse_pool(const std::string& url) {
-    // Without what stands before the host, which may be a password.
+    // Omits the part before the host, which may be a password.
     const auto bad = [&] {
         return std::invalid_argument("\"" + url.substr(0, url.find("://")) + "://...@" + url.substr(url.rfind('@') + 1) +
                                      "\" is not stratum1+tcp://USER[.WORKER][:PASSWORD]@HOST:PORT");
@@ -148,7 +148,7 @@ void Pool::connect() {
     if (socket_ < 0) throw std::runtime_error("cannot connect to " + where() + ": " + strerror(error));
 }
 
-// A pool that does not take it within kPatience is one that has hung up.
+// If the pool does not accept the line within kPatience, the connection counts as closed.
 void Pool::ask(int id, const char* method, const std::string& params) {
     std::lock_guard lock(sending_);
     std::string out = text(R"({"id":%d,"jsonrpc":"2.0","method":"%s","params":%s)", id, method, params.c_str());
@@ -185,7 +185,7 @@ bool Pool::read_line(std::string& line, int seconds) {
     }
 }
 
-// Asks, and passes over whatever comes before the answer.
+// Sends a request and skips other lines until the response.
 std::string Pool::call(const char* method, const std::string& params, int id) {
     ask(id, method, params);
     std::string line;
@@ -200,7 +200,7 @@ std::string Pool::call(const char* method, const std::string& params, int id) {
     throw std::runtime_error(where() + " does not answer to " + method);
 }
 
-// Reads [header, seed, boundary].
+// Parses [header, seed, boundary].
 bool Pool::take_job(const std::string& line) {
     json::Value in;
     const json::Value* result = json::parse(line, in) ? in.find("result") : nullptr;

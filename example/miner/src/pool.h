@@ -1,8 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// A pool, by the oldest of the stratum protocols (eth-proxy): a JSON object a line over TCP. eth_submitLogin once,
-// eth_getWork for the first job, then the pool sends a job whenever it likes; eth_submitWork for each solution.
+// A pool with the oldest stratum protocol (eth-proxy): one JSON object per line over TCP. eth_submitLogin once,
+// eth_getWork for the first job, then the pool sends jobs at any time; eth_submitWork for each solution.
 #pragma once
 
 #include <atomic>
@@ -15,19 +15,19 @@
 
 #include "device.h"
 
-// stratum1+tcp://USER[.WORKER][:PASSWORD]@HOST:PORT, with %XX for what would end a part.
+// stratum1+tcp://USER[.WORKER][:PASSWORD]@HOST:PORT, with %XX for reserved characters.
 struct PoolAddress {
     std::string user, worker, password, host, port;
 
     std::string where() const { return host + ":" + port; }
 };
 
-// Throws std::invalid_argument, which says what was expected.
+// Throws std::invalid_argument that names the expected format.
 PoolAddress parse_pool(const std::string& url);
 
 class Pool {
 public:
-    // What becomes of a job and of a solution. Called from the pool's own thread.
+    // Callbacks for jobs and solutions. Called from the pool's thread.
     struct Listener {
         std::function<void(const Job&)> job;
         std::function<void(size_t device, bool accepted, double milliseconds)> settled;
@@ -41,12 +41,12 @@ public:
     const Job& job() const { return job_; }
     uint32_t epoch() const { return epoch_; }
     std::string where() const { return address_.where(); }
-    // Why the pool is no longer there; empty while it is.
+    // Reason why the connection ended; empty while it is open.
     std::string why_lost();
 
     void listen(Listener listener);
 
-    // Ends the connection: nothing waits for the pool any more.
+    // Ends the connection and all waits for the pool.
     void hang_up();
 
     void submit(size_t device, const Job& job, const Solution& solution);
@@ -60,7 +60,7 @@ private:
     void connect();
     // params is a JSON list.
     void ask(int id, const char* method, const std::string& params);
-    // False at the end of the connection, or after seconds without a line.
+    // Returns false at the end of the connection, or after seconds without a line.
     bool read_line(std::string& line, int seconds);
     std::string call(const char* method, const std::string& params, int id);
     bool take_job(const std::string& line);
@@ -75,7 +75,7 @@ private:
     std::thread thread_;
     std::atomic<bool> stop_{false};
 
-    std::mutex sending_;  // one line after the other
+    std::mutex sending_;  // serializes lines
     std::mutex mutex_;
     std::map<int, Sent> sent_;
     int next_id_ = 10;

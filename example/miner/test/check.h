@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Checks that go on after a failure, and say where it was.
+// Checks that report the location of a failure and continue.
 #pragma once
 
 #include <cstdio>

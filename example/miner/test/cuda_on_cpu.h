@@ -1,8 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// As much of CUDA as src/cuda.cu needs, on a CPU: each block runs as threads that meet at every shuffle, as the lanes of a warp
-// do. It is thousands of times slower than a GPU, and tells whether the code computes what it should; nothing about speed.
+// The subset of CUDA that src/cuda.cu uses, on a CPU: each block runs as threads that synchronize at every shuffle, like the
+// lanes of a warp. It is thousands of times slower than a GPU; it tests correctness, not speed.
 #pragma once
 
 #include <atomic>
@@ -38,13 +38,13 @@ struct Warp {
 };
 inline thread_local Warp* warp = nullptr;
 
-inline size_t memory = size_t{8} << 20;  // what the device has
+inline size_t memory = size_t{8} << 20;  // memory of the device
 inline size_t used = 0;
 inline int count = 1;
-inline bool broken = false;  // launches fail
+inline bool broken = false;  // makes launches fail
 inline int driver = 11080;
 
-// All threads of a warp run at once, and one warp after the other. A thread that returns early meets nobody any more.
+// All threads of a warp run concurrently, one warp after the other. A thread that returns early leaves the synchronization.
 template <typename Kernel>
 void launch(uint32_t grid, uint32_t block, Kernel kernel) {
     if (broken) return;

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// The CUDA code on a CPU, beside the plain evaluation, over a dataset of a few pages.
+// Compares the CUDA code on a CPU with the plain evaluation, with a dataset of a few pages.
 #include "../src/cuda.cu"
 
 #include "../src/farm.h"
@@ -31,7 +31,7 @@ void test_search(const ethash::Light& light) {
     Job job;
     for (int i = 0; i < 32; i++) job.header.bytes[i] = static_cast<uint8_t>(3 * i + 1);
     job.boundary = ethash::boundary(16);
-    const uint64_t first = 0xfffffffffffffff0 - 0x100000000;  // across 32 bits
+    const uint64_t first = 0xfffffffffffffff0 - 0x100000000;  // crosses a 32-bit boundary
     std::vector<Solution> found;
     const uint64_t tried = device.search(job, first, found);
     CHECK(tried == 128);

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Answers questions about Keccak and Ethash, one a line, so that an independent implementation can be put beside ours:
+// Computes Keccak and Ethash values, one request per line, for comparison with an independent implementation:
 //
 //   keccak256 HEX              digest                       ("-" stands for no bytes)
 //   keccak512 HEX              digest
@@ -55,7 +55,7 @@ void answer_hash(uint64_t block, const std::string& header_bytes, uint64_t nonce
     memcpy(header.bytes, header_bytes.data(), 32);
     const ethash::Light& light = light_of(static_cast<uint32_t>(block / ethash::kEpochLength));
     const ethash::Evaluation straight = ethash::evaluate(light, header, nonce);
-    // In each lane once, so that every lane is compared.
+    // Once in each lane, so that every lane is compared.
     for (uint32_t lane = 0; lane < ethash::kLanes; lane++) {
         ethash::Evaluation quick[ethash::kLanes];
         ethash::evaluate_lanes(light, header, nonce - lane, quick);

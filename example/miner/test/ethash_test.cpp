@@ -16,7 +16,7 @@ struct KeccakVector {
     const char *in, *k256, *k512;
 };
 
-// From the Keccak team's known-answer tests, as widely quoted.
+// From the Keccak team's known-answer tests.
 const KeccakVector kKeccak[] = {
     {"", "c5d2460186f7233c927e7db2dcc703c0e500b653ca82273b7bfad8045d85a470",
      "0eab42de4c3ceb9235fc91acffe746b29c29a8c366b7c60e4e67c466f36a4304c00fa9caf9d87976ba469bcbe06713b435f091ef2769fb160cdab33d"
@@ -31,7 +31,7 @@ struct SizeVector {
     uint64_t dataset, cache;
 };
 
-// From the tables of sizes at the end of the specification.
+// From the size tables at the end of the specification.
 const SizeVector kSizes[] = {
     {0, 1073739904, 16776896},
     {1, 1082130304, 16907456},

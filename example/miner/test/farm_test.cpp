@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// The farm and the API over stand-in devices: one that is right, two that lie, one that fails.
+// The farm and the API with fake devices: one correct, two with wrong results, one that fails.
 #include "../src/farm.h"
 
 #include <atomic>
@@ -46,7 +46,7 @@ private:
 
 std::atomic<int> failed_devices{0};
 
-// Samples until done, or for as long as no machine should need.
+// Samples until done or a generous timeout.
 template <typename Done>
 bool eventually(Farm& farm, Done done) {
     for (int i = 0; i < 3000; i++) {

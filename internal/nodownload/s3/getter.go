@@ -1,10 +1,10 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package s3 stands in for go-getter's module of that name. The SDK's
-// commonsteps, which has the runner of every builder, imports it for a step that
-// downloads ISO files; nothing here does. The real one brings
-// a client of a cloud, with all that it needs, into the program.
+// Package s3 replaces go-getter's module of that name. The SDK's commonsteps, which
+// contains the runner of all builders, imports it for a step that downloads ISO
+// files, which the plugin does not use. The original would add a cloud client and
+// its dependencies to the binary.
 package s3
 
 import (
@@ -16,14 +16,14 @@ import (
 	"github.com/hashicorp/go-getter/v2"
 )
 
-// Getter gets nothing: no URL is taken for one of its own.
+// Getter supports no URLs.
 type Getter struct {
-	Timeout time.Duration // as in the real one
+	Timeout time.Duration // as in the original
 }
 
 var errNone = errors.New("this program was built without downloads from s3")
 
-// Detect takes no URL.
+// Detect matches no URL.
 func (*Getter) Detect(*getter.Request) (bool, error) { return false, nil }
 
 // Mode always fails.

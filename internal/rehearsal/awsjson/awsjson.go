@@ -1,11 +1,11 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package awsjson speaks the JSON protocol of AWS, 1.1: the header X-Amz-Target
-// names the action, request and answer are a JSON object each
-// (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html). Services
-// see the request as query.Params, as if it had come by the query protocol, so
-// that faults and tests name its parts in one way.
+// Package awsjson implements AWS's JSON protocol 1.1: the header X-Amz-Target names
+// the action, and request and response are JSON objects
+// (https://smithy.io/2.0/aws/protocols/aws-json-1_1-protocol.html). Services receive
+// the request as query.Params, as with the query protocol, so that faults and tests
+// use the same parameter names.
 package awsjson
 
 import (
@@ -20,28 +20,28 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// TargetHeader carries the service's name in the protocol, and the action:
+// TargetHeader is the header with the protocol's service name and the action, such as
 // AWSPriceListService.GetProducts.
 const TargetHeader = "X-Amz-Target"
 
-// maxBody is what a request may unpack to, in bytes.
+// maxBody is the maximum size of an uncompressed request in bytes.
 const maxBody = 8 << 20
 
-// Protocol is the protocol of every such service.
+// Protocol is the protocol of all these services.
 type Protocol struct{}
 
-// ContentType is that of answers.
+// ContentType is the content type of responses.
 func (Protocol) ContentType() string { return "application/x-amz-json-1.1" }
 
-// Request reads a request. {"Filters": [{"Field": "a"}]} becomes Filters.1.Field.
+// Request parses a request. {"Filters": [{"Field": "a"}]} becomes Filters.1.Field.
 func (Protocol) Request(r *http.Request) (action string, p query.Params, err error) {
 	target := r.Header.Get(TargetHeader)
 	action = target[strings.LastIndexByte(target, '.')+1:]
 	in := io.Reader(r.Body)
-	if r.Header.Get("Content-Encoding") == "gzip" { // as SDKs send long PutMetricData
+	if r.Header.Get("Content-Encoding") == "gzip" { // SDKs compress long PutMetricData requests
 		unpacked, err := gzip.NewReader(r.Body)
 		if err != nil {
-			return action, nil, query.Errorf("SerializationException", "The body is no gzip: %v", err)
+			return action, nil, query.Errorf("SerializationException", "The body is not gzip: %v", err)
 		}
 		in = io.LimitReader(unpacked, maxBody)
 	}
@@ -49,7 +49,7 @@ func (Protocol) Request(r *http.Request) (action string, p query.Params, err err
 	d.UseNumber()
 	var body map[string]any
 	if err := d.Decode(&body); err != nil {
-		return action, nil, query.Errorf("SerializationException", "The body is no JSON object: %v", err)
+		return action, nil, query.Errorf("SerializationException", "The body is not a JSON object: %v", err)
 	}
 	p = query.Params{}
 	for name, v := range body {
@@ -74,21 +74,21 @@ func flatten(p query.Params, name string, v any) {
 	}
 }
 
-// Answer renders the answer to an action: what encoding/json makes of body.
-func (Protocol) Answer(action, _ string, body any) ([]byte, error) {
+// Response renders the response to an action: body, encoded by encoding/json.
+func (Protocol) Response(action, _ string, body any) ([]byte, error) {
 	if body == nil {
 		return []byte("{}"), nil
 	}
 	text, err := json.Marshal(body)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the answer to %s: %w", action, err)
+		return nil, fmt.Errorf("encoding the response to %s: %w", action, err)
 	}
 	return text, nil
 }
 
 // Failure renders an error.
 func (Protocol) Failure(_ string, e *query.Error) []byte {
-	text, _ := json.Marshal(struct { // two strings: cannot fail
+	text, _ := json.Marshal(struct { // strings always encode
 		Type    string `json:"__type"`
 		Message string `json:"message"`
 	}{e.Code, e.Message})

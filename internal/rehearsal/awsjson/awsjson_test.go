@@ -17,13 +17,13 @@ func TestRequest(t *testing.T) {
 	for _, test := range []struct {
 		name, body string
 		want       query.Params
-		code       string // of the error
+		code       string // error code
 	}{
 		{"empty", `{}`, query.Params{}, ""},
-		{"names as of the query protocol", `{"A": "x", "L": [{"F": "y"}, {"F": "z"}], "N": 100, "B": true, "Null": null}`,
+		{"names as in the query protocol", `{"A": "x", "L": [{"F": "y"}, {"F": "z"}], "N": 100, "B": true, "Null": null}`,
 			query.Params{"A": "x", "L.1.F": "y", "L.2.F": "z", "N": "100", "B": "true"}, ""},
-		{"a number keeps its digits", `{"N": 12345678901234567890}`, query.Params{"N": "12345678901234567890"}, ""},
-		{"no object", `[]`, nil, "SerializationException"},
+		{"number keeps its digits", `{"N": 12345678901234567890}`, query.Params{"N": "12345678901234567890"}, ""},
+		{"not an object", `[]`, nil, "SerializationException"},
 		{"nothing", ``, nil, "SerializationException"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -34,14 +34,14 @@ func TestRequest(t *testing.T) {
 			r.Header.Set(TargetHeader, "ServiceQuotasV20190624.ListServiceQuotas")
 			action, p, err := Protocol{}.Request(r)
 			if action != "ListServiceQuotas" {
-				t.Errorf("action %q", action)
+				t.Errorf("got action %q", action)
 			}
 			known := new(query.Error)
 			if errors.As(err, &known); known.Code != test.code || test.code == "" && err != nil {
-				t.Fatalf("error %v, want code %q", err, test.code)
+				t.Fatalf("got error %v, want code %q", err, test.code)
 			}
 			if !maps.Equal(p, test.want) {
-				t.Errorf("parameters %v, want %v", p, test.want)
+				t.Errorf("got parameters %v, want %v", p, test.want)
 			}
 		})
 	}

@@ -12,14 +12,14 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// The states of an instance.
+// Stack instance statuses.
 const (
 	current    = "CURRENT"
 	outdated   = "OUTDATED"
 	inoperable = "INOPERABLE"
 )
 
-// instance is a set's hold on one stack.
+// instance is a stack instance: the set's reference to one stack.
 type instance struct {
 	account, region, unit string
 	status, reason        string
@@ -27,7 +27,7 @@ type instance struct {
 	lastOperation         string
 	overrides             map[string]string
 
-	// The stack, once there is one.
+	// The stack, once it exists.
 	stackID    string
 	body       string
 	parameters map[string]string
@@ -43,15 +43,15 @@ func (set *stackSet) instance(account, region string) *instance {
 	return nil
 }
 
-// sorted are the instances in the order of accounts, then regions.
+// sorted returns the instances ordered by account and region.
 func (set *stackSet) sorted() []*instance {
 	return slices.SortedFunc(slices.Values(set.instances), func(a, b *instance) int {
 		return cmp.Or(cmp.Compare(a.account, b.account), cmp.Compare(a.region, b.region))
 	})
 }
 
-// apply gives the stack a template and parameters. A stack that has them
-// already is not disturbed.
+// apply sets the stack's template and parameters. A stack that already has them does
+// not change.
 func (i *instance) apply(c *Service, o *operation, at time.Time) {
 	parameters := maps.Clone(o.parameters)
 	maps.Copy(parameters, i.overrides)
@@ -72,7 +72,7 @@ func createStackInstances(c *call) (any, error) {
 		if len(accounts) == 0 {
 			return nil, invalid("Accounts or DeploymentTargets must be specified")
 		}
-		overrides, err := given(c.p.Items("ParameterOverrides"), nil)
+		overrides, err := requestParameters(c.p.Items("ParameterOverrides"), nil)
 		if err != nil {
 			return nil, err
 		}
@@ -87,7 +87,7 @@ func createStackInstances(c *call) (any, error) {
 				list = append(list, i)
 			}
 		}
-		return list, o.prefer(c, list)
+		return list, o.setPreferences(c, list)
 	})
 }
 
@@ -97,11 +97,14 @@ func updateStackInstances(c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if err := o.prefer(c, list); err != nil {
+		if err := o.setPreferences(c, list); err != nil {
 			return nil, err
 		}
+		if !c.p.Has("ParameterOverrides") {
+			return list, nil // without a list, the overrides stay; an empty list removes them
+		}
 		for _, i := range list {
-			overrides, err := given(c.p.Items("ParameterOverrides"), i.overrides)
+			overrides, err := requestParameters(c.p.Items("ParameterOverrides"), i.overrides)
 			if err != nil {
 				return nil, err
 			}
@@ -129,11 +132,11 @@ func deleteStackInstances(c *call) (any, error) {
 			}
 		}
 		o.retain = c.p.Bool("RetainStacks", false)
-		return list, o.prefer(c, list)
+		return list, o.setPreferences(c, list)
 	})
 }
 
-// onInstances begins an operation on those that a function finds.
+// onInstances starts an operation on the instances that find returns.
 func (c *call) onInstances(action string, find func(*stackSet, *operation) ([]*instance, error)) (any, error) {
 	set, err := c.find()
 	if err != nil {
@@ -155,7 +158,7 @@ func (c *call) onInstances(action string, find func(*stackSet, *operation) ([]*i
 			set.instances = append(set.instances, i)
 		}
 	}
-	set.begin(c, o, list)
+	set.enqueue(o, list)
 	return operationID{o.id}, nil
 }
 
@@ -217,7 +220,7 @@ func describeStackInstance(c *call) (any, error) {
 	}{struct {
 		instanceSummary
 		Overrides query.Members[parameter] `xml:"ParameterOverrides"`
-	}{i.summary(set), set.template.shown(i.overrides)}}, nil
+	}{i.summary(set), set.template.display(i.overrides)}}, nil
 }
 
 func (set *stackSet) noInstance(account, region string) error {

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// The states of an operation.
+// Operation statuses.
 const (
 	queued    = "QUEUED"
 	running   = "RUNNING"
@@ -18,7 +18,7 @@ const (
 	stopped   = "STOPPED"
 	succeeded = "SUCCEEDED"
 	failure   = "FAILED"
-	pending   = "PENDING" // of one result
+	pending   = "PENDING" // status of a result
 	cancelled = "CANCELLED"
 )
 
@@ -31,7 +31,7 @@ type operation struct {
 	preferences preferences
 	created     time.Time
 	ended       time.Time
-	template    *template // as they were when it was asked for
+	template    *template // as of the request
 	parameters  map[string]string
 	generation  int
 	regions     []*regionRun
@@ -43,32 +43,32 @@ type regionRun struct {
 	name      string
 	results   []*result
 	status    string
-	clock     time.Time // until when it is carried out
+	clock     time.Time // time up to which it has run
 	failures  int
 }
 
-// result is what becomes of one stack.
+// result is the outcome of the operation for one stack.
 type result struct {
 	on             *instance
 	status, reason string
-	fails          string // why it is to
-	ends           time.Time
+	failReason     string // injected failure reason, if any
+	endsAt         time.Time
 }
 
-func (o *operation) over() bool {
+func (o *operation) done() bool {
 	return o.status == succeeded || o.status == failure || o.status == stopped
 }
 
-// busy says that an operation is under way or waits.
+// busy reports whether an operation is running or queued.
 func (set *stackSet) busy() bool {
-	return slices.ContainsFunc(set.operations, func(o *operation) bool { return !o.over() })
+	return slices.ContainsFunc(set.operations, func(o *operation) bool { return !o.done() })
 }
 
 func inProgress() error {
 	return failed(409, "OperationInProgressException", "Another Operation on StackSet is in progress. Operations can be queued with managed execution.")
 }
 
-// operation makes one that has not begun, if one may begin.
+// operation creates an operation, if the set accepts one now.
 func (c *call) operation(set *stackSet, action string) (*operation, error) {
 	id := c.p.Get("OperationId")
 	if id == "" {
@@ -94,8 +94,8 @@ func (set *stackSet) operation(id string) *operation {
 	return nil
 }
 
-// begin puts an operation on some instances at the end of the queue.
-func (set *stackSet) begin(c *call, o *operation, list []*instance) {
+// enqueue adds an operation on some instances to the queue.
+func (set *stackSet) enqueue(o *operation, list []*instance) {
 	o.template, o.parameters, o.generation = set.template, set.parameters, set.generation
 	byRegion := map[string]*regionRun{}
 	for _, i := range list {
@@ -120,10 +120,10 @@ func (set *stackSet) begin(c *call, o *operation, list []*instance) {
 	set.operations = append(set.operations, o)
 }
 
-// settle carries the operations out until now, one after the other, as managed
-// execution does with those that conflict.
+// settle runs the operations until now, one after the other. Managed execution also
+// runs conflicting operations in sequence.
 func (set *stackSet) settle(s *Service, now time.Time) {
-	var free time.Time // since when nothing is under way
+	var free time.Time // end of the previous operation
 	for _, o := range set.operations {
 		if o.status == queued {
 			o.status = running
@@ -131,10 +131,10 @@ func (set *stackSet) settle(s *Service, now time.Time) {
 				r.clock = later(free, o.created)
 			}
 		}
-		if !o.over() {
+		if !o.done() {
 			o.advance(s, later(free, o.created), now)
 		}
-		if !o.over() {
+		if !o.done() {
 			return
 		}
 		free = o.ended
@@ -148,7 +148,7 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// advance carries the operation out, from its beginning until now.
+// advance runs the operation from began until now.
 func (o *operation) advance(s *Service, began, now time.Time) {
 	end, broken := began, false
 	for _, r := range o.regions {
@@ -185,7 +185,7 @@ func (o *operation) advance(s *Service, began, now time.Time) {
 	}
 }
 
-// advance carries the operation out in the region until now.
+// advance runs the operation in the region until now.
 func (r *regionRun) advance(s *Service, now time.Time) {
 	r.status = running
 	for {
@@ -203,22 +203,22 @@ func (r *regionRun) advance(s *Service, now time.Time) {
 			}
 			return
 		}
-		if next.ends.After(now) {
+		if next.endsAt.After(now) {
 			return
 		}
-		r.clock = next.ends
+		r.clock = next.endsAt
 		r.finish(s, next)
 	}
 }
 
-// start begins as many results as may be under way, and returns the one that
-// ends first; nil if none is.
+// start starts as many results as the preferences allow. It returns the running result
+// that ends first, or nil.
 func (r *regionRun) start(s *Service) *result {
 	var first *result
-	under := 0
+	count := 0
 	consider := func(v *result) {
-		under++
-		if first == nil || v.ends.Before(first.ends) {
+		count++
+		if first == nil || v.endsAt.Before(first.endsAt) {
 			first = v
 		}
 	}
@@ -228,11 +228,11 @@ func (r *regionRun) start(s *Service) *result {
 		}
 	}
 	for _, v := range r.results {
-		if v.status == pending && under < r.operation.preferences.concurrency(len(r.results), r.failures) {
-			v.status, v.on.detailed, v.ends = running, running, r.clock.Add(s.cfg.Pace.Stack)
-			v.fails = s.failure(r.operation.set, v.on)
+		if v.status == pending && count < r.operation.preferences.concurrency(len(r.results), r.failures) {
+			v.status, v.on.detailed, v.endsAt = running, running, r.clock.Add(s.cfg.Pace.Stack)
+			v.failReason = s.failure(r.operation.set, v.on)
 			if v.on.status == inoperable && r.operation.action != "DELETE" {
-				v.fails = fmt.Sprintf("The stack of account %s in %s is INOPERABLE", v.on.account, v.on.region)
+				v.failReason = fmt.Sprintf("The stack of account %s in %s is INOPERABLE", v.on.account, v.on.region)
 			}
 			consider(v)
 		}
@@ -240,11 +240,11 @@ func (r *regionRun) start(s *Service) *result {
 	return first
 }
 
-// finish ends one result.
+// finish completes one result.
 func (r *regionRun) finish(s *Service, v *result) {
 	i, o := v.on, r.operation
-	v.reason, i.reason = v.fails, v.fails
-	if v.fails != "" {
+	v.reason, i.reason = v.failReason, v.failReason
+	if v.failReason != "" {
 		r.failures++
 		v.status, i.detailed = failure, failure
 		if i.status != inoperable {
@@ -261,12 +261,12 @@ func (r *regionRun) finish(s *Service, v *result) {
 		return
 	}
 	i.apply(s, o, r.clock)
-	if o.generation == o.set.generation { // else one that waits has changed the set
+	if o.generation == o.set.generation { // otherwise a queued operation has changed the set
 		i.status = current
 	}
 }
 
-// cancel ends what has not begun.
+// cancel cancels pending results.
 func (r *regionRun) cancel(why string) {
 	for _, v := range r.results {
 		if v.status == pending {

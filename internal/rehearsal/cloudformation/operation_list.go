@@ -13,7 +13,7 @@ type operationID struct {
 	ID string `xml:"OperationId"`
 }
 
-// findOperation returns the one that a request names, with its set.
+// findOperation returns the requested operation and its set.
 func (c *call) findOperation() (*stackSet, *operation, error) {
 	set, err := c.find()
 	if err != nil {
@@ -121,13 +121,13 @@ func listStackSetOperationResults(c *call) (any, error) {
 	return listed[resultSummary]{part, next}, err
 }
 
-// stopStackSetOperation lets what is under way end, and begins nothing more.
+// stopStackSetOperation lets running stack changes finish and cancels the pending ones.
 func stopStackSetOperation(c *call) (any, error) {
 	_, o, err := c.findOperation()
 	if err != nil {
 		return nil, err
 	}
-	if o.over() {
+	if o.done() {
 		return nil, query.Errorf("InvalidOperationException", "Operation %s is %s and cannot be stopped", o.id, o.status)
 	}
 	o.status = stopping

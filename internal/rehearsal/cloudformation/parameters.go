@@ -11,7 +11,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// hidden is what is shown of a value that is not to be.
+// hidden is the shown value of a NoEcho parameter.
 const hidden = "****"
 
 type parameter struct {
@@ -19,9 +19,9 @@ type parameter struct {
 	Value string `xml:"ParameterValue"`
 }
 
-// given are the values that a request has in a list of parameters, with the
-// previous ones where it asks for them.
-func given(list []query.Params, before map[string]string) (map[string]string, error) {
+// requestParameters returns the values of a request's parameter list, including
+// previous values that it reuses.
+func requestParameters(list []query.Params, before map[string]string) (map[string]string, error) {
 	values := map[string]string{}
 	for _, p := range list {
 		key := p.Get("ParameterKey")
@@ -41,8 +41,8 @@ func given(list []query.Params, before map[string]string) (map[string]string, er
 	return values, nil
 }
 
-// values completes those given by the template's defaults, and finds what is
-// missing, unknown or not allowed.
+// values adds the template's defaults to the given values. It returns an error for
+// missing, unknown or disallowed values.
 func (t *template) values(of map[string]string) (map[string]string, error) {
 	all := map[string]string{}
 	declared := t.section("Parameters")
@@ -75,8 +75,8 @@ func (t *template) values(of map[string]string) (map[string]string, error) {
 	return all, nil
 }
 
-// shown are the values as one may see them.
-func (t *template) shown(values map[string]string) query.Members[parameter] {
+// display returns the values for display: NoEcho values are hidden.
+func (t *template) display(values map[string]string) query.Members[parameter] {
 	var list query.Members[parameter]
 	for _, key := range slices.Sorted(maps.Keys(values)) {
 		p := parameter{key, values[key]}

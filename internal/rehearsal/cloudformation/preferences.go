@@ -21,8 +21,8 @@ type preferences struct {
 	Mode             string                 `xml:"ConcurrencyMode,omitempty"`
 }
 
-// prefer reads the preferences of a request for an operation on some instances.
-func (o *operation) prefer(c *call, list []*instance) error {
+// setPreferences parses the operation preferences of a request.
+func (o *operation) setPreferences(c *call, list []*instance) error {
 	p := c.p.Sub("OperationPreferences")
 	o.preferences = preferences{Concurrency: p.Or("RegionConcurrencyType", "SEQUENTIAL"), Mode: p.Or("ConcurrencyMode", "STRICT_FAILURE_TOLERANCE")}
 	f := &o.preferences
@@ -57,19 +57,19 @@ func (o *operation) prefer(c *call, list []*instance) error {
 		f.Order = &query.Members[string]{Items: order}
 		for _, i := range list {
 			if !slices.Contains(order, i.region) {
-				return invalid("RegionOrder must have every region of the operation, and has not %s", i.region)
+				return invalid("RegionOrder must contain every region of the operation, but lacks %s", i.region)
 			}
 		}
 		for _, region := range order {
 			if !slices.ContainsFunc(list, func(i *instance) bool { return i.region == region }) {
-				return invalid("RegionOrder has %s, which is no region of the operation", region)
+				return invalid("RegionOrder contains %s, which is not a region of the operation", region)
 			}
 		}
 	}
 	return nil
 }
 
-// tolerance is how many of n accounts in a region may fail.
+// tolerance returns how many of n accounts in a region may fail.
 func (f preferences) tolerance(n int) int {
 	switch {
 	case f.Tolerance != nil:
@@ -80,9 +80,9 @@ func (f preferences) tolerance(n int) int {
 	return 0
 }
 
-// concurrency is how many of n accounts in a region are worked on at once after
-// some have failed. With the strict mode no more than the tolerance and one can
-// fail; the other keeps its pace.
+// concurrency returns how many of n accounts in a region are changed concurrently after
+// some failures. The strict mode reduces it, so that at most tolerance + 1 stacks fail;
+// the soft mode does not.
 func (f preferences) concurrency(n, failures int) int {
 	most := 1
 	switch {

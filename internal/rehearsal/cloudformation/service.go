@@ -1,14 +1,13 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package cloudformation behaves as AWS CloudFormation does where publishing a
-// template is concerned: it looks at templates, and keeps stack sets whose
-// operations take their time. A stack makes nothing: it is a template, the
-// values of its parameters, and when these last changed. A file holds one kind
-// of thing.
+// Package cloudformation simulates the parts of AWS CloudFormation that publishing a
+// template uses: template validation, and stack sets whose operations take time. A
+// stack creates no resources: it is a template, parameter values, and the time of
+// their last change.
 //
-// Nothing runs in the background: every call first lets those changes happen
-// whose time has come (settle).
+// Nothing runs in the background: every call first applies the changes that are due
+// (settle).
 package cloudformation
 
 import (
@@ -25,60 +24,60 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Fetcher gets the template that a TemplateURL names, as S3 does.
+// Fetcher returns the template at a TemplateURL, as S3 does.
 type Fetcher interface {
 	Fetch(url string) ([]byte, error)
 }
 
-// Config says how a Service is to behave.
+// Config configures a Service.
 type Config struct {
 	Clock     pace.Clock
-	Pace      pace.Profile // Stack is how long one stack takes
-	AccountID string       // of the administrator, twelve digits
-	Seed      string       // of all ids; the same seed gives the same ids
-	Regions   []string     // that stacks can be in
-	Templates Fetcher      // nil: no TemplateURL can be read
+	Pace      pace.Profile // Stack is the duration of each stack's change
+	AccountID string       // administrator account, twelve digits
+	Seed      string       // determines all ids
+	Regions   []string     // regions that can contain stacks
+	Templates Fetcher      // nil rejects every TemplateURL
 }
 
-// Service is one account's CloudFormation in all regions. Its methods may be
-// called from several goroutines.
+// Service is one account's CloudFormation in all regions. Its methods are
+// safe for concurrent use.
 type Service struct {
-	cfg     Config
-	mu      sync.Mutex // guards everything below
-	made    int        // ids
-	regions map[string]*region
-	ends    []*stackEnd
+	cfg          Config
+	mu           sync.Mutex // guards everything below
+	idCount      int        // number of ids
+	regions      map[string]*region
+	injectedEnds []*stackEnd
 }
 
 type region struct {
-	sets []*stackSet // deleted ones too, in the order in which they were made
+	sets []*stackSet // in the order of creation, including deleted sets
 }
 
-// StackEnd is how stacks end that were told to.
+// StackEnd is the injected final status of stacks.
 type StackEnd struct {
-	Region  string // of the stacks; empty is any
-	Account string // of the stacks; empty is any
+	Region  string // stack region; empty for any
+	Account string // stack account; empty for any
 	Failed  bool
-	Reason  string // what CloudFormation says of it
-	Times   int    // how many stacks, 0 for all
+	Reason  string // status reason
+	Times   int    // number of stacks; 0 for all
 }
 
 type stackEnd struct {
 	StackEnd
-	left int // -1: all
+	left int // -1 for all
 }
 
-// New makes a service without any stack set.
+// New returns a service without stack sets.
 func New(cfg Config) *Service {
 	return &Service{cfg: cfg, regions: map[string]*region{}}
 }
 
-// EndStacks says how the next changes of stacks end. It replaces what was said
-// of the same region and account; one that is not Failed only undoes that.
+// EndStacks sets the final status of the next stack changes. It replaces the setting
+// of the same region and account; a status other than Failed only resets it.
 func (s *Service) EndStacks(end StackEnd) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ends = slices.DeleteFunc(s.ends, func(e *stackEnd) bool { return e.Region == end.Region && e.Account == end.Account })
+	s.injectedEnds = slices.DeleteFunc(s.injectedEnds, func(e *stackEnd) bool { return e.Region == end.Region && e.Account == end.Account })
 	if !end.Failed {
 		return
 	}
@@ -86,13 +85,12 @@ func (s *Service) EndStacks(end StackEnd) {
 	if left == 0 {
 		left = -1
 	}
-	s.ends = append(s.ends, &stackEnd{end, left})
+	s.injectedEnds = append(s.injectedEnds, &stackEnd{end, left})
 }
 
-// failure is why the change of a stack that begins now is to fail; empty if it
-// is not.
+// failure returns the injected failure reason of a stack change, or an empty string.
 func (s *Service) failure(set *stackSet, i *instance) string {
-	for _, e := range s.ends {
+	for _, e := range s.injectedEnds {
 		if e.left == 0 || e.Region != "" && e.Region != i.region || e.Account != "" && e.Account != i.account {
 			continue
 		}
@@ -105,12 +103,12 @@ func (s *Service) failure(set *stackSet, i *instance) string {
 		case e.Account != "":
 			return set.notEnabled(i.account)
 		}
-		return "ResourceLogicalId: of the rehearsal, ResourceStatusReason: stacks in " + i.region + " were told to fail."
+		return "ResourceLogicalId: Rehearsal, ResourceStatusReason: the rehearsal injected a failure of stacks in " + i.region + "."
 	}
 	return ""
 }
 
-// call is one request while it is served. The service is locked meanwhile.
+// call is the request being served. It holds the service's lock.
 type call struct {
 	s          *Service
 	r          *region
@@ -151,7 +149,7 @@ func (s *Service) Call(regionName, action string, p query.Params) (any, error) {
 	c := &call{s: s, r: s.regions[regionName], regionName: regionName, p: p, now: s.cfg.Clock.Now()}
 	s.settle(c.now)
 	body, err := run(c)
-	s.settle(c.now) // what takes no time is done
+	s.settle(c.now) // completes changes without a duration
 	if err != nil {
 		if known := new(query.Error); errors.As(err, &known) {
 			return nil, known
@@ -165,7 +163,7 @@ func (s *Service) Call(regionName, action string, p query.Params) (any, error) {
 	return raw, nil
 }
 
-// settle lets everything happen whose time has come.
+// settle applies all changes that are due.
 func (s *Service) settle(now time.Time) {
 	for _, r := range s.regions {
 		for _, set := range r.sets {
@@ -174,7 +172,7 @@ func (s *Service) settle(now time.Time) {
 	}
 }
 
-// invalid is the error of a request that is none.
+// invalid returns a ValidationError.
 func invalid(format string, args ...any) error {
 	return query.Errorf("ValidationError", format, args...)
 }
@@ -183,7 +181,7 @@ func failed(status int, code, format string, args ...any) error {
 	return &query.Error{Code: code, Message: fmt.Sprintf(format, args...), Status: status}
 }
 
-// required says that a parameter is missing.
+// required returns an error for the first missing parameter.
 func (c *call) required(names ...string) error {
 	for _, name := range names {
 		if !c.p.Has(name) {
@@ -193,15 +191,15 @@ func (c *call) required(names ...string) error {
 	return nil
 }
 
-// uuid makes the next id.
+// uuid generates the next id.
 func (s *Service) uuid() string {
-	s.made++
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s cloudformation %d", s.cfg.Seed, s.made))
+	s.idCount++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s cloudformation %d", s.cfg.Seed, s.idCount))
 	h := hex.EncodeToString(sum[:16])
 	return strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
 }
 
-// stamp is a time as the protocol writes it.
+// stamp formats a time for the protocol.
 func stamp(t time.Time) string {
 	if t.IsZero() {
 		return ""
@@ -209,7 +207,7 @@ func stamp(t time.Time) string {
 	return t.UTC().Format("2006-01-02T15:04:05.000Z")
 }
 
-// page is the part of a list that a request asks for, and the token of the next.
+// page returns the requested page of a list and the token of the next page.
 func page[T any](c *call, all []T) (query.Members[T], string, error) {
 	most, err := c.p.Int("MaxResults", 100)
 	if err != nil || most < 1 || most > 100 {
@@ -218,7 +216,7 @@ func page[T any](c *call, all []T) (query.Members[T], string, error) {
 	from := 0
 	if token := c.p.Get("NextToken"); token != "" {
 		if from, err = c.p.Int("NextToken", 0); err != nil || from < 1 || from > len(all) {
-			return query.Members[T]{}, "", invalid("NextToken is %q, which is none that was given", token)
+			return query.Members[T]{}, "", invalid("NextToken %q is invalid", token)
 		}
 	}
 	to := min(from+most, len(all))

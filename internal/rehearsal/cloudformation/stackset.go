@@ -4,6 +4,7 @@
 package cloudformation
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"time"
@@ -23,17 +24,17 @@ type stackSet struct {
 	status                     string // ACTIVE or DELETED
 	template                   *template
 	parameters                 map[string]string
-	generation                 int // of template and parameters
+	generation                 int // version of template and parameters
 	capabilities               []string
 	tags                       []tag
 	administration, execution  string // roles
-	model                      string // of permissions
+	model                      string // permission model
 	autoDeployment             *autoDeployment
 	managed                    bool // ManagedExecution
 	token                      string
-	delegated                  bool // made by a delegated administrator
+	delegated                  bool // created by a delegated administrator
 	instances                  []*instance
-	operations                 []*operation // the oldest first
+	operations                 []*operation // oldest first
 }
 
 type tag struct {
@@ -50,8 +51,8 @@ type managedExecution struct {
 	Active bool `xml:"Active"`
 }
 
-// find returns the set that a request names, by its name or its id. Sets of a
-// delegated administrator and of the caller's own account are two lists.
+// find returns the requested set, by name or id. Delegated administrators have their
+// own list of sets.
 func (c *call) find() (*stackSet, error) {
 	if err := c.required("StackSetName"); err != nil {
 		return nil, err
@@ -65,30 +66,23 @@ func (c *call) find() (*stackSet, error) {
 	return nil, failed(404, "StackSetNotFoundException", "StackSet %s not found", name)
 }
 
-// delegated says that the caller acts as a delegated administrator.
+// delegated reports whether the caller acts as a delegated administrator.
 func (c *call) delegated() bool { return c.p.Get("CallAs") == "DELEGATED_ADMIN" }
 
-// notEnabled is what CloudFormation says of an account that has not the roles.
+// notEnabled returns CloudFormation's status reason for an account without the roles.
 func (set *stackSet) notEnabled(account string) string {
-	return "Account " + account + " should have '" + orText(set.execution, execution) + "' role with trust relationship to Role '" +
-		orText(set.administration[strings.LastIndexByte(set.administration, '/')+1:], administration) + "'."
+	return "Account " + account + " should have '" + cmp.Or(set.execution, execution) + "' role with trust relationship to Role '" +
+		cmp.Or(set.administration[strings.LastIndexByte(set.administration, '/')+1:], administration) + "'."
 }
 
-// administration is the customized administrator role that a request names; that
-// which DescribeStackSet shows of a set without one is none.
+// administration returns the requested customized administrator role. The default role,
+// which DescribeStackSet reports for other sets, does not count as one.
 func (c *call) administration() string {
 	role := c.p.Get("AdministrationRoleARN")
 	if role == "arn:aws:iam::"+c.s.cfg.AccountID+":role/"+administration {
 		return ""
 	}
 	return role
-}
-
-func orText(text, other string) string {
-	if text == "" {
-		return other
-	}
-	return text
 }
 
 func createStackSet(c *call) (any, error) {
@@ -130,14 +124,14 @@ func createStackSet(c *call) (any, error) {
 	if t == nil {
 		return nil, invalid("Either Template URL or Template Body must be specified.")
 	}
-	values, err := given(c.p.Items("Parameters"), nil)
+	values, err := requestParameters(c.p.Items("Parameters"), nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := set.take(c, t, values); err != nil {
+	if err := set.setTemplate(c, t, values); err != nil {
 		return nil, err
 	}
-	set.describeWith(c)
+	set.setAttributes(c)
 	c.r.sets = append(c.r.sets, set)
 	return created{set.id}, nil
 }
@@ -146,9 +140,9 @@ type created struct {
 	ID string `xml:"StackSetId"`
 }
 
-// take gives the set a template with its parameters and capabilities, or leaves
-// it as it is.
-func (set *stackSet) take(c *call, t *template, values map[string]string) error {
+// setTemplate sets the template, parameters and capabilities of the set, or changes
+// nothing on an error.
+func (set *stackSet) setTemplate(c *call, t *template, values map[string]string) error {
 	capabilities := c.p.List("Capabilities")
 	all, err := t.values(values)
 	if err != nil {
@@ -161,8 +155,8 @@ func (set *stackSet) take(c *call, t *template, values map[string]string) error 
 	return nil
 }
 
-// describeWith takes what a request says of the set itself.
-func (set *stackSet) describeWith(c *call) {
+// setAttributes applies the request's settings of the set itself.
+func (set *stackSet) setAttributes(c *call) {
 	p := c.p
 	set.execution = p.Or("ExecutionRoleName", set.execution)
 	set.description = p.Or("Description", set.description)
@@ -188,7 +182,7 @@ func deleteStackSet(c *call) (any, error) {
 	set, err := c.find()
 	switch {
 	case err != nil || set.status == "DELETED":
-		return nil, nil // as often as one likes
+		return nil, nil //nolint:nilerr // deleting a missing set succeeds
 	case set.busy():
 		return nil, inProgress()
 	case len(set.instances) > 0:
@@ -224,12 +218,12 @@ func describeStackSet(c *call) (any, error) {
 	}
 	d := describedSet{
 		Name: set.name, ID: set.id, Description: set.description, Status: set.status, Body: set.template.body,
-		Parameters: set.template.shown(set.parameters), Capabilities: query.Members[string]{Items: set.capabilities}, Tags: query.Members[tag]{Items: set.tags},
+		Parameters: set.template.display(set.parameters), Capabilities: query.Members[string]{Items: set.capabilities}, Tags: query.Members[tag]{Items: set.tags},
 		ARN: set.arn, AutoDeployment: set.autoDeployment, Model: set.model, Managed: managedExecution{set.managed},
 	}
 	if set.model == selfManaged {
-		d.Administration = orText(set.administration, "arn:aws:iam::"+c.s.cfg.AccountID+":role/"+administration)
-		d.Execution = orText(set.execution, execution)
+		d.Administration = cmp.Or(set.administration, "arn:aws:iam::"+c.s.cfg.AccountID+":role/"+administration)
+		d.Execution = cmp.Or(set.execution, execution)
 	}
 	var regions, units []string
 	for _, i := range set.instances {
@@ -268,20 +262,20 @@ func listStackSets(c *call) (any, error) {
 	return listed[setSummary]{part, next}, err
 }
 
-// listed is the answer of every list.
+// listed is the response of every list action.
 type listed[T any] struct {
 	Summaries query.Members[T] `xml:"Summaries"`
 	Next      string           `xml:"NextToken,omitempty"`
 }
 
-// Set is what the inventory says of a stack set.
+// Set describes a stack set in the inventory.
 type Set struct {
 	ID, Name string
 	State    string // ACTIVE, or the status of the operation under way
 	Tags     map[string]string
 }
 
-// Sets returns by region those that were made and not deleted.
+// Sets returns the existing stack sets by region.
 func (s *Service) Sets() map[string][]Set {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -294,7 +288,7 @@ func (s *Service) Sets() map[string][]Set {
 			}
 			v := Set{ID: set.id, Name: set.name, State: set.status}
 			for _, o := range set.operations {
-				if !o.over() {
+				if !o.done() {
 					v.State = o.status
 					break
 				}
@@ -311,17 +305,17 @@ func (s *Service) Sets() map[string][]Set {
 	return out
 }
 
-// Stack is one that a set has made in an account and a region.
+// Stack is a stack that a stack set created in an account and a region.
 type Stack struct {
 	Account, Region string
 	Status          string            // of the instance: CURRENT, OUTDATED, INOPERABLE
-	Body            string            // of the template that the stack has; empty if there is none yet
-	Parameters      map[string]string // that the stack has
-	Changed         time.Time         // when one of these changed last
+	Body            string            // template of the stack; empty until it exists
+	Parameters      map[string]string // parameters of the stack
+	Changed         time.Time         // time of the last change
 }
 
-// Stacks returns those of a set of the caller's own account, in the order of
-// accounts, then regions.
+// Stacks returns the stacks of a stack set in the caller's account, ordered by account
+// and region.
 func (s *Service) Stacks(region, set string) []Stack {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -7,8 +7,8 @@ import (
 	"maps"
 )
 
-// updateStackSet changes the set at once, whatever becomes of the operation
-// that then changes its stacks
+// updateStackSet changes the set immediately. The set keeps the change even if the
+// operation on its stacks fails
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStackSet.html).
 func updateStackSet(c *call) (any, error) {
 	set, err := c.find()
@@ -20,7 +20,7 @@ func updateStackSet(c *call) (any, error) {
 	}
 	role := c.administration()
 	if set.administration != "" && role == "" {
-		return nil, invalid("The stack set was made with the customized administrator role %s: AdministrationRoleARN must be specified", set.administration)
+		return nil, invalid("The stack set was created with the customized administrator role %s: AdministrationRoleARN must be specified", set.administration)
 	}
 	t, err := c.template()
 	if err != nil {
@@ -38,7 +38,7 @@ func updateStackSet(c *call) (any, error) {
 		t = set.template
 	}
 	list := c.p.Items("Parameters")
-	values, err := given(list, set.parameters)
+	values, err := requestParameters(list, set.parameters)
 	if err != nil {
 		return nil, err
 	}
@@ -46,7 +46,7 @@ func updateStackSet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Changing how operations are carried out takes that none is.
+	// Managed execution cannot change while an operation runs or is queued.
 	if c.p.Has("ManagedExecution") && c.p.Bool("ManagedExecution.Active", false) != set.managed && set.busy() {
 		return nil, inProgress()
 	}
@@ -54,15 +54,15 @@ func updateStackSet(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := o.prefer(c, targets); err != nil {
+	if err := o.setPreferences(c, targets); err != nil {
 		return nil, err
 	}
 	before := set.parameters
-	if err := set.take(c, t, values); err != nil {
+	if err := set.setTemplate(c, t, values); err != nil {
 		return nil, err
 	}
 	set.administration = role
-	set.describeWith(c)
+	set.setAttributes(c)
 	if marks || !maps.Equal(before, set.parameters) {
 		set.generation++
 		for _, i := range set.instances {
@@ -71,6 +71,6 @@ func updateStackSet(c *call) (any, error) {
 			}
 		}
 	}
-	set.begin(c, o, targets)
+	set.enqueue(o, targets)
 	return operationID{o.id}, nil
 }

@@ -10,14 +10,13 @@ import (
 	"slices"
 )
 
-// target is an account, and the organizational unit that it is meant by.
+// target is an account, and the organizational unit that selected it, if any.
 type target struct{ id, unit string }
 
-// accountsPerUnit is how many accounts each organizational unit has.
+// accountsPerUnit is the number of accounts of each organizational unit.
 const accountsPerUnit = 2
 
-// UnitAccounts are the accounts of an organizational unit. Every unit that is
-// named is there.
+// UnitAccounts returns the accounts of an organizational unit. Every unit exists.
 func UnitAccounts(unit string) []string {
 	var list []string
 	for n := range accountsPerUnit {
@@ -28,8 +27,8 @@ func UnitAccounts(unit string) []string {
 	return list
 }
 
-// targets are the accounts that a request is for, and checks its regions; none
-// if it names no accounts.
+// targets returns the requested accounts, or none if the request names none. It also
+// validates the regions.
 func (c *call) targets(set *stackSet) ([]target, error) {
 	for _, region := range c.p.List("Regions") {
 		if !slices.Contains(c.s.cfg.Regions, region) {
@@ -80,8 +79,8 @@ func digits(text string) bool {
 	return true
 }
 
-// existing are the instances that an update is for: all where it names neither
-// accounts nor regions. Each account must have one in each region
+// existing returns the instances that an update changes: all if it names neither
+// accounts nor regions. Each account must have an instance in each region
 // (https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/1978).
 func (c *call) existing(set *stackSet) ([]*instance, error) {
 	accounts, err := c.targets(set)

@@ -13,21 +13,21 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// The limits of a template, in bytes
+// Maximum sizes of a template in bytes
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html).
 const (
 	maxBody = 51_200
 	maxURL  = 1 << 20
 )
 
-// template is one that was understood. In doc, the short forms of YAML are long:
-// !Ref A is {"Ref": "A"}.
+// template is a parsed template. doc contains YAML's short forms as long forms: !Ref A
+// is {"Ref": "A"}.
 type template struct {
 	body string
 	doc  map[string]any
 }
 
-// template reads the one that a request brings; nil if it brings none.
+// template parses the template of the request; nil without one.
 func (c *call) template() (*template, error) {
 	body, url := c.p.Get("TemplateBody"), c.p.Get("TemplateURL")
 	switch {
@@ -49,7 +49,7 @@ func (c *call) template() (*template, error) {
 
 func (c *call) fetch(url string) (string, error) {
 	if c.s.cfg.Templates == nil {
-		return "", invalid("TemplateURL must be a supported URL. The rehearsal has no S3 to read %s from.", url)
+		return "", invalid("TemplateURL must be a supported URL. The rehearsal has no S3 from which to read %s.", url)
 	}
 	text, err := c.s.cfg.Templates.Fetch(url)
 	switch {
@@ -61,12 +61,12 @@ func (c *call) fetch(url string) (string, error) {
 	return string(text), nil
 }
 
-// parse understands a template as CloudFormation does: it tries JSON, then YAML.
+// parse parses a template like CloudFormation: as JSON, then as YAML.
 func parse(body string) (*template, error) {
 	t := &template{body: body}
 	var doc any
 	if strings.HasPrefix(strings.TrimSpace(body), "{") && json.Unmarshal([]byte(body), &doc) == nil {
-		if where := nulls(doc, ""); where != "" {
+		if where := findNull(doc, ""); where != "" {
 			return nil, nullError(where)
 		}
 	} else {
@@ -88,11 +88,11 @@ func parseYAML(body string) (any, error) {
 	if err := d.Decode(&node); err != nil {
 		return nil, invalid("Template format error: YAML not well-formed. (%v)", strings.TrimPrefix(err.Error(), "yaml: "))
 	}
-	return plain(node.Content[0], "")
+	return decodeNode(node.Content[0], "")
 }
 
-// plain makes a value of a node; path is where it stands.
-func plain(n *yaml.Node, path string) (any, error) {
+// decodeNode converts a YAML node to a value; path is the node's location.
+func decodeNode(n *yaml.Node, path string) (any, error) {
 	var v any
 	switch n.Kind {
 	case yaml.AliasNode:
@@ -101,7 +101,7 @@ func plain(n *yaml.Node, path string) (any, error) {
 		m := map[string]any{}
 		for i := 0; i+1 < len(n.Content); i += 2 {
 			key := n.Content[i].Value
-			part, err := plain(n.Content[i+1], path+"/"+key)
+			part, err := decodeNode(n.Content[i+1], path+"/"+key)
 			if err != nil {
 				return nil, err
 			}
@@ -111,7 +111,7 @@ func plain(n *yaml.Node, path string) (any, error) {
 	case yaml.SequenceNode:
 		list := []any{}
 		for i, item := range n.Content {
-			part, err := plain(item, fmt.Sprintf("%s/%d", path, i))
+			part, err := decodeNode(item, fmt.Sprintf("%s/%d", path, i))
 			if err != nil {
 				return nil, err
 			}
@@ -127,11 +127,11 @@ func plain(n *yaml.Node, path string) (any, error) {
 	if !strings.HasPrefix(n.Tag, "!") || strings.HasPrefix(n.Tag, "!!") {
 		return v, nil
 	}
-	return long(n.Tag[1:], v), nil
+	return longForm(n.Tag[1:], v), nil
 }
 
-// long is the long form of a short one.
-func long(name string, v any) any {
+// longForm returns the long form of a short form.
+func longForm(name string, v any) any {
 	switch text, scalar := v.(string); {
 	case name == "Ref" || name == "Condition":
 		return map[string]any{name: v}
@@ -142,20 +142,20 @@ func long(name string, v any) any {
 	return map[string]any{"Fn::" + name: v}
 }
 
-// nulls is where a value is null, empty if nowhere.
-func nulls(v any, path string) string {
+// findNull returns the location of the first null value, or an empty string.
+func findNull(v any, path string) string {
 	switch v := v.(type) {
 	case nil:
 		return path
 	case map[string]any:
 		for _, key := range keys(v) {
-			if where := nulls(v[key], path+"/"+key); where != "" {
+			if where := findNull(v[key], path+"/"+key); where != "" {
 				return where
 			}
 		}
 	case []any:
 		for i, item := range v {
-			if where := nulls(item, fmt.Sprintf("%s/%d", path, i)); where != "" {
+			if where := findNull(item, fmt.Sprintf("%s/%d", path, i)); where != "" {
 				return where
 			}
 		}
@@ -176,7 +176,7 @@ func keys(m map[string]any) []string {
 	return list
 }
 
-// section is a part of the template; empty where it is absent.
+// section returns a section of the template, empty if absent.
 func (t *template) section(name string) map[string]any {
 	m, _ := t.doc[name].(map[string]any)
 	return m

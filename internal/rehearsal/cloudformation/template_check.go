@@ -12,8 +12,8 @@ var sections = []string{
 	"AWSTemplateFormatVersion", "Conditions", "Description", "Hooks", "Mappings", "Metadata", "Outputs", "Parameters", "Resources", "Rules", "Transform",
 }
 
-// check finds what ValidateTemplate finds. A FindInMap of a row that is not
-// there is none of it.
+// check applies the checks of ValidateTemplate. Like AWS, it accepts a FindInMap of a
+// missing row.
 func (t *template) check() error {
 	for _, key := range keys(t.doc) {
 		if !slices.Contains(sections, key) {
@@ -50,7 +50,7 @@ func (t *template) check() error {
 	return nil
 }
 
-// checkMappings looks at the names, which are of fewer letters than YAML's.
+// checkMappings checks the names in mappings, which allow fewer characters than YAML.
 func (t *template) checkMappings() error {
 	only := func(name, more string) bool {
 		return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"+more) == ""
@@ -78,7 +78,7 @@ func (t *template) checkMappings() error {
 	return nil
 }
 
-// walk calls found with each name that a value refers to.
+// walk calls found with each name that a value references.
 func (t *template) walk(v any, found func(string)) error {
 	switch v := v.(type) {
 	case []any:
@@ -116,7 +116,7 @@ func (t *template) walk(v any, found func(string)) error {
 	return nil
 }
 
-// substituted finds ${Name} and ${Name.Attribute}, and not ${!Literal}.
+// substituted finds ${Name} and ${Name.Attribute}, but not ${!Literal}.
 func substituted(text string, found func(string)) {
 	for {
 		_, rest, ok := strings.Cut(text, "${")

@@ -50,7 +50,7 @@ func validateTemplate(c *call) (any, error) {
 }
 
 func (t *template) parameter(key string) templateParameter {
-	p := t.section("Parameters")[key].(map[string]any) // checked
+	p := t.section("Parameters")[key].(map[string]any) // check verified the type
 	out := templateParameter{Key: key, NoEcho: strings.EqualFold(text(p, "NoEcho"), "true"), Description: text(p, "Description")}
 	if p["Default"] != nil {
 		v := text(p, "Default")
@@ -59,7 +59,7 @@ func (t *template) parameter(key string) templateParameter {
 	return out
 }
 
-// transforms are the macros that the template is given to.
+// transforms returns the macros that transform the template.
 func (t *template) transforms() []string {
 	switch v := t.doc["Transform"].(type) {
 	case string:
@@ -78,20 +78,20 @@ func (t *template) transforms() []string {
 	return nil
 }
 
-// iamNames is the property that names each kind of resource that needs a
-// capability; empty where none does
+// iamNames maps the resource types that require a capability to the property with their
+// name, if any
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_ValidateTemplate.html).
 var iamNames = map[string]string{
 	"AWS::IAM::AccessKey": "", "AWS::IAM::Group": "GroupName", "AWS::IAM::InstanceProfile": "InstanceProfileName", "AWS::IAM::ManagedPolicy": "ManagedPolicyName",
 	"AWS::IAM::Policy": "", "AWS::IAM::Role": "RoleName", "AWS::IAM::User": "UserName", "AWS::IAM::UserToGroupAddition": "",
 }
 
-// capabilities are those that the template takes, and the types of resources
-// that do.
+// capabilities returns the capabilities that the template requires, and the resource
+// types that require them.
 func (t *template) capabilities() (needs, resources []string) {
 	capability := ""
 	for _, key := range keys(t.section("Resources")) {
-		r := t.section("Resources")[key].(map[string]any) // checked
+		r := t.section("Resources")[key].(map[string]any) // check verified the type
 		kind := text(r, "Type")
 		property, ok := iamNames[kind]
 		if !ok {
@@ -114,7 +114,7 @@ func (t *template) capabilities() (needs, resources []string) {
 	return needs, slices.Compact(resources)
 }
 
-// allowed says what the template needs and was not given.
+// allowed returns an error if the template requires a capability that was not given.
 func (t *template) allowed(given []string) error {
 	for _, known := range given {
 		if !slices.Contains([]string{"CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND"}, known) {

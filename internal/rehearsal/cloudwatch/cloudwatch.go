@@ -1,8 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package cloudwatch keeps metrics in a rehearsal, as Amazon CloudWatch does:
-// what is put can be listed, and asked for as statistics.
+// Package cloudwatch simulates Amazon CloudWatch in a rehearsal: it stores metrics,
+// lists them, and returns their statistics.
 package cloudwatch
 
 import (
@@ -18,8 +18,8 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Service is one account's CloudWatch in all regions. Its methods may be called
-// from several goroutines.
+// Service is one account's CloudWatch in all regions. Its methods are safe
+// for concurrent use.
 type Service struct {
 	Clock pace.Clock
 
@@ -35,7 +35,7 @@ type metric struct {
 
 type dimension struct{ Name, Value string }
 
-// datum is what was put at once: one value, or many as their statistics.
+// datum is one stored value, or the statistics of several.
 type datum struct {
 	at                   time.Time
 	unit                 string
@@ -73,7 +73,7 @@ func required(p query.Params, names ...string) error {
 	return nil
 }
 
-// put takes all of a request's data, or none.
+// put stores all data of a request, or none.
 func (s *Service) put(region string, p query.Params) error {
 	if err := required(p, "Namespace", "MetricData"); err != nil {
 		return err
@@ -122,9 +122,9 @@ func (s *Service) put(region string, p query.Params) error {
 	return nil
 }
 
-// data are the values of one MetricDatum.
+// data returns the values of one MetricDatum.
 func (s *Service) data(n int, item query.Params) ([]datum, error) {
-	at, err := moment(item, "Timestamp", s.Clock.Now())
+	at, err := parseTime(item, "Timestamp", s.Clock.Now())
 	if err != nil {
 		return nil, err
 	}
@@ -161,8 +161,8 @@ func (s *Service) data(n int, item query.Params) ([]datum, error) {
 	return out, err
 }
 
-// moment reads a time, which is text in one protocol and seconds in another.
-func moment(p query.Params, name string, other time.Time) (time.Time, error) {
+// parseTime parses a time: text in one protocol, seconds in the other.
+func parseTime(p query.Params, name string, other time.Time) (time.Time, error) {
 	text := p.Get(name)
 	if text == "" {
 		return other, nil
@@ -175,7 +175,7 @@ func moment(p query.Params, name string, other time.Time) (time.Time, error) {
 			return t.UTC(), nil
 		}
 	}
-	return other, query.Errorf("InvalidParameterValue", "The value %s for parameter %s is no time.", text, name)
+	return other, query.Errorf("InvalidParameterValue", "The value %s for parameter %s is not a timestamp.", text, name)
 }
 
 func dimensions(p query.Params) []dimension {

@@ -3,106 +3,99 @@
 
 package ec2
 
-// action is one verb of the API.
+import "github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/network"
+
+// action is one action of the API.
 type action struct {
-	run   func(*call) (any, error)
-	needs []string // parameters without which EC2 answers MissingParameter
+	run      func(*call) (any, error)
+	required []string // required parameters; EC2 returns MissingParameter without one
 }
 
-// actions are the verbs that are understood; every other one answers
-// InvalidAction.
+// actionNamed returns a supported action; EC2 returns InvalidAction for every other one.
+func actionNamed(name string) (action, bool) {
+	if a, ok := network.Actions[name]; ok {
+		return action{run: func(c *call) (any, error) { return a.Run(&c.Call) }, required: a.Required}, true
+	}
+	a, ok := actions[name]
+	return a, ok
+}
+
+// actions lists the actions of this package.
 var actions = map[string]action{
 	"DescribeRegions":           {run: describeRegions},
 	"DescribeAvailabilityZones": {run: describeAvailabilityZones},
 	"DescribeAccountAttributes": {run: describeAccountAttributes},
 
-	"DescribeVpcs":         {run: describeVpcs},
-	"DescribeVpcAttribute": {run: describeVpcAttribute, needs: []string{"VpcId", "Attribute"}},
-	"DescribeSubnets":      {run: describeSubnets},
-	"DescribeRouteTables":  {run: describeRouteTables},
-
-	"CreateTags":   {run: createTags, needs: []string{"ResourceId", "Tag"}},
-	"DeleteTags":   {run: deleteTags, needs: []string{"ResourceId"}},
+	"CreateTags":   {run: createTags, required: []string{"ResourceId", "Tag"}},
+	"DeleteTags":   {run: deleteTags, required: []string{"ResourceId"}},
 	"DescribeTags": {run: describeTags},
-
-	"CreateKeyPair":    {run: createKeyPair, needs: []string{"KeyName"}},
-	"ImportKeyPair":    {run: importKeyPair, needs: []string{"KeyName", "PublicKeyMaterial"}},
-	"DescribeKeyPairs": {run: describeKeyPairs},
-	"DeleteKeyPair":    {run: deleteKeyPair},
-
-	"CreateSecurityGroup":           {run: createSecurityGroup, needs: []string{"GroupName", "GroupDescription"}},
-	"DescribeSecurityGroups":        {run: describeSecurityGroups},
-	"DescribeSecurityGroupRules":    {run: describeSecurityGroupRules},
-	"AuthorizeSecurityGroupIngress": {run: authorizeIngress},
-	"AuthorizeSecurityGroupEgress":  {run: authorizeEgress, needs: []string{"GroupId"}},
-	"RevokeSecurityGroupIngress":    {run: revokeIngress},
-	"RevokeSecurityGroupEgress":     {run: revokeEgress, needs: []string{"GroupId"}},
-	"DeleteSecurityGroup":           {run: deleteSecurityGroup},
 
 	"DescribeInstanceTypes":         {run: describeInstanceTypes},
 	"DescribeInstanceTypeOfferings": {run: describeInstanceTypeOfferings},
 	"DescribeSpotPriceHistory":      {run: describeSpotPriceHistory},
 
-	"CreateCapacityReservation":    {run: createCapacityReservation, needs: []string{"InstanceType", "InstancePlatform", "AvailabilityZone", "InstanceCount"}},
-	"DescribeCapacityReservations": {run: describeCapacityReservations},
-	"CancelCapacityReservation":    {run: cancelCapacityReservation, needs: []string{"CapacityReservationId"}},
+	"CreateCapacityReservation":      {run: createCapacityReservation, required: []string{"InstanceType", "InstancePlatform", "AvailabilityZone", "InstanceCount"}},
+	"DescribeCapacityReservations":   {run: describeCapacityReservations},
+	"DescribeCapacityBlockOfferings": {run: describeOfferings, required: []string{"CapacityDurationHours"}},
+	"PurchaseCapacityBlock":          {run: purchaseBlock, required: []string{"CapacityBlockOfferingId", "InstancePlatform"}},
+	"CancelCapacityReservation":      {run: cancelCapacityReservation, required: []string{"CapacityReservationId"}},
 
-	"RunInstances":                  {run: runInstances, needs: []string{"MinCount", "MaxCount"}},
+	"RunInstances":                  {run: runInstances, required: []string{"MinCount", "MaxCount"}},
 	"DescribeInstances":             {run: describeInstances},
 	"DescribeInstanceStatus":        {run: describeInstanceStatus},
-	"DescribeInstanceAttribute":     {run: describeInstanceAttribute, needs: []string{"InstanceId", "Attribute"}},
-	"ModifyInstanceAttribute":       {run: modifyInstanceAttribute, needs: []string{"InstanceId"}},
-	"ModifyInstanceMetadataOptions": {run: modifyInstanceMetadataOptions, needs: []string{"InstanceId"}},
-	"StartInstances":                {run: startInstances, needs: []string{"InstanceId"}},
-	"StopInstances":                 {run: stopInstances, needs: []string{"InstanceId"}},
-	"RebootInstances":               {run: rebootInstances, needs: []string{"InstanceId"}},
-	"TerminateInstances":            {run: terminateInstances, needs: []string{"InstanceId"}},
-	"GetConsoleOutput":              {run: getConsoleOutput, needs: []string{"InstanceId"}},
-	"CreateLaunchTemplate":          {run: createLaunchTemplate, needs: []string{"LaunchTemplateName", "LaunchTemplateData"}},
+	"DescribeInstanceAttribute":     {run: describeInstanceAttribute, required: []string{"InstanceId", "Attribute"}},
+	"ModifyInstanceAttribute":       {run: modifyInstanceAttribute, required: []string{"InstanceId"}},
+	"ModifyInstanceMetadataOptions": {run: modifyInstanceMetadataOptions, required: []string{"InstanceId"}},
+	"StartInstances":                {run: startInstances, required: []string{"InstanceId"}},
+	"StopInstances":                 {run: stopInstances, required: []string{"InstanceId"}},
+	"RebootInstances":               {run: rebootInstances, required: []string{"InstanceId"}},
+	"TerminateInstances":            {run: terminateInstances, required: []string{"InstanceId"}},
+	"GetConsoleOutput":              {run: getConsoleOutput, required: []string{"InstanceId"}},
+	"CreateLaunchTemplate":          {run: createLaunchTemplate, required: []string{"LaunchTemplateName", "LaunchTemplateData"}},
 	"DescribeLaunchTemplates":       {run: describeLaunchTemplates},
 	"DeleteLaunchTemplate":          {run: deleteLaunchTemplate},
-	"CreateFleet":                   {run: createFleet, needs: []string{"LaunchTemplateConfigs", "TargetCapacitySpecification"}},
-	"DeleteFleets":                  {run: deleteFleets, needs: []string{"FleetId"}},
+	"CreateFleet":                   {run: createFleet, required: []string{"LaunchTemplateConfigs", "TargetCapacitySpecification"}},
+	"DeleteFleets":                  {run: deleteFleets, required: []string{"FleetId"}},
 	"DescribeSpotInstanceRequests":  {run: describeSpotInstanceRequests},
 
 	"GetEbsEncryptionByDefault":     {run: getEncryption},
 	"EnableEbsEncryptionByDefault":  {run: enableEncryption},
 	"DisableEbsEncryptionByDefault": {run: disableEncryption},
 	"GetEbsDefaultKmsKeyId":         {run: getDefaultKey},
-	"ModifyEbsDefaultKmsKeyId":      {run: modifyDefaultKey, needs: []string{"KmsKeyId"}},
+	"ModifyEbsDefaultKmsKeyId":      {run: modifyDefaultKey, required: []string{"KmsKeyId"}},
 	"ResetEbsDefaultKmsKeyId":       {run: resetDefaultKey},
 
 	"CreateVolume":              {run: createVolume},
 	"DescribeVolumes":           {run: describeVolumes},
-	"DeleteVolume":              {run: deleteVolume, needs: []string{"VolumeId"}},
-	"AttachVolume":              {run: attachVolume, needs: []string{"VolumeId", "InstanceId", "Device"}},
-	"DetachVolume":              {run: detachVolume, needs: []string{"VolumeId"}},
-	"CreateSnapshot":            {run: createSnapshot, needs: []string{"VolumeId"}},
-	"CopySnapshot":              {run: copySnapshot, needs: []string{"SourceRegion", "SourceSnapshotId"}},
+	"DeleteVolume":              {run: deleteVolume, required: []string{"VolumeId"}},
+	"AttachVolume":              {run: attachVolume, required: []string{"VolumeId", "InstanceId", "Device"}},
+	"DetachVolume":              {run: detachVolume, required: []string{"VolumeId"}},
+	"CreateSnapshot":            {run: createSnapshot, required: []string{"VolumeId"}},
+	"CopySnapshot":              {run: copySnapshot, required: []string{"SourceRegion", "SourceSnapshotId"}},
 	"DescribeSnapshots":         {run: describeSnapshots},
-	"DeleteSnapshot":            {run: deleteSnapshot, needs: []string{"SnapshotId"}},
-	"ModifySnapshotAttribute":   {run: modifySnapshotAttribute, needs: []string{"SnapshotId"}},
-	"DescribeSnapshotAttribute": {run: describeSnapshotAttribute, needs: []string{"SnapshotId", "Attribute"}},
+	"DeleteSnapshot":            {run: deleteSnapshot, required: []string{"SnapshotId"}},
+	"ModifySnapshotAttribute":   {run: modifySnapshotAttribute, required: []string{"SnapshotId"}},
+	"DescribeSnapshotAttribute": {run: describeSnapshotAttribute, required: []string{"SnapshotId", "Attribute"}},
 
-	"CreateImage":                          {run: createImage, needs: []string{"InstanceId", "Name"}},
-	"RegisterImage":                        {run: registerImage, needs: []string{"Name"}},
-	"CopyImage":                            {run: copyImage, needs: []string{"SourceRegion", "SourceImageId", "Name"}},
+	"CreateImage":                          {run: createImage, required: []string{"InstanceId", "Name"}},
+	"RegisterImage":                        {run: registerImage, required: []string{"Name"}},
+	"CopyImage":                            {run: copyImage, required: []string{"SourceRegion", "SourceImageId", "Name"}},
 	"DescribeImages":                       {run: describeImages},
-	"DeregisterImage":                      {run: deregisterImage, needs: []string{"ImageId"}},
-	"ModifyImageAttribute":                 {run: modifyImageAttribute, needs: []string{"ImageId"}},
-	"ResetImageAttribute":                  {run: resetImageAttribute, needs: []string{"ImageId", "Attribute"}},
-	"DescribeImageReferences":              {run: describeImageReferences, needs: []string{"ImageId"}},
-	"DescribeImageAttribute":               {run: describeImageAttribute, needs: []string{"ImageId", "Attribute"}},
-	"EnableImageDeprecation":               {run: enableImageDeprecation, needs: []string{"ImageId", "DeprecateAt"}},
-	"DisableImageDeprecation":              {run: disableImageDeprecation, needs: []string{"ImageId"}},
-	"EnableImageDeregistrationProtection":  {run: enableImageProtection, needs: []string{"ImageId"}},
-	"DisableImageDeregistrationProtection": {run: disableImageProtection, needs: []string{"ImageId"}},
+	"DeregisterImage":                      {run: deregisterImage, required: []string{"ImageId"}},
+	"ModifyImageAttribute":                 {run: modifyImageAttribute, required: []string{"ImageId"}},
+	"ResetImageAttribute":                  {run: resetImageAttribute, required: []string{"ImageId", "Attribute"}},
+	"DescribeImageReferences":              {run: describeImageReferences, required: []string{"ImageId"}},
+	"DescribeImageAttribute":               {run: describeImageAttribute, required: []string{"ImageId", "Attribute"}},
+	"EnableImageDeprecation":               {run: enableImageDeprecation, required: []string{"ImageId", "DeprecateAt"}},
+	"DisableImageDeprecation":              {run: disableImageDeprecation, required: []string{"ImageId"}},
+	"EnableImageDeregistrationProtection":  {run: enableImageProtection, required: []string{"ImageId"}},
+	"DisableImageDeregistrationProtection": {run: disableImageProtection, required: []string{"ImageId"}},
 	"GetImageBlockPublicAccessState":       {run: getImageBlocking},
-	"EnableImageBlockPublicAccess":         {run: enableImageBlocking, needs: []string{"ImageBlockPublicAccessState"}},
+	"EnableImageBlockPublicAccess":         {run: enableImageBlocking, required: []string{"ImageBlockPublicAccessState"}},
 	"DisableImageBlockPublicAccess":        {run: disableImageBlocking},
 	"GetSnapshotBlockPublicAccessState":    {run: getSnapshotBlocking},
-	"EnableSnapshotBlockPublicAccess":      {run: enableSnapshotBlocking, needs: []string{"State"}},
+	"EnableSnapshotBlockPublicAccess":      {run: enableSnapshotBlocking, required: []string{"State"}},
 	"DisableSnapshotBlockPublicAccess":     {run: disableSnapshotBlocking},
-	"EnableImage":                          {run: enableImage, needs: []string{"ImageId"}},
-	"DisableImage":                         {run: disableImage, needs: []string{"ImageId"}},
+	"EnableImage":                          {run: enableImage, required: []string{"ImageId"}},
+	"DisableImage":                         {run: disableImage, required: []string{"ImageId"}},
 }

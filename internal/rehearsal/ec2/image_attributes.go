@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
@@ -15,7 +16,7 @@ func modifyImageAttribute(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	p, attribute := c.p, c.p.Get("Attribute")
+	p, attribute := c.Params, c.Params.Get("Attribute")
 	if attribute == "description" {
 		p = query.Params{"Description.Value": p.Get("Value")}.Over(p)
 	}
@@ -28,13 +29,16 @@ func modifyImageAttribute(c *call) (any, error) {
 	case shares && v.State != "available":
 		return nil, query.Errorf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", v.ImageID)
 	}
-	after := append(permissions(nil), v.shared...)
+	after := append(api.Permissions(nil), v.shared...)
 	if shares {
-		after.change(p, "LaunchPermission")
+		after.Change(p, "LaunchPermission")
+	}
+	if kind, value, bad := after.Malformed(); bad {
+		return nil, query.Errorf("InvalidAMIAttributeItemValue", "Invalid attribute item value \"%s\" for %s item type.", value, kind)
 	}
 	if len(after) > len(v.shared) {
 		for _, m := range v.Devices.Items {
-			if snap, ok := c.r.snapshots.get(m.Ebs.SnapshotID); ok && snap.Encrypted {
+			if snap, ok := c.r.snapshots.Get(m.Ebs.SnapshotID); ok && snap.Encrypted {
 				if err := shareable(snap.KmsKeyID); err != nil {
 					return nil, err
 				}
@@ -44,17 +48,17 @@ func modifyImageAttribute(c *call) (any, error) {
 	if err := c.publishable(v.shared, after, c.r.blocking.images, "image"); err != nil {
 		return nil, err
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
-	v.shared, v.Public = after, after.public()
+	v.shared, v.Public = after, after.Public()
 	if p.Has("Description.Value") {
 		v.Description = p.Get("Description.Value")
 	}
 	if p.Has("ImdsSupport.Value") {
 		v.Imds = "v2.0"
 	}
-	return done{true}, nil
+	return api.Success, nil
 }
 
 func resetImageAttribute(c *call) (any, error) {
@@ -62,14 +66,14 @@ func resetImageAttribute(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.p.Get("Attribute") != "launchPermission" {
-		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Unknown attribute.", c.p.Get("Attribute"))
+	if c.Params.Get("Attribute") != "launchPermission" {
+		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter attribute is invalid. Unknown attribute.", c.Params.Get("Attribute"))
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	v.shared, v.Public = nil, false
-	return done{true}, nil
+	return api.Success, nil
 }
 
 func describeImageAttribute(c *call) (any, error) {
@@ -78,18 +82,18 @@ func describeImageAttribute(c *call) (any, error) {
 		return nil, err
 	}
 	answer := struct {
-		ID          string                 `xml:"imageId"`
-		Description *textValue             `xml:"description"`
-		Sriov       *textValue             `xml:"sriovNetSupport"`
-		BootMode    *textValue             `xml:"bootMode"`
-		Imds        *textValue             `xml:"imdsSupport"`
-		Protection  *textValue             `xml:"deregistrationProtection"`
-		Launched    *textValue             `xml:"lastLaunchedTime"`
-		Shared      *query.Set[permission] `xml:"launchPermission"`
-		Codes       *query.Set[struct{}]   `xml:"productCodes"`
-		Devices     *query.Set[mapping]    `xml:"blockDeviceMapping"`
+		ID          string                     `xml:"imageId"`
+		Description *textValue                 `xml:"description"`
+		Sriov       *textValue                 `xml:"sriovNetSupport"`
+		BootMode    *textValue                 `xml:"bootMode"`
+		Imds        *textValue                 `xml:"imdsSupport"`
+		Protection  *textValue                 `xml:"deregistrationProtection"`
+		Launched    *textValue                 `xml:"lastLaunchedTime"`
+		Shared      *query.Set[api.Permission] `xml:"launchPermission"`
+		Codes       *query.Set[struct{}]       `xml:"productCodes"`
+		Devices     *query.Set[mapping]        `xml:"blockDeviceMapping"`
 	}{ID: v.ImageID}
-	switch name := c.p.Get("Attribute"); name {
+	switch name := c.Params.Get("Attribute"); name {
 	case "description":
 		answer.Description = &textValue{v.Description}
 	case "sriovNetSupport":
@@ -103,10 +107,10 @@ func describeImageAttribute(c *call) (any, error) {
 	case "lastLaunchedTime":
 		answer.Launched = &textValue{}
 		if !v.launched.IsZero() {
-			answer.Launched.Value = stamp(v.launched)
+			answer.Launched.Value = api.Stamp(v.launched)
 		}
 	case "launchPermission":
-		answer.Shared = &query.Set[permission]{Items: v.shared}
+		answer.Shared = &query.Set[api.Permission]{Items: v.shared}
 	case "productCodes":
 		answer.Codes = &query.Set[struct{}]{}
 	case "blockDeviceMapping":
@@ -117,8 +121,8 @@ func describeImageAttribute(c *call) (any, error) {
 	return answer, nil
 }
 
-// imageChange is an action that changes an image of the account and says only
-// that it did.
+// imageChange runs an action that changes an image of the account and returns only
+// success.
 func imageChange(c *call, check func(*image) error, apply func(*image)) (any, error) {
 	v, err := c.ownImage()
 	if err != nil {
@@ -129,25 +133,25 @@ func imageChange(c *call, check func(*image) error, apply func(*image)) (any, er
 			return nil, err
 		}
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	apply(v)
-	return done{true}, nil
+	return api.Success, nil
 }
 
 func enableImageDeprecation(c *call) (any, error) {
 	var at time.Time
 	return imageChange(c, func(*image) error {
 		var err error
-		if at, err = time.Parse(time.RFC3339, c.p.Get("DeprecateAt")); err != nil {
-			return query.Errorf("InvalidParameterValue", "Value (%s) for parameter DeprecateAt is invalid.", c.p.Get("DeprecateAt"))
+		if at, err = time.Parse(time.RFC3339, c.Params.Get("DeprecateAt")); err != nil {
+			return query.Errorf("InvalidParameterValue", "Value (%s) for parameter DeprecateAt is invalid.", c.Params.Get("DeprecateAt"))
 		}
-		if !at.After(c.now) || at.After(c.now.AddDate(10, 0, 0)) {
+		if !at.After(c.Now) || at.After(c.Now.AddDate(10, 0, 0)) {
 			return query.Errorf("InvalidParameterValue", "The deprecation date must be in the future, and not more than 10 years from now.")
 		}
 		return nil
-	}, func(v *image) { v.Deprecated = stamp(at.Truncate(time.Minute)) })
+	}, func(v *image) { v.Deprecated = api.Stamp(at.Truncate(time.Minute)) })
 }
 
 func disableImageDeprecation(c *call) (any, error) {
@@ -160,7 +164,7 @@ type textReturn struct {
 
 func enableImageProtection(c *call) (any, error) {
 	state := "enabled-without-cooldown"
-	if c.p.Bool("WithCooldown", false) {
+	if c.Params.Bool("WithCooldown", false) {
 		state = "enabled-with-cooldown"
 	}
 	_, err := imageChange(c, nil, func(v *image) { v.Protection = state })

@@ -6,6 +6,9 @@ package ec2
 import (
 	"strconv"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/catalog"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/network"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
@@ -40,19 +43,19 @@ func (i *instanceT) filter(name string) ([]string, bool) {
 	return []string{value}, ok
 }
 
-// pick returns the instances that the request asks for.
-func (c *call) pick() ([]*instanceT, error) {
-	asked := c.p.List("InstanceId")
-	if _, err := c.instancesByID(asked); err != nil {
+// requestedInstances returns the requested instances.
+func (c *call) requestedInstances() ([]*instanceT, error) {
+	requested := c.Params.List("InstanceId")
+	if _, err := c.instancesByID(requested); err != nil {
 		return nil, err
 	}
 	var found []*instanceT
-	for _, i := range c.r.instances.all() {
-		ok, err := c.matches(i.Tags, i.filter)
+	for _, i := range c.r.instances.All() {
+		ok, err := c.Matches(i.Tags, i.filter)
 		if err != nil {
 			return nil, err
 		}
-		if ok && contains(asked, i.InstanceID) {
+		if ok && api.Contains(requested, i.InstanceID) && !c.IsNew(i.createdAt) {
 			found = append(found, i)
 		}
 	}
@@ -60,14 +63,14 @@ func (c *call) pick() ([]*instanceT, error) {
 }
 
 func describeInstances(c *call) (any, error) {
-	if c.p.Has("InstanceId") && c.p.Has("MaxResults") {
+	if c.Params.Has("InstanceId") && c.Params.Has("MaxResults") {
 		return nil, query.Errorf("InvalidParameterCombination", "The parameter instancesSet cannot be used with the parameter maxResults")
 	}
-	found, err := c.pick()
+	found, err := c.requestedInstances()
 	if err != nil {
 		return nil, err
 	}
-	set, next, err := page(c, found, 5)
+	set, next, err := api.Page(c.Request, found, 5)
 	if err != nil {
 		return nil, err
 	}
@@ -105,8 +108,9 @@ type reachability struct {
 	}] `xml:"details"`
 }
 
-// reach returns the two checks of a running instance; others have none.
-func reach(i *instanceT) reachability {
+// statusChecks returns the two status checks of a running instance; other instances
+// have none.
+func statusChecks(i *instanceT) reachability {
 	if i.State != running {
 		return reachability{Status: "not-applicable"}
 	}
@@ -119,19 +123,19 @@ func reach(i *instanceT) reachability {
 }
 
 func describeInstanceStatus(c *call) (any, error) {
-	found, err := c.instancesByID(c.p.List("InstanceId"))
+	found, err := c.instancesByID(c.Params.List("InstanceId"))
 	if err != nil {
 		return nil, err
 	}
 	if len(found) == 0 {
-		found = c.r.instances.all()
+		found = c.r.instances.All()
 	}
 	var out []instanceStatus
 	for _, i := range found {
-		ok, err := c.matches(i.Tags, func(name string) ([]string, bool) {
+		ok, err := c.Matches(i.Tags, func(name string) ([]string, bool) {
 			switch name {
 			case "instance-status.status", "system-status.status":
-				return []string{reach(i).Status}, true
+				return []string{statusChecks(i).Status}, true
 			case "instance-status.reachability", "system-status.reachability":
 				return []string{"passed"}, true
 			}
@@ -140,11 +144,11 @@ func describeInstanceStatus(c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		if ok && (i.State == running || c.p.Bool("IncludeAllInstances", false)) {
-			out = append(out, instanceStatus{Zone: i.Placement.Zone, ID: i.InstanceID, State: i.State, Instance: reach(i), System: reach(i)})
+		if ok && !c.IsNew(i.createdAt) && (i.State == running || c.Params.Bool("IncludeAllInstances", false)) {
+			out = append(out, instanceStatus{Zone: i.Placement.Zone, ID: i.InstanceID, State: i.State, Instance: statusChecks(i), System: statusChecks(i)})
 		}
 	}
-	set, next, err := page(c, out, 5)
+	set, next, err := api.Page(c.Request, out, 5)
 	return struct {
 		Status query.Set[instanceStatus] `xml:"instanceStatusSet"`
 		Next   string                    `xml:"nextToken,omitempty"`
@@ -152,25 +156,25 @@ func describeInstanceStatus(c *call) (any, error) {
 }
 
 func describeInstanceAttribute(c *call) (any, error) {
-	i, err := c.instance(c.p.Get("InstanceId"))
+	i, err := c.instance(c.Params.Get("InstanceId"))
 	if err != nil {
 		return nil, err
 	}
 	answer := struct {
-		ID        string              `xml:"instanceId"`
-		Type      *textValue          `xml:"instanceType"`
-		Shutdown  *textValue          `xml:"instanceInitiatedShutdownBehavior"`
-		UserData  *textValue          `xml:"userData"`
-		Root      *textValue          `xml:"rootDeviceName"`
-		Sriov     *textValue          `xml:"sriovNetSupport"`
-		Protected *boolValue          `xml:"disableApiTermination"`
-		Ena       *boolValue          `xml:"enaSupport"`
-		Ebs       *boolValue          `xml:"ebsOptimized"`
-		Source    *boolValue          `xml:"sourceDestCheck"`
-		Groups    *query.Set[groupID] `xml:"groupSet"`
-		Devices   *query.Set[*device] `xml:"blockDeviceMapping"`
+		ID        string                      `xml:"instanceId"`
+		Type      *textValue                  `xml:"instanceType"`
+		Shutdown  *textValue                  `xml:"instanceInitiatedShutdownBehavior"`
+		UserData  *textValue                  `xml:"userData"`
+		Root      *textValue                  `xml:"rootDeviceName"`
+		Sriov     *textValue                  `xml:"sriovNetSupport"`
+		Protected *api.BoolValue              `xml:"disableApiTermination"`
+		Ena       *api.BoolValue              `xml:"enaSupport"`
+		Ebs       *api.BoolValue              `xml:"ebsOptimized"`
+		Source    *api.BoolValue              `xml:"sourceDestCheck"`
+		Groups    *query.Set[network.GroupID] `xml:"groupSet"`
+		Devices   *query.Set[*device]         `xml:"blockDeviceMapping"`
 	}{ID: i.InstanceID}
-	switch name := c.p.Get("Attribute"); name {
+	switch name := c.Params.Get("Attribute"); name {
 	case "instanceType":
 		answer.Type = &textValue{i.InstanceType}
 	case "instanceInitiatedShutdownBehavior":
@@ -182,13 +186,13 @@ func describeInstanceAttribute(c *call) (any, error) {
 	case "sriovNetSupport":
 		answer.Sriov = &textValue{i.SriovNet}
 	case "disableApiTermination":
-		answer.Protected = &boolValue{i.protected}
+		answer.Protected = &api.BoolValue{Value: i.protected}
 	case "enaSupport":
-		answer.Ena = &boolValue{i.EnaSupport}
+		answer.Ena = &api.BoolValue{Value: i.EnaSupport}
 	case "ebsOptimized":
-		answer.Ebs = &boolValue{i.EbsOptimized}
+		answer.Ebs = &api.BoolValue{Value: i.EbsOptimized}
 	case "sourceDestCheck":
-		answer.Source = &boolValue{i.SourceDest}
+		answer.Source = &api.BoolValue{Value: i.SourceDest}
 	case "groupSet":
 		answer.Groups = &i.Groups
 	case "blockDeviceMapping":
@@ -200,12 +204,12 @@ func describeInstanceAttribute(c *call) (any, error) {
 }
 
 func modifyInstanceAttribute(c *call) (any, error) {
-	i, err := c.instance(c.p.Get("InstanceId"))
+	i, err := c.instance(c.Params.Get("InstanceId"))
 	if err != nil {
 		return nil, err
 	}
-	p := c.p
-	if a := p.Get("Attribute"); a != "" { // the older spelling
+	p := c.Params
+	if a := p.Get("Attribute"); a != "" { // older form of the request
 		name := map[string]string{
 			"instanceType": "InstanceType", "userData": "UserData", "instanceInitiatedShutdownBehavior": "InstanceInitiatedShutdownBehavior",
 			"disableApiTermination": "DisableApiTermination", "enaSupport": "EnaSupport", "ebsOptimized": "EbsOptimized",
@@ -220,19 +224,19 @@ func modifyInstanceAttribute(c *call) (any, error) {
 	}
 	groups := i.Groups.Items
 	if p.Has("GroupId") {
-		if groups, err = c.groupsFor(p.List("GroupId"), nil); err != nil {
+		if groups, err = c.GroupsFor(nil, p.List("GroupId"), nil); err != nil {
 			return nil, err
 		}
 	}
 	kind := i.InstanceType
 	if p.Has("InstanceType") {
-		t, err := findType(p.Or("InstanceType.Value", p.Get("InstanceType")))
+		t, err := catalog.FindType(p.Or("InstanceType.Value", p.Get("InstanceType")))
 		if err != nil {
 			return nil, err
 		}
-		kind = t.name
+		kind = t.Name
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	i.InstanceType, i.Groups.Items, i.nic.Groups.Items = kind, groups, groups
@@ -247,25 +251,25 @@ func modifyInstanceAttribute(c *call) (any, error) {
 		for _, d := range i.Devices.Items {
 			if d.Name == m.Get("DeviceName") {
 				d.Ebs.Delete = m.Bool("Ebs.DeleteOnTermination", d.Ebs.Delete)
-				if v, ok := c.r.volumes.get(d.Ebs.VolumeID); ok {
+				if v, ok := c.r.volumes.Get(d.Ebs.VolumeID); ok {
 					v.Attachments.Items[0].Delete = d.Ebs.Delete
 				}
 			}
 		}
 	}
-	return done{true}, nil
+	return api.Success, nil
 }
 
 func modifyInstanceMetadataOptions(c *call) (any, error) {
-	i, err := c.instance(c.p.Get("InstanceId"))
+	i, err := c.instance(c.Params.Get("InstanceId"))
 	if err != nil {
 		return nil, err
 	}
-	meta, err := metadataOf(i.Metadata, c.p, nil)
+	meta, err := metadataOf(i.Metadata, c.Params, nil)
 	if err != nil {
 		return nil, err
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	i.Metadata = meta
@@ -273,4 +277,8 @@ func modifyInstanceMetadataOptions(c *call) (any, error) {
 		ID      string          `xml:"instanceId"`
 		Options metadataOptions `xml:"instanceMetadataOptions"`
 	}{i.InstanceID, meta}, nil
+}
+
+type textValue struct {
+	Value string `xml:"value"`
 }

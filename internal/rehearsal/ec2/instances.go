@@ -4,79 +4,85 @@
 package ec2
 
 import (
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/catalog"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/machines"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/network"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// instanceT is an instance: what DescribeInstances shows, and below it what
-// only the rehearsal knows.
+// instanceT is an instance: the fields of DescribeInstances, then the internal state of
+// the rehearsal.
 type instanceT struct {
-	Architecture  string             `xml:"architecture"`
-	Devices       query.Set[*device] `xml:"blockDeviceMapping"`
-	CapacityID    string             `xml:"capacityReservationId,omitempty"`
-	ClientToken   string             `xml:"clientToken,omitempty"`
-	EbsOptimized  bool               `xml:"ebsOptimized"`
-	EnaSupport    bool               `xml:"enaSupport"`
-	Hypervisor    string             `xml:"hypervisor"`
-	Profile       *profile           `xml:"iamInstanceProfile"`
-	Lifecycle     string             `xml:"instanceLifecycle,omitempty"`
-	Interfaces    query.Set[*nic]    `xml:"networkInterfaceSet"`
-	RootName      string             `xml:"rootDeviceName"`
-	RootType      string             `xml:"rootDeviceType"`
-	Groups        query.Set[groupID] `xml:"groupSet"`
-	SourceDest    bool               `xml:"sourceDestCheck"`
-	SpotRequestID string             `xml:"spotInstanceRequestId,omitempty"`
-	SriovNet      string             `xml:"sriovNetSupport,omitempty"`
-	StateReason   *stateReason       `xml:"stateReason"`
-	Tags          tagList            `xml:"tagSet"`
-	VirtType      string             `xml:"virtualizationType"`
-	Cores         cpuOptions         `xml:"cpuOptions"`
-	Metadata      metadataOptions    `xml:"metadataOptions"`
-	Platform      string             `xml:"platformDetails"`
-	UsageOp       string             `xml:"usageOperation"`
-	InstanceID    string             `xml:"instanceId"`
-	ImageID       string             `xml:"imageId"`
-	State         state              `xml:"instanceState"`
-	PrivateDNS    string             `xml:"privateDnsName"`
-	PublicDNS     string             `xml:"dnsName"`
-	Reason        string             `xml:"reason"`
-	KeyName       string             `xml:"keyName,omitempty"`
-	LaunchIndex   int                `xml:"amiLaunchIndex"`
-	InstanceType  string             `xml:"instanceType"`
-	Launched      string             `xml:"launchTime"`
-	Placement     placement          `xml:"placement"`
-	Monitoring    monitoring         `xml:"monitoring"`
-	SubnetID      string             `xml:"subnetId,omitempty"`
-	VpcID         string             `xml:"vpcId,omitempty"`
-	PrivateIP     string             `xml:"privateIpAddress,omitempty"`
-	PublicIP      string             `xml:"ipAddress,omitempty"`
+	Architecture  string                     `xml:"architecture"`
+	Devices       query.Set[*device]         `xml:"blockDeviceMapping"`
+	CapacityID    string                     `xml:"capacityReservationId,omitempty"`
+	ClientToken   string                     `xml:"clientToken,omitempty"`
+	EbsOptimized  bool                       `xml:"ebsOptimized"`
+	EnaSupport    bool                       `xml:"enaSupport"`
+	Hypervisor    string                     `xml:"hypervisor"`
+	Profile       *profile                   `xml:"iamInstanceProfile"`
+	Lifecycle     string                     `xml:"instanceLifecycle,omitempty"`
+	Interfaces    query.Set[*nic]            `xml:"networkInterfaceSet"`
+	RootName      string                     `xml:"rootDeviceName"`
+	RootType      string                     `xml:"rootDeviceType"`
+	Groups        query.Set[network.GroupID] `xml:"groupSet"`
+	SourceDest    bool                       `xml:"sourceDestCheck"`
+	SpotRequestID string                     `xml:"spotInstanceRequestId,omitempty"`
+	SriovNet      string                     `xml:"sriovNetSupport,omitempty"`
+	StateReason   *stateReason               `xml:"stateReason"`
+	Tags          api.TagList                `xml:"tagSet"`
+	VirtType      string                     `xml:"virtualizationType"`
+	Cores         catalog.CPUOptions         `xml:"cpuOptions"`
+	Metadata      metadataOptions            `xml:"metadataOptions"`
+	Platform      string                     `xml:"platformDetails"`
+	UsageOp       string                     `xml:"usageOperation"`
+	InstanceID    string                     `xml:"instanceId"`
+	ImageID       string                     `xml:"imageId"`
+	State         state                      `xml:"instanceState"`
+	PrivateDNS    string                     `xml:"privateDnsName"`
+	PublicDNS     string                     `xml:"dnsName"`
+	Reason        string                     `xml:"reason"`
+	KeyName       string                     `xml:"keyName,omitempty"`
+	LaunchIndex   int                        `xml:"amiLaunchIndex"`
+	InstanceType  string                     `xml:"instanceType"`
+	Launched      string                     `xml:"launchTime"`
+	Placement     placement                  `xml:"placement"`
+	Monitoring    monitoring                 `xml:"monitoring"`
+	SubnetID      string                     `xml:"subnetId,omitempty"`
+	VpcID         string                     `xml:"vpcId,omitempty"`
+	PrivateIP     string                     `xml:"privateIpAddress,omitempty"`
+	PublicIP      string                     `xml:"ipAddress,omitempty"`
 
 	reservation string
-	reserved    *capacityT // whose room it takes, nil for none
-	born        time.Time
+	reserved    *capacityT // whose capacity it uses, or nil
+	createdAt   time.Time
 	address     string
 	public      bool
 	nic         *nic
-	spotTags    tagList
+	spotTags    api.TagList
 	onShutdown  string // stop or terminate
 	protected   bool   // disableApiTermination
 	userData    string // base64
 	layer       string
-	login       string // user name
-	box         *box
-	turn        *turn
+	login       string // login user
+	pushed      []pushedKey
+	queue       *machines.Queue
+	transition  *transition
 	endedAt     time.Time
 	meter       *meter
 }
 
-// turn is a change of state under way: it is over when its time has come and
-// the machine has done its job.
-type turn struct {
+// transition is a pending state transition. It completes when its time has passed and the
+// machine has finished its job.
+type transition struct {
 	to  state
 	at  time.Time
-	job *job
+	job *machines.Job
 }
 
 type state struct {
@@ -84,7 +90,7 @@ type state struct {
 	Name string `xml:"name"`
 }
 
-// The states of an instance, with EC2's numbers.
+// Instance states with EC2's codes.
 var (
 	pending      = state{0, "pending"}
 	running      = state{16, "running"}
@@ -135,29 +141,24 @@ type metadataOptions struct {
 	Tags     string `xml:"instanceMetadataTags"`
 }
 
-type groupID struct {
-	ID   string `xml:"groupId"`
-	Name string `xml:"groupName"`
-}
-
 type nic struct {
-	Association *association        `xml:"association"`
-	Attachment  attachment          `xml:"attachment"`
-	Description string              `xml:"description"`
-	Groups      query.Set[groupID]  `xml:"groupSet"`
-	Mac         string              `xml:"macAddress"`
-	InterfaceID string              `xml:"networkInterfaceId"`
-	OwnerID     string              `xml:"ownerId"`
-	PrivateIP   string              `xml:"privateIpAddress"`
-	Addresses   query.Set[nicIP]    `xml:"privateIpAddressesSet"`
-	IPv6        query.Set[struct{}] `xml:"ipv6AddressesSet"`
-	SourceDest  bool                `xml:"sourceDestCheck"`
-	Status      string              `xml:"status"`
-	SubnetID    string              `xml:"subnetId"`
-	VpcID       string              `xml:"vpcId"`
-	Kind        string              `xml:"interfaceType"`
+	Association *association               `xml:"association"`
+	Attachment  attachment                 `xml:"attachment"`
+	Description string                     `xml:"description"`
+	Groups      query.Set[network.GroupID] `xml:"groupSet"`
+	Mac         string                     `xml:"macAddress"`
+	InterfaceID string                     `xml:"networkInterfaceId"`
+	OwnerID     string                     `xml:"ownerId"`
+	PrivateIP   string                     `xml:"privateIpAddress"`
+	Addresses   query.Set[nicIP]           `xml:"privateIpAddressesSet"`
+	IPv6        query.Set[struct{}]        `xml:"ipv6AddressesSet"`
+	SourceDest  bool                       `xml:"sourceDestCheck"`
+	Status      string                     `xml:"status"`
+	SubnetID    string                     `xml:"subnetId"`
+	VpcID       string                     `xml:"vpcId"`
+	Kind        string                     `xml:"interfaceType"`
 
-	tags tagList
+	tags api.TagList
 }
 
 type association struct {
@@ -180,11 +181,8 @@ type nicIP struct {
 	Address     string       `xml:"privateIpAddress"`
 }
 
-// keptTerminated is for how long a terminated instance is still shown.
-const keptTerminated = time.Hour
-
-// fresh says whether something is so new that its id is not found yet.
-func (c *call) fresh(born time.Time) bool { return c.now.Sub(born) < c.s.cfg.Pace.NotFound }
+// terminatedRetention is how long a terminated instance remains listed.
+const terminatedRetention = time.Hour
 
 func (c *call) instance(id string) (*instanceT, error) {
 	found, err := c.instancesByID([]string{id})
@@ -198,10 +196,10 @@ func (c *call) instancesByID(ids []string) ([]*instanceT, error) {
 	var found []*instanceT
 	var missing []string
 	for _, id := range ids {
-		if !wellFormed(id, "i") {
+		if !api.WellFormed(id, "i") {
 			return nil, query.Errorf("InvalidInstanceID.Malformed", "Invalid id: %q", id)
 		}
-		if i, ok := c.r.instances.get(id); ok && !c.fresh(i.born) {
+		if i, ok := c.r.instances.Get(id); ok && !c.IsNew(i.createdAt) {
 			found = append(found, i)
 			continue
 		}
@@ -216,11 +214,12 @@ func (c *call) instancesByID(ids []string) ([]*instanceT, error) {
 	return nil, query.Errorf("InvalidInstanceID.NotFound", "The instance IDs '%s' do not exist", strings.Join(missing, ", "))
 }
 
-// wellFormed says whether an id has the prefix and 8 or 17 hexadecimal digits.
-func wellFormed(id, prefix string) bool {
-	digits, ok := strings.CutPrefix(id, prefix+"-")
-	return ok && (len(digits) == 8 || len(digits) == 17) && strings.Trim(digits, "0123456789abcdef") == ""
+// inUse reports whether an instance is in the subnet or the security group of that id.
+func (r *region) inUse(id string) bool {
+	for _, i := range r.instances.All() {
+		if i.SubnetID == id || slices.ContainsFunc(i.Groups.Items, func(g network.GroupID) bool { return g.ID == id }) {
+			return true
+		}
+	}
+	return false
 }
-
-// stamp writes a time as EC2 does.
-func stamp(t time.Time) string { return t.UTC().Format("2006-01-02T15:04:05.000Z") }

@@ -7,23 +7,23 @@ import (
 	"sort"
 )
 
-// Resource is one thing that a user of the rehearsal has made.
+// Resource is a resource that a user of the rehearsal created.
 type Resource struct {
-	Kind  string            `json:"kind"` // instance, volume, snapshot, image, key-pair, security-group, launch-template, capacity-reservation; of other services bucket, parameter, stack-set
+	Kind  string            `json:"kind"` // instance, volume, snapshot, image, key-pair, security-group, launch-template, capacity-reservation; from other services bucket, parameter, stack-set
 	ID    string            `json:"id"`
 	Name  string            `json:"name,omitempty"`
 	State string            `json:"state,omitempty"`
 	Tags  map[string]string `json:"tags,omitempty"`
-	// Snapshots are those that an image is made of.
+	// Snapshots are the snapshots of an image.
 	Snapshots []string `json:"snapshots,omitempty"`
-	// Image is the available image that a snapshot belongs to, or the image
-	// that an instance was launched from.
+	// Image is the available image of a snapshot, or the source image of an
+	// instance.
 	Image string `json:"image,omitempty"`
 }
 
-// Inventory returns by region what users have made and not removed again, in
-// the order in which it was made. Terminated instances, and what AWS provides,
-// are left out; so are regions with nothing.
+// Inventory returns the existing resources of users by region, in the order of their
+// creation. It omits terminated instances, resources provided by AWS, and regions
+// without resources.
 func (s *Service) Inventory() map[string][]Resource {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -31,20 +31,20 @@ func (s *Service) Inventory() map[string][]Resource {
 	out := map[string][]Resource{}
 	for name, r := range s.regions {
 		var list []Resource
-		for _, v := range r.instances.all() {
+		for _, v := range r.instances.All() {
 			if v.State != terminated {
-				list = append(list, Resource{Kind: "instance", ID: v.InstanceID, State: v.State.Name, Tags: v.Tags.asMap(), Image: v.ImageID})
+				list = append(list, Resource{Kind: "instance", ID: v.InstanceID, State: v.State.Name, Tags: v.Tags.AsMap(), Image: v.ImageID})
 			}
 		}
-		for _, v := range r.volumes.all() {
-			list = append(list, Resource{Kind: "volume", ID: v.VolumeID, State: v.Status, Tags: v.Tags.asMap()})
+		for _, v := range r.volumes.All() {
+			list = append(list, Resource{Kind: "volume", ID: v.VolumeID, State: v.Status, Tags: v.Tags.AsMap()})
 		}
 		of := map[string]string{}
-		for _, v := range r.images.all() {
+		for _, v := range r.images.All() {
 			if v.seeded {
 				continue
 			}
-			res := Resource{Kind: "image", ID: v.ImageID, Name: v.Name, State: v.State, Tags: v.Tags.asMap()}
+			res := Resource{Kind: "image", ID: v.ImageID, Name: v.Name, State: v.State, Tags: v.Tags.AsMap()}
 			for _, m := range v.Devices.Items {
 				if m.Ebs != nil && m.Ebs.SnapshotID != "" {
 					res.Snapshots = append(res.Snapshots, m.Ebs.SnapshotID)
@@ -55,22 +55,22 @@ func (s *Service) Inventory() map[string][]Resource {
 			}
 			list = append(list, res)
 		}
-		for _, v := range r.snapshots.all() {
-			list = append(list, Resource{Kind: "snapshot", ID: v.SnapshotID, State: v.Status, Tags: v.Tags.asMap(), Image: of[v.SnapshotID]})
+		for _, v := range r.snapshots.All() {
+			list = append(list, Resource{Kind: "snapshot", ID: v.SnapshotID, State: v.Status, Tags: v.Tags.AsMap(), Image: of[v.SnapshotID]})
 		}
-		for _, v := range r.keys.all() {
-			list = append(list, Resource{Kind: "key-pair", ID: v.KeyPairID, Name: v.Name, Tags: v.Tags.asMap()})
+		for _, v := range r.Keys.All() {
+			list = append(list, Resource{Kind: "key-pair", ID: v.KeyPairID, Name: v.Name, Tags: v.Tags.AsMap()})
 		}
-		for _, v := range r.groups.all() {
-			if !v.seeded {
-				list = append(list, Resource{Kind: "security-group", ID: v.GroupID, Name: v.Name, Tags: v.Tags.asMap()})
+		for _, v := range r.Groups.All() {
+			if !v.Seeded {
+				list = append(list, Resource{Kind: "security-group", ID: v.GroupID, Name: v.Name, Tags: v.Tags.AsMap()})
 			}
 		}
-		for _, v := range r.templates.all() {
-			list = append(list, Resource{Kind: "launch-template", ID: v.TemplateID, Name: v.Name, Tags: v.Tags.asMap()})
+		for _, v := range r.templates.All() {
+			list = append(list, Resource{Kind: "launch-template", ID: v.TemplateID, Name: v.Name, Tags: v.Tags.AsMap()})
 		}
-		for _, v := range r.reservations.all() {
-			list = append(list, Resource{Kind: "capacity-reservation", ID: v.ID, State: v.State, Tags: v.Tags.asMap()})
+		for _, v := range r.reservations.All() {
+			list = append(list, Resource{Kind: "capacity-reservation", ID: v.ID, State: v.State, Tags: v.Tags.AsMap()})
 		}
 		if len(list) > 0 {
 			out[name] = list
@@ -79,9 +79,9 @@ func (s *Service) Inventory() map[string][]Resource {
 	return out
 }
 
-// Leaked says whether a resource is anything but an available image, a snapshot
-// of one, and what those are published in: a stack set is left alone once no
-// operation of it is under way.
+// Leaked reports whether a resource is neither an available image, nor a snapshot of
+// one, nor part of a publication. A stack set counts as leaked while an operation
+// is running.
 func (r Resource) Leaked() bool {
 	switch r.Kind {
 	case "image":
@@ -96,7 +96,7 @@ func (r Resource) Leaked() bool {
 	return true
 }
 
-// SortedRegions returns the regions of an inventory in the order of names.
+// SortedRegions returns the regions of an inventory, sorted by name.
 func SortedRegions(inventory map[string][]Resource) []string {
 	names := make([]string, 0, len(inventory))
 	for name := range inventory {
@@ -104,15 +104,4 @@ func SortedRegions(inventory map[string][]Resource) []string {
 	}
 	sort.Strings(names)
 	return names
-}
-
-func (l *tagList) asMap() map[string]string {
-	if len(l.Items) == 0 {
-		return nil
-	}
-	m := map[string]string{}
-	for _, t := range l.Items {
-		m[t.Key] = t.Value
-	}
-	return m
 }

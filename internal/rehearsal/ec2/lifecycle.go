@@ -6,27 +6,33 @@ package ec2
 import (
 	"context"
 	"encoding/base64"
+	"errors"
 	"fmt"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/machines"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// settleInstance completes a change of state that is over.
+// settleInstance completes a state transition that is due.
 func (s *Service) settleInstance(r *region, i *instanceT, now time.Time) {
-	if i.State == terminated && now.Sub(i.endedAt) > keptTerminated {
-		r.instances.remove(i.InstanceID)
+	if i.State == terminated && now.Sub(i.endedAt) > terminatedRetention {
+		r.instances.Remove(i.InstanceID)
 		return
 	}
-	t := i.turn
-	if t == nil || !t.job.over || now.Before(t.at) {
+	t := i.transition
+	if t == nil || !t.job.Done || now.Before(t.at) {
 		return
 	}
-	i.turn = nil
-	if t.job.err != nil && t.to == running {
-		// As when EC2's own host fails: the instance never runs.
-		i.State, i.StateReason = shuttingDown, &stateReason{"Server.InternalError", "Server.InternalError: " + t.job.err.Error()}
+	i.transition = nil
+	if t.job.Err != nil && t.to == running {
+		// Like a failure of EC2's own host: the instance never runs.
+		i.State, i.StateReason = shuttingDown, &stateReason{"Server.InternalError", "Server.InternalError: " + t.job.Err.Error()}
+		if end := new(launchError); errors.As(t.job.Err, &end) {
+			i.StateReason, i.Reason = (*stateReason)(end), end.Code
+		}
 		s.finish(r, i, now)
 		return
 	}
@@ -42,19 +48,19 @@ func (s *Service) settleInstance(r *region, i *instanceT, now time.Time) {
 	}
 }
 
-// finish makes an instance terminated, with the volumes that end with it.
+// finish terminates an instance and deletes the volumes that terminate with it.
 func (s *Service) finish(r *region, i *instanceT, now time.Time) {
-	i.State, i.endedAt, i.turn = terminated, now, nil
+	i.State, i.endedAt, i.transition = terminated, now, nil
 	i.meter.end(now)
 	if i.reserved != nil {
 		i.reserved.Available++
 		i.reserved = nil
 	}
 	for _, d := range i.Devices.Items {
-		v, ok := r.volumes.get(d.Ebs.VolumeID)
+		v, ok := r.volumes.Get(d.Ebs.VolumeID)
 		switch {
 		case ok && d.Ebs.Delete:
-			r.volumes.remove(v.VolumeID)
+			r.volumes.Remove(v.VolumeID)
 			v.deleted = true
 			s.dropUnused(v.layer)
 		case ok:
@@ -67,8 +73,8 @@ func (s *Service) finish(r *region, i *instanceT, now time.Time) {
 	s.dropUnused(i.layer)
 }
 
-// setAddresses shows the addresses that an instance has while it runs or not:
-// a stopped one keeps its private address only.
+// setAddresses sets the addresses of an instance. A stopped instance keeps only its
+// private address.
 func (i *instanceT) setAddresses(on bool) {
 	i.PrivateIP = i.address
 	i.PublicIP = ""
@@ -80,15 +86,16 @@ func (i *instanceT) setAddresses(on bool) {
 	i.nic.Addresses = query.SetOf(nicIP{Association: i.nic.Association, Primary: true, Address: i.address})
 }
 
-// launchMachine starts the machine of an instance that RunInstances made.
-func (s *Service) launchMachine(r *region, i *instanceT, key []byte, userData []byte) *job {
-	return i.box.start(instance.Spec{
+// launchMachine starts the machine of a new instance.
+func (s *Service) launchMachine(i *instanceT, key []byte, userData []byte) *machines.Job {
+	return i.queue.Start(instance.Spec{
 		ID: i.InstanceID, Layer: i.layer, User: i.login, AuthorizedKeys: key, UserData: userData, Address: i.address,
-	}, func() { s.poweredOff(r, i) })
+		PushedKeys: func() []byte { return s.pushedKeys(i) },
+	}, func() { s.poweredOff(i) })
 }
 
-// poweredOff is called when a machine was shut down from inside.
-func (s *Service) poweredOff(r *region, i *instanceT) {
+// poweredOff handles a machine that shut itself down.
+func (s *Service) poweredOff(i *instanceT) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if i.State != running && i.State != pending {
@@ -96,15 +103,15 @@ func (s *Service) poweredOff(r *region, i *instanceT) {
 	}
 	now := s.cfg.Clock.Now()
 	i.StateReason = &stateReason{"Client.InstanceInitiatedShutdown", "Client.InstanceInitiatedShutdown: Instance initiated shutdown"}
-	if i.onShutdown == "terminate" || i.Lifecycle == "spot" { // one that is one-time cannot stop
+	if i.onShutdown == "terminate" || i.Lifecycle == "spot" { // a one-time spot instance cannot stop
 		i.State = shuttingDown
 		i.meter.end(now)
-		i.turn = &turn{terminated, now.Add(s.cfg.Pace.Terminated), i.box.end()}
+		i.transition = &transition{terminated, now.Add(s.cfg.Pace.Terminated), i.queue.End()}
 		return
 	}
 	i.State = stopping
 	i.meter.off(now)
-	i.turn = &turn{stopped, now.Add(s.cfg.Pace.Stopped), &job{over: true}}
+	i.transition = &transition{stopped, now.Add(s.cfg.Pace.Stopped), &machines.Job{Done: true}}
 }
 
 type stateChange struct {
@@ -117,9 +124,9 @@ type stateChanges struct {
 	Instances query.Set[stateChange] `xml:"instancesSet"`
 }
 
-// change checks all instances of the request, then applies a change to each.
+// change checks all requested instances, then applies a change to each.
 func (c *call) change(check func(*instanceT) error, apply func(*instanceT)) (any, error) {
-	found, err := c.instancesByID(c.p.List("InstanceId"))
+	found, err := c.instancesByID(c.Params.List("InstanceId"))
 	if err != nil {
 		return nil, err
 	}
@@ -128,7 +135,7 @@ func (c *call) change(check func(*instanceT) error, apply func(*instanceT)) (any
 			return nil, err
 		}
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	var out stateChanges
@@ -155,8 +162,8 @@ func startInstances(c *call) (any, error) {
 			return
 		}
 		i.State, i.StateReason, i.Reason = pending, nil, ""
-		r, s := c.r, c.s
-		i.turn = &turn{running, c.now.Add(s.cfg.Pace.Running), i.box.boot(func() { s.poweredOff(r, i) })}
+		s := c.s
+		i.transition = &transition{running, c.Now.Add(s.cfg.Pace.Running), i.queue.Boot(func() { s.poweredOff(i) })}
 	})
 }
 
@@ -174,10 +181,10 @@ func stopInstances(c *call) (any, error) {
 			return
 		}
 		i.State = stopping
-		c.r.breakOff(i, c.now)
-		i.meter.off(c.now)
-		i.userReason(c.now, "Client.UserInitiatedShutdown", "User initiated shutdown")
-		i.turn = &turn{stopped, c.now.Add(c.s.cfg.Pace.Stopped), i.box.each(func(ctx context.Context, m instance.Machine) error { return m.Stop(ctx) })}
+		c.r.failWaiting(i, c.Now)
+		i.meter.off(c.Now)
+		i.userReason(c.Now, "Client.UserInitiatedShutdown", "User initiated shutdown")
+		i.transition = &transition{stopped, c.Now.Add(c.s.cfg.Pace.Stopped), i.queue.Each(func(ctx context.Context, m instance.Machine) error { return m.Stop(ctx) })}
 	})
 }
 
@@ -197,15 +204,15 @@ func terminateInstances(c *call) (any, error) {
 			return
 		}
 		i.State = shuttingDown
-		c.r.breakOff(i, c.now)
-		i.meter.end(c.now)
-		i.userReason(c.now, "Client.UserInitiatedShutdown", "User initiated shutdown")
-		i.turn = &turn{terminated, c.now.Add(c.s.cfg.Pace.Terminated), i.box.end()}
+		c.r.failWaiting(i, c.Now)
+		i.meter.end(c.Now)
+		i.userReason(c.Now, "Client.UserInitiatedShutdown", "User initiated shutdown")
+		i.transition = &transition{terminated, c.Now.Add(c.s.cfg.Pace.Terminated), i.queue.End()}
 	})
 }
 
-// Reclaim takes spot instances of a region back, as EC2 does when it needs them
-// itself: the one of that id, or all where it is "*". It returns their number.
+// Reclaim interrupts the spot instance of that id in a region, or all if it is "*". It
+// returns the number of interrupted instances.
 func (s *Service) Reclaim(regionName, id string) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -213,14 +220,14 @@ func (s *Service) Reclaim(regionName, id string) int {
 	if r == nil {
 		return 0
 	}
-	for _, i := range r.instances.all() {
+	for _, i := range r.instances.All() {
 		if i.Lifecycle != "spot" || i.State == terminated || i.State == shuttingDown || id != "*" && id != i.InstanceID {
 			continue
 		}
 		i.State = shuttingDown
 		i.meter.end(s.cfg.Clock.Now())
 		i.StateReason = &stateReason{"Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination"}
-		i.turn = &turn{terminated, s.cfg.Clock.Now().Add(s.cfg.Pace.Terminated), i.box.end()}
+		i.transition = &transition{terminated, s.cfg.Clock.Now().Add(s.cfg.Pace.Terminated), i.queue.End()}
 		n++
 	}
 	return n
@@ -233,13 +240,13 @@ func rebootInstances(c *call) (any, error) {
 		}
 		return nil
 	}, func(i *instanceT) {
-		i.box.each(func(ctx context.Context, m instance.Machine) error { return m.Reboot(ctx) })
+		i.queue.Each(func(ctx context.Context, m instance.Machine) error { return m.Reboot(ctx) })
 	})
-	return done{true}, err
+	return api.Success, err
 }
 
 func getConsoleOutput(c *call) (any, error) {
-	i, err := c.instance(c.p.Get("InstanceId"))
+	i, err := c.instance(c.Params.Get("InstanceId"))
 	if err != nil {
 		return nil, err
 	}
@@ -251,5 +258,5 @@ func getConsoleOutput(c *call) (any, error) {
 		ID   string `xml:"instanceId"`
 		Time string `xml:"timestamp"`
 		Text string `xml:"output"`
-	}{i.InstanceID, stamp(c.now), base64.StdEncoding.EncodeToString([]byte(text))}, nil
+	}{i.InstanceID, api.Stamp(c.Now), base64.StdEncoding.EncodeToString([]byte(text))}, nil
 }

@@ -3,7 +3,7 @@
 
 package ec2
 
-// Open says whether the account can use a region.
+// Open reports whether the account can use a region.
 func (s *Service) Open(region string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -11,7 +11,24 @@ func (s *Service) Open(region string) bool {
 	return r != nil && r.optedIn()
 }
 
-// HasImage says whether the account sees an available image in a region.
+// Agent returns the address of an instance whose Systems Manager agent is connected:
+// the instance must be running and have an instance profile.
+func (s *Service) Agent(region, id string) (address string, connected bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	r := s.regions[region]
+	if r == nil {
+		return "", false
+	}
+	s.settle(s.cfg.Clock.Now())
+	i, ok := r.instances.Get(id)
+	if !ok || i.State != running || i.Profile == nil {
+		return "", false
+	}
+	return i.address, true
+}
+
+// HasImage reports whether an image is available to the account in a region.
 func (s *Service) HasImage(region, id string) bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -20,6 +37,8 @@ func (s *Service) HasImage(region, id string) bool {
 		return false
 	}
 	s.settle(s.cfg.Clock.Now())
-	v, ok := r.images.get(id)
-	return ok && v.State == "available"
+	if v, ok := r.images.Get(id); ok {
+		return v.State == "available"
+	}
+	return s.newCall(r, "", nil).sharedImage(id) != nil
 }

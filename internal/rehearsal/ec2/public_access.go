@@ -3,14 +3,17 @@
 
 package ec2
 
-import "github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+import (
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+)
 
-// Block public access is a setting of an account in a region. An account of a
-// rehearsal starts without, as one does that has published images before.
+// Block public access is a setting of an account in a region. It is off at first, as in
+// accounts that have published images before.
 
 const unblocked = "unblocked"
 
-// blocking are the states of a region; empty is unblocked.
+// blocking contains the states of a region; empty means unblocked.
 type blocking struct{ images, snapshots string }
 
 func orUnblocked(state string) string {
@@ -33,11 +36,11 @@ func getImageBlocking(c *call) (any, error) {
 }
 
 func enableImageBlocking(c *call) (any, error) {
-	state := c.p.Get("ImageBlockPublicAccessState")
+	state := c.Params.Get("ImageBlockPublicAccessState")
 	if state != "block-new-sharing" {
 		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter imageBlockPublicAccessState is invalid.", state)
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	c.r.blocking.images = state
@@ -45,7 +48,7 @@ func enableImageBlocking(c *call) (any, error) {
 }
 
 func disableImageBlocking(c *call) (any, error) {
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	c.r.blocking.images = unblocked
@@ -57,11 +60,11 @@ func getSnapshotBlocking(c *call) (any, error) {
 }
 
 func enableSnapshotBlocking(c *call) (any, error) {
-	state := c.p.Get("State")
+	state := c.Params.Get("State")
 	if state != "block-new-sharing" && state != "block-all-sharing" {
 		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter state is invalid.", state)
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	c.r.blocking.snapshots = state
@@ -69,16 +72,16 @@ func enableSnapshotBlocking(c *call) (any, error) {
 }
 
 func disableSnapshotBlocking(c *call) (any, error) {
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	c.r.blocking.snapshots = unblocked
 	return snapshotBlocking{unblocked}, nil
 }
 
-// publishable refuses to make public what was not, where the region blocks it.
-func (c *call) publishable(before, after permissions, state, what string) error {
-	if orUnblocked(state) == unblocked || before.public() || !after.public() {
+// publishable rejects a change that makes a resource public while the region blocks it.
+func (c *call) publishable(before, after api.Permissions, state, what string) error {
+	if orUnblocked(state) == unblocked || before.Public() || !after.Public() {
 		return nil
 	}
 	return query.Errorf("OperationNotPermitted", "You can't publicly share this %s because block public access is enabled for this Region. To publicly share it, first disable block public access.", what)

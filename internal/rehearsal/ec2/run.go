@@ -6,53 +6,59 @@ package ec2
 import (
 	"crypto/sha256"
 	"fmt"
+	"slices"
 	"strings"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/catalog"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/machines"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/network"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/store"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
 type reservation struct {
-	ID        string                `xml:"reservationId"`
-	OwnerID   string                `xml:"ownerId"`
-	Groups    query.Set[groupID]    `xml:"groupSet"`
-	Instances query.Set[*instanceT] `xml:"instancesSet"`
+	ID        string                     `xml:"reservationId"`
+	OwnerID   string                     `xml:"ownerId"`
+	Groups    query.Set[network.GroupID] `xml:"groupSet"`
+	Instances query.Set[*instanceT]      `xml:"instancesSet"`
 }
 
 func runInstances(c *call) (any, error) {
-	least, err := c.p.Int("MinCount", 1)
+	minCount, err := c.Params.Int("MinCount", 1)
 	if err != nil {
 		return nil, err
 	}
-	most, err := c.p.Int("MaxCount", least)
+	maxCount, err := c.Params.Int("MaxCount", minCount)
 	if err != nil {
 		return nil, err
 	}
-	if least < 1 || most < least {
-		return nil, query.Errorf("InvalidParameterValue", "Invalid value for MinCount and MaxCount: 1 <= %d <= %d does not hold", least, most)
+	if minCount < 1 || maxCount < minCount {
+		return nil, query.Errorf("InvalidParameterValue", "Invalid value for MinCount and MaxCount: 1 <= %d <= %d does not hold", minCount, maxCount)
 	}
-	ids, again, err := c.remember()
+	ids, again, err := c.FindByToken()
 	if err != nil {
 		return nil, err
 	}
 	var made []*instanceT
 	if again {
 		for _, id := range ids {
-			if i, ok := c.r.instances.get(id); ok {
+			if i, ok := c.r.instances.Get(id); ok {
 				made = append(made, i)
 			}
 		}
 	} else {
-		p, err := c.withTemplate(c.p)
+		p, err := c.withTemplate(c.Params)
 		if err != nil {
 			return nil, err
 		}
-		if made, err = c.launch(p, most); err != nil {
+		if made, err = c.launch(p, maxCount); err != nil {
 			return nil, err
 		}
 		for _, i := range made {
 			ids = append(ids, i.InstanceID)
 		}
-		c.keep(ids)
+		c.StoreToken(ids)
 	}
 	out := reservation{OwnerID: c.s.cfg.AccountID, Instances: query.SetOf(made...)}
 	if len(made) > 0 {
@@ -61,30 +67,7 @@ func runInstances(c *call) (any, error) {
 	return out, nil
 }
 
-// remember returns what an earlier call with the same client token made.
-func (c *call) remember() (ids []string, again bool, err error) {
-	token := c.p.Get("ClientToken")
-	if token == "" {
-		return nil, false, nil
-	}
-	r, ok := c.r.tokens[c.action+" "+token]
-	if !ok {
-		return nil, false, nil
-	}
-	if !r.params.Equal(c.p) {
-		return nil, false, query.Errorf("IdempotentParameterMismatch", "Arguments on this idempotent request are inconsistent with arguments used in previous request(s).")
-	}
-	return r.ids, true, nil
-}
-
-// keep remembers what this call made under its client token.
-func (c *call) keep(ids []string) {
-	if token := c.p.Get("ClientToken"); token != "" {
-		c.r.tokens[c.action+" "+token] = &remembered{c.p, ids}
-	}
-}
-
-// launch makes instances as the parameters of RunInstances say.
+// launch creates instances from the parameters of RunInstances.
 func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 	if p.Get("ImageId") == "" {
 		return nil, query.Errorf("MissingParameter", "The request must contain the parameter ImageId")
@@ -93,31 +76,34 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 	if err != nil {
 		return nil, err
 	}
+	if !img.seeded && !c.owns(img) {
+		return nil, query.Errorf("UnsupportedOperation", "The rehearsal does not launch instances of the image %s, which another account shares.", img.ImageID)
+	}
 	if img.State != "available" {
 		return nil, query.Errorf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", img.ImageID)
 	}
-	kind, err := findType(p.Or("InstanceType", "m1.small"))
+	kind, err := catalog.FindType(p.Or("InstanceType", "m1.small"))
 	if err != nil {
 		return nil, err
 	}
-	if kind.arch != img.Architecture {
-		return nil, query.Errorf("InvalidParameterValue", "The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.", kind.arch, img.Architecture)
+	if kind.Arch != img.Architecture {
+		return nil, query.Errorf("InvalidParameterValue", "The architecture '%s' of the specified instance type does not match the architecture '%s' of the specified AMI. Specify an instance type and an AMI that have matching architectures, and try again.", kind.Arch, img.Architecture)
 	}
 	card := query.Params{}
 	if cards := p.Items("NetworkInterface"); len(cards) > 0 {
 		card = cards[0]
 	}
-	net, err := c.place(p, card, kind)
+	net, err := c.Place(p, card, kind)
 	if err != nil {
 		return nil, err
 	}
-	groups, err := c.groupsFor(append(p.List("SecurityGroupId"), card.List("SecurityGroupId")...), p.List("SecurityGroup"))
+	groups, err := c.GroupsFor(net, append(p.List("SecurityGroupId"), card.List("SecurityGroupId")...), p.List("SecurityGroup"))
 	if err != nil {
 		return nil, err
 	}
 	var authorized []byte
 	if name := p.Get("KeyName"); name != "" {
-		key, err := c.key(name)
+		key, err := c.Key(name)
 		if err != nil {
 			return nil, err
 		}
@@ -135,21 +121,29 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 		return nil, err
 	}
 	market := p.Sub("InstanceMarketOptions")
-	if t := market.Get("MarketType"); t != "" && t != "spot" && t != "capacity-block" {
+	if t := market.Get("MarketType"); t != "" && t != "spot" && t != capacityBlock {
 		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter MarketType is invalid.", t)
 	}
-	var room *capacityT
-	if market.Get("MarketType") == "" {
-		if room, err = c.reserve(p.Sub("CapacityReservationSpecification"), kind, net.Zone); err != nil {
-			return nil, err
-		}
+	var reservedCapacity *capacityT
+	switch market.Get("MarketType") {
+	case "":
+		reservedCapacity, err = c.reserve(p.Sub("CapacityReservationSpecification"), kind, net.Zone)
+	case capacityBlock:
+		reservedCapacity, err = c.block(p.Sub("CapacityReservationSpecification"), kind, net.Zone)
 	}
-	if err := c.afford(market, kind, net); err != nil {
+	if err != nil {
 		return nil, err
 	}
-	tags, volumeTags, spotTags := tagList{}, tagList{}, tagList{}
-	for name, l := range map[string]*tagList{"instance": &tags, "volume": &volumeTags, "spot-instances-request": &spotTags} {
-		if *l, err = tagsIn(p, name); err != nil {
+	role, err := c.profile(p.Sub("IamInstanceProfile"))
+	if err != nil {
+		return nil, err
+	}
+	if err := c.checkMaxPrice(market, kind, net); err != nil {
+		return nil, err
+	}
+	tags, volumeTags, spotTags := api.TagList{}, api.TagList{}, api.TagList{}
+	for name, l := range map[string]*api.TagList{"instance": &tags, "volume": &volumeTags, "spot-instances-request": &spotTags} {
+		if *l, err = api.TagsIn(p, name); err != nil {
 			return nil, err
 		}
 	}
@@ -157,102 +151,93 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 	if err != nil {
 		return nil, err
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 
-	img.launched = c.now
-	res := c.s.ids.next("r")
+	img.launched = c.Now
+	res := c.s.ids.Next("r")
 	var made []*instanceT
 	for n := range count {
 		i := &instanceT{
 			Architecture: img.Architecture, ClientToken: p.Get("ClientToken"), EbsOptimized: p.Bool("EbsOptimized", false), EnaSupport: img.EnaSupport,
 			Hypervisor: "xen", RootName: img.RootName, RootType: "ebs", Groups: query.SetOf(groups...), SourceDest: true,
-			Tags: tags.clone(), VirtType: "hvm", Cores: kind.cores(), Metadata: meta, Platform: img.Platform, UsageOp: img.UsageOp,
-			InstanceID: c.s.ids.next("i"), ImageID: img.ImageID, State: pending, KeyName: p.Get("KeyName"), LaunchIndex: n, InstanceType: kind.name,
-			Launched: stamp(c.now), Placement: placement{net.Zone, p.Get("Placement.GroupName"), p.Or("Placement.Tenancy", "default")},
+			Tags: tags.Clone(), VirtType: "hvm", Cores: kind.Cores(), Metadata: meta, Platform: img.Platform, UsageOp: img.UsageOp,
+			InstanceID: c.s.ids.Next("i"), ImageID: img.ImageID, State: pending, KeyName: p.Get("KeyName"), LaunchIndex: n, InstanceType: kind.Name,
+			Launched: api.Stamp(c.Now), Placement: placement{net.Zone, p.Get("Placement.GroupName"), p.Or("Placement.Tenancy", "default")},
 			Monitoring: monitoring{"disabled"}, SubnetID: net.SubnetID, VpcID: net.VpcID,
-			reservation: res, born: c.now, address: c.s.ids.nextAddress(), public: card.Bool("AssociatePublicIpAddress", net.MapPublic),
-			onShutdown: p.Or("InstanceInitiatedShutdownBehavior", "stop"), protected: p.Bool("DisableApiTermination", false),
-			userData: p.Get("UserData"), layer: img.layer(c.r), login: img.login, box: c.s.newBox(),
+			reservation: res, createdAt: c.Now, address: c.s.ids.NextAddress(), public: card.Bool("AssociatePublicIpAddress", net.MapPublic),
+			Profile: role, onShutdown: p.Or("InstanceInitiatedShutdownBehavior", "stop"), protected: p.Bool("DisableApiTermination", false),
+			userData: p.Get("UserData"), layer: img.layer(c.r), login: img.login, queue: machines.NewQueue(c.s.mu, c.s.cfg.Host, c.s.cfg.Log),
 		}
 		if p.Bool("Monitoring.Enabled", false) {
 			i.Monitoring.State = "enabled"
 		}
-		if name := p.Or("IamInstanceProfile.Name", afterSlash(p.Get("IamInstanceProfile.Arn"))); name != "" {
-			i.Profile = &profile{fmt.Sprintf("arn:aws:iam::%s:instance-profile/%s", c.s.cfg.AccountID, name), "AIPA" + strings.ToUpper(hashID("", name)[1:])}
-		}
-		if market.Get("MarketType") == "spot" {
-			i.Lifecycle, i.SpotRequestID, i.spotTags = "spot", "sir-"+hashID("", i.InstanceID)[1:9], spotTags.clone()
+		switch market.Get("MarketType") {
+		case capacityBlock:
+			i.Lifecycle = capacityBlock
+		case "spot":
+			i.Lifecycle, i.SpotRequestID, i.spotTags = "spot", "sir-"+store.HashID("", i.InstanceID)[1:9], spotTags.Clone()
 		}
 		i.nic = c.newNic(i, net, groups)
 		i.Interfaces = query.SetOf(i.nic)
 		i.setAddresses(false)
 		for _, d := range disks {
 			v := c.newVolume(d, net.Zone)
-			v.Tags = volumeTags.clone()
-			i.attach(v, d.name, d.onEnd, c.now)
+			v.Tags = volumeTags.Clone()
+			i.attach(v, d.name, d.deleteOnTermination, c.Now)
 		}
-		if room != nil {
-			room.Available--
-			i.reserved, i.CapacityID = room, room.ID
+		if reservedCapacity != nil {
+			reservedCapacity.Available--
+			i.reserved, i.CapacityID = reservedCapacity, reservedCapacity.ID
 		}
-		i.meter = &meter{instance: i, region: c.r.name}
+		i.meter = &meter{instance: i, region: c.r.Name}
 		c.s.meters = append(c.s.meters, i.meter)
-		c.r.instances.put(i.InstanceID, i)
-		i.turn = &turn{running, c.now.Add(c.s.cfg.Pace.Running), c.s.launchMachine(c.r, i, authorized, userData)}
+		c.r.instances.Put(i.InstanceID, i)
+		end := c.endOfLaunch(p)
+		if slices.ContainsFunc(disks, func(d disk) bool { return d.encrypted && !c.usableKey(d.kms) }) {
+			end = errKeyUnusable
+		}
+		i.transition = &transition{to: running, at: c.Now.Add(c.s.cfg.Pace.Running)}
+		if end != nil {
+			i.transition.job = &machines.Job{Done: true, Err: end}
+		} else {
+			i.transition.job = c.s.launchMachine(i, authorized, userData)
+		}
 		made = append(made, i)
 	}
 	return made, nil
 }
 
-func afterSlash(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
-
-// place finds the subnet of a launch: that of the request, else the default
-// one of the zone asked for, else that of the first zone with the type.
-func (c *call) place(p, card query.Params, kind *typeData) (*subnet, error) {
-	zone := p.Get("Placement.AvailabilityZone")
-	if id := card.Or("SubnetId", p.Get("SubnetId")); id != "" {
-		net, err := c.subnet(id)
-		if err != nil {
-			return nil, err
-		}
-		if zone != "" && zone != net.Zone {
-			return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter availabilityZone is invalid. The subnet '%s' is in the Availability Zone '%s'.", zone, id, net.Zone)
-		}
-		zone = net.Zone
+// profile returns the instance profile of a launch, or nil without one.
+func (c *call) profile(p query.Params) (*profile, error) {
+	name := p.Or("Name", afterSlash(p.Get("Arn")))
+	if name == "" {
+		return nil, nil
 	}
-	var offered []string
-	for _, net := range c.r.subnets.all() {
-		if kind.offeredIn(net.Zone) {
-			offered = append(offered, net.Zone)
-		}
+	if c.s.cfg.Profile == nil {
+		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter iamInstanceProfile.name is invalid. Invalid IAM Instance Profile name", name)
 	}
-	for _, net := range c.r.subnets.all() {
-		if zone != "" && net.Zone != zone {
-			continue
-		}
-		if contains(offered, net.Zone) {
-			return net, nil
-		}
-		if zone != "" {
-			return nil, query.Errorf("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing %s.", kind.name, zone, strings.Join(offered, ", "))
-		}
+	arn, id, err := c.s.cfg.Profile(name)
+	if err != nil {
+		return nil, err
 	}
-	return nil, query.Errorf("InvalidParameterValue", "Invalid availability zone: [%s]", zone)
+	return &profile{arn, id}, nil
 }
 
-func (c *call) newNic(i *instanceT, net *subnet, groups []groupID) *nic {
+func afterSlash(arn string) string { return arn[strings.LastIndexByte(arn, '/')+1:] }
+
+func (c *call) newNic(i *instanceT, net *network.Subnet, groups []network.GroupID) *nic {
 	sum := sha256.Sum256([]byte(i.InstanceID))
 	return &nic{
-		Attachment: attachment{Time: stamp(c.now), ID: c.s.ids.next("eni-attach"), Delete: true, Status: "attached"},
+		Attachment: attachment{Time: api.Stamp(c.Now), ID: c.s.ids.Next("eni-attach"), Delete: true, Status: "attached"},
 		Groups:     query.SetOf(groups...), Mac: fmt.Sprintf("0a:%02x:%02x:%02x:%02x:%02x", sum[0], sum[1], sum[2], sum[3], sum[4]),
-		InterfaceID: c.s.ids.next("eni"), OwnerID: c.s.cfg.AccountID, SourceDest: true, Status: "in-use", SubnetID: net.SubnetID,
+		InterfaceID: c.s.ids.Next("eni"), OwnerID: c.s.cfg.AccountID, SourceDest: true, Status: "in-use", SubnetID: net.SubnetID,
 		VpcID: net.VpcID, Kind: "interface", PrivateIP: i.address,
 	}
 }
 
-// metadataOf applies the metadata options of a request to those that hold.
+// metadataOf applies the metadata options of a request to the current ones.
 func metadataOf(m metadataOptions, p query.Params, img *image) (metadataOptions, error) {
 	if img != nil && img.Imds == "v2.0" {
 		m.Tokens, m.HopLimit = "required", 2

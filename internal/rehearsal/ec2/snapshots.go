@@ -8,75 +8,83 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/machines"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
 type snapshotT struct {
-	Tags          tagList `xml:"tagSet"`
-	StorageTier   string  `xml:"storageTier"`
-	TransferType  string  `xml:"transferType,omitempty"`
-	CompletionMin int     `xml:"completionDurationMinutes,omitempty"`
-	Completed     string  `xml:"completionTime,omitempty"`
-	SnapshotID    string  `xml:"snapshotId"`
-	VolumeID      string  `xml:"volumeId"`
-	Status        string  `xml:"status"` // pending, completed, error
-	StatusMessage string  `xml:"statusMessage,omitempty"`
-	Started       string  `xml:"startTime"`
-	Progress      string  `xml:"progress"`
-	OwnerID       string  `xml:"ownerId"`
-	Description   string  `xml:"description"`
-	Size          int     `xml:"volumeSize"` // GiB
-	Encrypted     bool    `xml:"encrypted"`
-	KmsKeyID      string  `xml:"kmsKeyId,omitempty"`
+	Tags          api.TagList `xml:"tagSet"`
+	StorageTier   string      `xml:"storageTier"`
+	TransferType  string      `xml:"transferType,omitempty"`
+	CompletionMin int         `xml:"completionDurationMinutes,omitempty"`
+	Completed     string      `xml:"completionTime,omitempty"`
+	SnapshotID    string      `xml:"snapshotId"`
+	VolumeID      string      `xml:"volumeId"`
+	Status        string      `xml:"status"` // pending, completed, error
+	StatusMessage string      `xml:"statusMessage,omitempty"`
+	Started       string      `xml:"startTime"`
+	Progress      string      `xml:"progress"`
+	OwnerID       string      `xml:"ownerId"`
+	Description   string      `xml:"description"`
+	Size          int         `xml:"volumeSize"` // GiB
+	Encrypted     bool        `xml:"encrypted"`
+	KmsKeyID      string      `xml:"kmsKeyId,omitempty"`
 
-	born   time.Time
-	takes  time.Duration
-	job    *job
-	fails  string // the message that it ends with, if it is to fail
-	ofDown bool   // it begins once the machine is down for it
-	layer  string
-	login  string
-	shared permissions
+	createdAt    time.Time
+	visibleAt    time.Time // not found before
+	duration     time.Duration
+	job          *machines.Job
+	failure      string // injected error message, if any
+	waitsForStop bool   // starts once the machine is shut down
+	layer        string
+	login        string
+	shared       api.Permissions
 }
 
-// noLayer is the job of what has nothing to do on a machine.
-func noLayer() *job { return &job{over: true} }
+// noWork returns the job of a resource that needs no work on a machine.
+func noWork() *machines.Job { return &machines.Job{Done: true} }
 
 func (v *snapshotT) settle(s *Service, now time.Time) {
 	if v.Status != "pending" {
 		return
 	}
-	if !v.job.over || now.Before(v.born.Add(v.takes)) {
-		v.Progress = s.cfg.Pace.Percent(now.Sub(v.born), v.takes)
+	if !v.job.Done || now.Before(v.createdAt.Add(v.duration)) {
+		v.Progress = s.cfg.Pace.Percent(now.Sub(v.createdAt), v.duration)
 		return
 	}
-	if v.job.err != nil {
-		v.fails = v.job.err.Error()
+	if v.job.Err != nil {
+		v.failure = v.job.Err.Error()
 	}
-	if v.fails != "" {
-		v.Status, v.StatusMessage, v.Progress = "error", v.fails, ""
+	if v.failure != "" {
+		v.Status, v.StatusMessage, v.Progress = "error", v.failure, ""
 		return
 	}
-	v.Status, v.Progress, v.Completed = "completed", "100%", stamp(now)
+	v.Status, v.Progress, v.Completed = "completed", "100%", api.Stamp(now)
 }
 
-// begun says that a snapshot is there: one of a machine that is shut down for
-// it is not, as yet.
-func (v *snapshotT) begun(now time.Time) bool {
-	return !now.Before(v.born) && (!v.ofDown || v.job.over)
+// started reports whether a snapshot exists. A snapshot that waits for its machine to
+// shut down does not exist yet.
+func (v *snapshotT) started(now time.Time) bool {
+	return !now.Before(v.createdAt) && (!v.waitsForStop || v.job.Done)
 }
 
-// breakOff fails the snapshots that wait for an instance to be down, as somebody
-// stops or ends it meanwhile.
-func (r *region) breakOff(i *instanceT, now time.Time) {
-	for _, v := range r.snapshots.all() {
+// failWaiting fails the snapshots that wait for an instance to shut down, since a call
+// stops or terminates it.
+func (r *region) failWaiting(i *instanceT, now time.Time) {
+	for _, v := range r.snapshots.All() {
 		for _, d := range i.Devices.Items {
-			if v.VolumeID == d.Ebs.VolumeID && v.Status == "pending" && !v.begun(now) {
-				v.born, v.fails = now, "The instance did not run until its snapshots had begun."
+			if v.VolumeID == d.Ebs.VolumeID && v.Status == "pending" && !v.started(now) {
+				v.createdAt, v.failure = now, "The instance was stopped or terminated before its snapshots started."
 			}
 		}
 	}
+}
+
+// visible reports whether a snapshot is found and listed.
+func (c *call) visible(v *snapshotT) bool {
+	return v.started(c.Now) && !c.IsNew(v.createdAt) && !c.Now.Before(v.visibleAt)
 }
 
 func noSnapshot(id string) error {
@@ -84,37 +92,37 @@ func noSnapshot(id string) error {
 }
 
 func (c *call) snapshot(id string) (*snapshotT, error) {
-	if !wellFormed(id, "snap") {
-		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter snapshotId is invalid. Expected: 'snap-...'.", id)
+	if !api.WellFormed(id, "snap") {
+		return nil, query.Errorf("InvalidSnapshotID.Malformed", "Invalid id: %q (expecting \"snap-...\")", id)
 	}
-	if v, ok := c.r.snapshots.get(id); ok && !c.fresh(v.born) && v.begun(c.now) {
+	if v, ok := c.r.snapshots.Get(id); ok && c.visible(v) {
 		return v, nil
 	}
 	return nil, noSnapshot(id)
 }
 
-// newSnapshot begins a snapshot of a volume; its layer is named after it.
-func (c *call) newSnapshot(v *volume, description string, tags tagList) *snapshotT {
+// newSnapshot starts a snapshot of a volume.
+func (c *call) newSnapshot(v *volume, description string, tags api.TagList) *snapshotT {
 	snap := &snapshotT{
-		Tags: tags, StorageTier: "standard", SnapshotID: c.s.ids.next("snap"), VolumeID: v.VolumeID, Status: "pending", Started: stamp(c.now),
+		Tags: tags, StorageTier: "standard", SnapshotID: c.s.ids.Next("snap"), VolumeID: v.VolumeID, Status: "pending", Started: api.Stamp(c.Now),
 		OwnerID: c.s.cfg.AccountID, Description: description, Size: v.Size, Encrypted: v.Encrypted, KmsKeyID: v.KmsKeyID,
-		born: c.now, takes: c.s.cfg.Pace.Image, job: noLayer(), layer: v.layer, login: v.login,
+		createdAt: c.Now, duration: c.s.cfg.Pace.Image, job: noWork(), layer: v.layer, login: v.login,
 	}
-	snap.Progress = c.s.cfg.Pace.Percent(0, snap.takes)
-	c.r.snapshots.put(snap.SnapshotID, snap)
+	snap.Progress = c.s.cfg.Pace.Percent(0, snap.duration)
+	c.r.snapshots.Put(snap.SnapshotID, snap)
 	return snap
 }
 
-// capture freezes an instance's files as the layer of a snapshot of its root
-// volume. With reboot the machine is down meanwhile, as EC2 does it.
+// capture saves an instance's files as the layer of a snapshot of its root volume. With
+// reboot, it shuts the machine down for that time, like EC2.
 func (c *call) capture(i *instanceT, snap *snapshotT, reboot bool) {
 	s := c.s
 	if s.cfg.Host == nil {
 		return
 	}
-	r, layer, down := c.r, snap.SnapshotID, reboot && i.State == running
+	layer, down := snap.SnapshotID, reboot && i.State == running
 	snap.layer = layer
-	snap.job = i.box.each(func(ctx context.Context, m instance.Machine) error {
+	snap.job = i.queue.Each(func(ctx context.Context, m instance.Machine) error {
 		if down {
 			if err := m.Stop(ctx); err != nil {
 				return err
@@ -125,137 +133,153 @@ func (c *call) capture(i *instanceT, snap *snapshotT, reboot bool) {
 			if bootErr := m.Boot(ctx); err == nil {
 				err = bootErr
 			}
-			i.box.watch(m, func() { s.poweredOff(r, i) })
+			i.queue.Watch(m, func() { s.poweredOff(i) })
 		}
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		s.dropUnused(layer) // deleted in the meantime
+		s.dropUnused(layer) // the snapshot may be deleted by now
 		return err
 	})
 }
 
-// dropUnused forgets a layer that nothing can be made from any more.
+// dropUnused drops a layer that no snapshot or volume uses.
 func (s *Service) dropUnused(layer string) {
 	if layer == "" || s.cfg.Host == nil {
 		return
 	}
-	for _, r := range s.regions {
-		for _, v := range r.snapshots.all() {
-			if v.layer == layer {
-				return
-			}
-		}
-		for _, v := range r.volumes.all() {
-			if v.layer == layer {
-				return
-			}
+	for _, account := range s.others.all {
+		if account.uses(layer) {
+			return
 		}
 	}
 	go func() {
 		if err := s.cfg.Host.Drop(layer); err != nil {
-			s.cfg.Log("%s: the layer was not dropped: %v", layer, err)
+			s.cfg.Log("dropping the layer %s: %v", layer, err)
 		}
 	}()
 }
 
+// uses reports whether a snapshot or volume of the account uses a layer.
+func (s *Service) uses(layer string) bool {
+	for _, r := range s.regions {
+		for _, v := range r.snapshots.All() {
+			if v.layer == layer {
+				return true
+			}
+		}
+		for _, v := range r.volumes.All() {
+			if v.layer == layer {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 func createSnapshot(c *call) (any, error) {
-	v, err := c.volume(c.p.Get("VolumeId"))
+	v, err := c.volume(c.Params.Get("VolumeId"))
 	if err != nil {
 		return nil, err
 	}
-	tags, err := c.tagsFor("snapshot")
+	tags, err := c.TagsFor("snapshot")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
-	snap := c.newSnapshot(v, c.p.Get("Description"), tags)
+	snap := c.newSnapshot(v, c.Params.Get("Description"), tags)
 	if len(v.Attachments.Items) > 0 {
 		a := v.Attachments.Items[0]
-		if i, ok := c.r.instances.get(a.InstanceID); ok && a.Device == i.RootName {
+		if i, ok := c.r.instances.Get(a.InstanceID); ok && a.Device == i.RootName {
 			c.capture(i, snap, false)
 		}
 	}
 	return snap, nil
 }
 
-// copyOf begins a copy of a snapshot into the call's region.
-func (c *call) copyOf(from *snapshotT, sourceRegion string, tags tagList, encrypted bool, key, description string) *snapshotT {
+// copyOf starts a copy of a snapshot in the call's region.
+func (c *call) copyOf(from *snapshotT, sourceRegion string, tags api.TagList, encrypted bool, key, description string) *snapshotT {
 	encrypted = encrypted || from.Encrypted || c.r.encryption.on
 	snap := &snapshotT{
-		Tags: tags, StorageTier: "standard", TransferType: "standard", SnapshotID: c.s.ids.next("snap"), VolumeID: "vol-ffffffff", Status: "pending",
-		Started: stamp(c.now), OwnerID: c.s.cfg.AccountID, Description: description, Size: from.Size, Encrypted: encrypted,
-		KmsKeyID: c.kmsArn(encrypted, key), born: c.now, takes: c.s.cfg.Pace.Copy, job: noLayer(), layer: from.layer, login: from.login,
+		Tags: tags, StorageTier: "standard", TransferType: "standard", SnapshotID: c.s.ids.Next("snap"), VolumeID: "vol-ffffffff", Status: "pending",
+		Started: api.Stamp(c.Now), OwnerID: c.s.cfg.AccountID, Description: description, Size: from.Size, Encrypted: encrypted,
+		KmsKeyID: c.kmsArn(encrypted, key), createdAt: c.Now, duration: c.s.cfg.Pace.Copy, job: noWork(), layer: from.layer, login: from.login,
 	}
 	if description == "" {
 		snap.Description = "[Copied " + from.SnapshotID + " from " + sourceRegion + "]"
 	}
-	snap.Progress = c.s.cfg.Pace.Percent(0, snap.takes)
-	c.r.snapshots.put(snap.SnapshotID, snap)
+	if encrypted && !c.usableKey(key) || from.Encrypted && !c.reads(from) {
+		snap.failure = keyNotAccessible
+	}
+	snap.Progress = c.s.cfg.Pace.Percent(0, snap.duration)
+	c.r.snapshots.Put(snap.SnapshotID, snap)
 	return snap
 }
 
-// endsAs makes a copy end as it was told to.
-func (v *snapshotT) endsAs(end CopyEnd) {
+// applyEnd applies an injected result to a copy.
+func (v *snapshotT) applyEnd(end ImageEnd) {
 	if end.State != "" {
-		v.fails = end.Reason
+		v.failure = end.Reason
 	}
 	if end.Takes > 0 {
-		v.takes = end.Takes
+		v.duration = end.Takes
 	}
 }
 
 func copySnapshot(c *call) (any, error) {
-	source := c.s.regions[c.p.Get("SourceRegion")]
+	source := c.s.regions[c.Params.Get("SourceRegion")]
 	if source == nil || !source.optedIn() {
-		return nil, query.Errorf("InvalidParameterValue", "The source region '%s' is invalid.", c.p.Get("SourceRegion"))
+		return nil, query.Errorf("InvalidParameterValue", "The source region '%s' is invalid.", c.Params.Get("SourceRegion"))
 	}
-	from, ok := source.snapshots.get(c.p.Get("SourceSnapshotId"))
+	from, ok := source.snapshots.Get(c.Params.Get("SourceSnapshotId"))
 	if !ok {
-		return nil, noSnapshot(c.p.Get("SourceSnapshotId"))
+		return nil, noSnapshot(c.Params.Get("SourceSnapshotId"))
 	}
 	if from.Status != "completed" {
 		return nil, query.Errorf("IncorrectState", "The snapshot '%s' is not in the 'completed' state.", from.SnapshotID)
 	}
-	tags, err := c.tagsFor("snapshot")
+	if err := checkEncrypts(c.Params.Get("KmsKeyId"), c.Params.Bool("Encrypted", false) || from.Encrypted || c.r.encryption.on); err != nil {
+		return nil, err
+	}
+	tags, err := c.TagsFor("snapshot")
 	if err != nil {
 		return nil, err
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
-	snap := c.copyOf(from, source.name, tags, c.p.Bool("Encrypted", false), c.p.Get("KmsKeyId"), c.p.Get("Description"))
-	snap.endsAs(c.s.endOfCopy(c.r.name))
+	snap := c.copyOf(from, source.Name, tags, c.Params.Bool("Encrypted", false), c.Params.Get("KmsKeyId"), c.Params.Get("Description"))
+	snap.applyEnd(next(c.s.copies, c.r.Name))
 	return struct {
-		Tags tagList `xml:"tagSet"`
-		ID   string  `xml:"snapshotId"`
+		Tags api.TagList `xml:"tagSet"`
+		ID   string      `xml:"snapshotId"`
 	}{snap.Tags, snap.SnapshotID}, nil
 }
 
 func deleteSnapshot(c *call) (any, error) {
-	v, err := c.snapshot(c.p.Get("SnapshotId"))
+	v, err := c.snapshot(c.Params.Get("SnapshotId"))
 	if err != nil {
 		return nil, err
 	}
 	if user := c.r.userOf(v.SnapshotID); user != "" {
 		return nil, query.Errorf("InvalidSnapshot.InUse", "The snapshot %s is currently in use by %s", v.SnapshotID, user)
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	c.s.removeSnapshot(c.r, v)
-	return done{true}, nil
+	return api.Success, nil
 }
 
 func (s *Service) removeSnapshot(r *region, v *snapshotT) {
-	r.snapshots.remove(v.SnapshotID)
+	r.snapshots.Remove(v.SnapshotID)
 	s.dropUnused(v.layer)
 }
 
-// userOf returns the image that a snapshot belongs to.
+// userOf returns the id of the image that uses a snapshot.
 func (r *region) userOf(id string) string {
-	for _, img := range r.images.all() {
+	for _, img := range r.images.All() {
 		for _, m := range img.Devices.Items {
 			if m.Ebs != nil && m.Ebs.SnapshotID == id {
 				return img.ImageID
@@ -266,15 +290,15 @@ func (r *region) userOf(id string) string {
 }
 
 func describeSnapshots(c *call) (any, error) {
-	asked := c.p.List("SnapshotId")
-	for _, id := range asked {
-		if _, err := c.snapshot(id); err != nil {
+	requested := c.Params.List("SnapshotId")
+	for _, id := range requested {
+		if _, err := c.snapshot(id); err != nil && c.sharedSnapshot(id) == nil {
 			return nil, err
 		}
 	}
 	var found []*snapshotT
-	for _, v := range c.r.snapshots.all() {
-		ok, err := c.matches(v.Tags, func(name string) ([]string, bool) {
+	for _, v := range append(c.r.snapshots.All(), c.sharedSnapshots()...) {
+		ok, err := c.Matches(v.Tags, func(name string) ([]string, bool) {
 			value, ok := map[string]string{
 				"snapshot-id": v.SnapshotID, "status": v.Status, "volume-id": v.VolumeID, "volume-size": strconv.Itoa(v.Size), "progress": v.Progress,
 				"owner-id": v.OwnerID, "description": v.Description, "encrypted": strconv.FormatBool(v.Encrypted), "start-time": v.Started,
@@ -285,15 +309,15 @@ func describeSnapshots(c *call) (any, error) {
 		if err != nil {
 			return nil, err
 		}
-		mine := len(c.p.List("Owner")) == 0
-		for _, owner := range c.p.List("Owner") {
-			mine = mine || owner == "self" || owner == v.OwnerID
+		mine := len(c.Params.List("Owner")) == 0
+		for _, owner := range c.Params.List("Owner") {
+			mine = mine || owner == "self" && v.OwnerID == c.s.cfg.AccountID || owner == v.OwnerID
 		}
-		if ok && mine && contains(asked, v.SnapshotID) && v.begun(c.now) {
+		if ok && mine && api.Contains(requested, v.SnapshotID) && c.visible(v) {
 			found = append(found, v)
 		}
 	}
-	set, next, err := page(c, found, 5)
+	set, next, err := api.Page(c.Request, found, 5)
 	return struct {
 		Snapshots query.Set[*snapshotT] `xml:"snapshotSet"`
 		Next      string                `xml:"nextToken,omitempty"`
@@ -301,40 +325,43 @@ func describeSnapshots(c *call) (any, error) {
 }
 
 func modifySnapshotAttribute(c *call) (any, error) {
-	v, err := c.snapshot(c.p.Get("SnapshotId"))
+	v, err := c.snapshot(c.Params.Get("SnapshotId"))
 	if err != nil {
 		return nil, err
 	}
-	if v.Encrypted && c.p.Has("CreateVolumePermission.Add") || v.Encrypted && c.p.Get("OperationType") == "add" {
+	if v.Encrypted && c.Params.Has("CreateVolumePermission.Add") || v.Encrypted && c.Params.Get("OperationType") == "add" {
 		if err := shareable(v.KmsKeyID); err != nil {
 			return nil, err
 		}
 	}
-	after := append(permissions(nil), v.shared...)
-	after.change(c.p, "CreateVolumePermission")
+	after := append(api.Permissions(nil), v.shared...)
+	after.Change(c.Params, "CreateVolumePermission")
+	if kind, value, bad := after.Malformed(); bad {
+		return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter %s is invalid.", value, kind)
+	}
 	if err := c.publishable(v.shared, after, c.r.blocking.snapshots, "snapshot"); err != nil {
 		return nil, err
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	v.shared = after
-	return done{true}, nil
+	return api.Success, nil
 }
 
 func describeSnapshotAttribute(c *call) (any, error) {
-	v, err := c.snapshot(c.p.Get("SnapshotId"))
+	v, err := c.snapshot(c.Params.Get("SnapshotId"))
 	if err != nil {
 		return nil, err
 	}
 	answer := struct {
-		ID     string                 `xml:"snapshotId"`
-		Shared *query.Set[permission] `xml:"createVolumePermission"`
-		Codes  *query.Set[struct{}]   `xml:"productCodes"`
+		ID     string                     `xml:"snapshotId"`
+		Shared *query.Set[api.Permission] `xml:"createVolumePermission"`
+		Codes  *query.Set[struct{}]       `xml:"productCodes"`
 	}{ID: v.SnapshotID}
-	switch name := c.p.Get("Attribute"); name {
+	switch name := c.Params.Get("Attribute"); name {
 	case "createVolumePermission":
-		answer.Shared = &query.Set[permission]{Items: v.shared}
+		answer.Shared = &query.Set[api.Permission]{Items: v.shared}
 	case "productCodes":
 		answer.Codes = &query.Set[struct{}]{}
 	default:

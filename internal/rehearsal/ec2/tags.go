@@ -7,156 +7,64 @@ import (
 	"sort"
 	"strings"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-type tag struct {
-	Key   string `xml:"key"`
-	Value string `xml:"value"`
-}
-
-type tagList struct {
-	Items []tag `xml:"item"`
-}
-
-func (l *tagList) get(key string) (string, bool) {
-	for _, t := range l.Items {
-		if t.Key == key {
-			return t.Value, true
-		}
-	}
-	return "", false
-}
-
-func (l *tagList) set(tags ...tag) {
-	for _, t := range tags {
-		l.remove(t.Key)
-		l.Items = append(l.Items, t)
-	}
-	sort.Slice(l.Items, func(i, j int) bool { return l.Items[i].Key < l.Items[j].Key })
-}
-
-func (l *tagList) remove(key string) {
-	for i, t := range l.Items {
-		if t.Key == key {
-			l.Items = append(l.Items[:i:i], l.Items[i+1:]...)
-			return
-		}
-	}
-}
-
-func (l *tagList) clone() tagList { return tagList{Items: append([]tag(nil), l.Items...)} }
-
-// mostTags is how many tags a resource may have.
-const mostTags = 50
-
-// tagsFor returns the tags that TagSpecification has for a type of resource.
-func (c *call) tagsFor(kind string) (tagList, error) { return tagsIn(c.p, kind) }
-
-func tagsIn(p query.Params, kind string) (tagList, error) {
-	var l tagList
-	for _, spec := range p.Items("TagSpecification") {
-		if spec.Get("ResourceType") == "" {
-			return l, query.Errorf("InvalidParameterValue", "Tag specification resource type must have a value")
-		}
-		if spec.Get("ResourceType") != kind {
-			continue
-		}
-		tags, err := readTags(spec)
-		if err != nil {
-			return l, err
-		}
-		l.set(tags...)
-	}
-	return l, checkCount(&l)
-}
-
-func readTags(p query.Params) ([]tag, error) {
-	var out []tag
-	for _, t := range p.Items("Tag") {
-		key := t.Get("Key")
-		switch {
-		case strings.HasPrefix(key, "aws:"):
-			return nil, query.Errorf("InvalidParameterValue", "Tag keys starting with 'aws:' are reserved for internal use")
-		case key == "" || len([]rune(key)) > 127:
-			return nil, query.Errorf("InvalidParameterValue", "Tag key exceeds the maximum length of 127 characters, or is empty")
-		case len([]rune(t.Get("Value"))) > 255:
-			return nil, query.Errorf("InvalidParameterValue", "Tag value exceeds the maximum length of 255 characters")
-		}
-		out = append(out, tag{key, t.Get("Value")})
-	}
-	return out, nil
-}
-
-func checkCount(l *tagList) error {
-	if len(l.Items) > mostTags {
-		return query.Errorf("TagLimitExceeded", "The maximum number of Tags for a resource has been reached.")
-	}
-	return nil
-}
-
-// tagged returns the tags of the resource with that id and its type's name.
-func (c *call) tagged(id string) (*tagList, string, error) {
+// tagged returns the tags of the resource with an id.
+func (c *call) tagged(id string) (*api.TagList, error) {
 	prefix, _, _ := strings.Cut(id, "-")
 	switch prefix {
 	case "ami":
 		v, err := c.image(id)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
-		return &v.Tags, "image", nil
+		if !v.seeded && !c.owns(v) { // AWS gives each account its own tags of a shared image
+			return nil, query.Errorf("UnsupportedOperation", "The rehearsal does not support tags of the image %s, which another account shares.", id)
+		}
+		return &v.Tags, nil
 	case "i":
 		v, err := c.instance(id)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
-		return &v.Tags, "instance", nil
+		return &v.Tags, nil
 	case "snap":
 		v, err := c.snapshot(id)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
-		return &v.Tags, "snapshot", nil
+		return &v.Tags, nil
 	case "vol":
 		v, err := c.volume(id)
 		if err != nil {
-			return nil, "", err
+			return nil, err
 		}
-		return &v.Tags, "volume", nil
+		return &v.Tags, nil
 	}
 	if all := c.r.otherTags()[id]; all != nil {
-		return all.tags, all.kind, nil
+		return all.tags, nil
 	}
-	return nil, "", query.Errorf("InvalidID", "The ID '%s' is not valid", id)
+	return nil, query.Errorf("InvalidID", "The ID '%s' is not valid", id)
 }
 
 type kindTags struct {
 	kind string
-	tags *tagList
+	tags *api.TagList
 }
 
-// otherTags returns the tags of what has no look-up of its own, by id.
+// otherTags returns the tags of resources without their own lookup function, by id.
 func (r *region) otherTags() map[string]*kindTags {
-	out := map[string]*kindTags{r.vpc.VpcID: {"vpc", &r.vpc.Tags}}
-	for _, v := range r.subnets.all() {
-		out[v.SubnetID] = &kindTags{"subnet", &v.Tags}
-	}
-	for _, v := range r.groups.all() {
-		out[v.GroupID] = &kindTags{"security-group", &v.Tags}
-		for _, rule := range v.rules {
-			out[rule.RuleID] = &kindTags{"security-group-rule", &rule.Tags}
-		}
-	}
-	for _, v := range r.keys.all() {
-		out[v.KeyPairID] = &kindTags{"key-pair", &v.Tags}
-	}
-	for _, v := range r.templates.all() {
+	out := map[string]*kindTags{}
+	r.Tags(func(id, kind string, tags *api.TagList) { out[id] = &kindTags{kind, tags} })
+	for _, v := range r.templates.All() {
 		out[v.TemplateID] = &kindTags{"launch-template", &v.Tags}
 	}
-	for _, v := range r.fleets.all() {
+	for _, v := range r.fleets.All() {
 		out[v.id] = &kindTags{"fleet", &v.tags}
 	}
-	for _, v := range r.instances.all() {
+	for _, v := range r.instances.All() {
 		if v.SpotRequestID != "" {
 			out[v.SpotRequestID] = &kindTags{"spot-instances-request", &v.spotTags}
 		}
@@ -166,68 +74,68 @@ func (r *region) otherTags() map[string]*kindTags {
 }
 
 func createTags(c *call) (any, error) {
-	tags, err := readTags(c.p)
+	tags, err := api.ReadTags(c.Params)
 	if err != nil {
 		return nil, err
 	}
-	var lists []*tagList
-	for _, id := range c.p.List("ResourceId") {
-		l, _, err := c.tagged(id)
+	var lists []*api.TagList
+	for _, id := range c.Params.List("ResourceId") {
+		l, err := c.tagged(id)
 		if err != nil {
 			return nil, err
 		}
-		after := l.clone()
-		after.set(tags...)
-		if err := checkCount(&after); err != nil {
+		after := l.Clone()
+		after.Set(tags...)
+		if err := after.CheckCount(); err != nil {
 			return nil, err
 		}
 		lists = append(lists, l)
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	for _, l := range lists {
-		l.set(tags...)
+		l.Set(tags...)
 	}
-	return done{true}, nil
+	return api.Success, nil
 }
 
 func deleteTags(c *call) (any, error) {
-	var lists []*tagList
-	for _, id := range c.p.List("ResourceId") {
-		l, _, err := c.tagged(id)
+	var lists []*api.TagList
+	for _, id := range c.Params.List("ResourceId") {
+		l, err := c.tagged(id)
 		if err != nil {
 			return nil, err
 		}
 		lists = append(lists, l)
 	}
-	if err := c.commit(); err != nil {
+	if err := c.Commit(); err != nil {
 		return nil, err
 	}
 	for _, l := range lists {
-		if !c.p.Has("Tag") {
+		if !c.Params.Has("Tag") {
 			l.Items = nil
 		}
-		for _, t := range c.p.Items("Tag") {
-			if have, _ := l.get(t.Get("Key")); !t.Has("Value") || have == t.Get("Value") {
-				l.remove(t.Get("Key"))
+		for _, t := range c.Params.Items("Tag") {
+			if have, _ := l.Get(t.Get("Key")); !t.Has("Value") || have == t.Get("Value") {
+				l.Remove(t.Get("Key"))
 			}
 		}
 	}
-	return done{true}, nil
+	return api.Success, nil
 }
 
 type tagDescription struct {
 	ResourceID string `xml:"resourceId"`
 	Kind       string `xml:"resourceType"`
-	tag
+	api.Tag
 }
 
 func describeTags(c *call) (any, error) {
 	var found []tagDescription
-	add := func(id, kind string, l *tagList) error {
+	add := func(id, kind string, l *api.TagList) error {
 		for _, t := range l.Items {
-			ok, err := c.matches(tagList{Items: []tag{t}}, func(name string) ([]string, bool) {
+			ok, err := c.Matches(api.TagList{Items: []api.Tag{t}}, func(name string) ([]string, bool) {
 				switch name {
 				case "key":
 					return []string{t.Key}, true
@@ -250,16 +158,16 @@ func describeTags(c *call) (any, error) {
 		return nil
 	}
 	all := c.r.otherTags()
-	for _, v := range c.r.images.all() {
+	for _, v := range c.r.images.All() {
 		all[v.ImageID] = &kindTags{"image", &v.Tags}
 	}
-	for _, v := range c.r.instances.all() {
+	for _, v := range c.r.instances.All() {
 		all[v.InstanceID] = &kindTags{"instance", &v.Tags}
 	}
-	for _, v := range c.r.snapshots.all() {
+	for _, v := range c.r.snapshots.All() {
 		all[v.SnapshotID] = &kindTags{"snapshot", &v.Tags}
 	}
-	for _, v := range c.r.volumes.all() {
+	for _, v := range c.r.volumes.All() {
 		all[v.VolumeID] = &kindTags{"volume", &v.Tags}
 	}
 	ids := make([]string, 0, len(all))
@@ -272,14 +180,9 @@ func describeTags(c *call) (any, error) {
 			return nil, err
 		}
 	}
-	set, next, err := page(c, found, 5)
+	set, next, err := api.Page(c.Request, found, 5)
 	return struct {
 		Tags query.Set[tagDescription] `xml:"tagSet"`
 		Next string                    `xml:"nextToken,omitempty"`
 	}{set, next}, err
-}
-
-// done is the answer of an action that says only that it was done.
-type done struct {
-	Return bool `xml:"return"`
 }

@@ -8,34 +8,34 @@ import (
 	"time"
 )
 
-// Usage is what an instance has used, also after it is gone.
+// Usage is the usage of an instance, which may be terminated.
 type Usage struct {
 	Region string `json:"region"`
 	ID     string `json:"id"`
 	Type   string `json:"type"`
 	Spot   bool   `json:"spot,omitempty"`
-	// BilledSeconds is how long it was running, the one state that EC2 bills
+	// BilledSeconds is the time in the state running, which EC2 bills
 	// (https://docs.aws.amazon.com/AWSEC2/latest/UserGuide/ec2-instance-lifecycle.html),
-	// without its least of 60 seconds.
+	// without the minimum of 60 seconds.
 	BilledSeconds float64 `json:"billed_seconds"`
-	// HeldSeconds is from its launch until it is told to end: so long it has its
-	// volumes, which are billed too, and its share of the account's vCPU quota.
+	// HeldSeconds is the time from the launch to the request to terminate, during
+	// which its volumes are billed and it counts against the vCPU quota.
 	HeldSeconds float64 `json:"held_seconds"`
 }
 
-// meter counts an instance's time.
+// meter measures an instance's time.
 type meter struct {
 	instance *instanceT
 	region   string
-	since    time.Time // running since then; zero if it is not
+	since    time.Time // start of the state running; zero in other states
 	ran      time.Duration
 	ended    time.Time
 }
 
-// on counts from at, when the instance came to run.
+// on starts counting at the time when the instance enters running.
 func (m *meter) on(at time.Time) { m.since = at }
 
-// off counts until at.
+// off stops counting at a time.
 func (m *meter) off(at time.Time) {
 	if !m.since.IsZero() {
 		m.ran += at.Sub(m.since)
@@ -43,15 +43,15 @@ func (m *meter) off(at time.Time) {
 	m.since = time.Time{}
 }
 
-// end counts until at, when the instance began to end for good.
+// end stops counting at the time when the instance starts to terminate.
 func (m *meter) end(at time.Time) {
 	if m.off(at); m.ended.IsZero() {
 		m.ended = at
 	}
 }
 
-// Usage returns what each instance ever launched has used until now, in the
-// order of their launches.
+// Usage returns the usage of every instance since its launch, in the order of the
+// launches.
 func (s *Service) Usage() []Usage {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -67,7 +67,7 @@ func (s *Service) Usage() []Usage {
 		total.off(until)
 		list = append(list, Usage{
 			Region: m.region, ID: m.instance.InstanceID, Type: m.instance.InstanceType, Spot: m.instance.Lifecycle == "spot",
-			BilledSeconds: seconds(total.ran), HeldSeconds: seconds(until.Sub(m.instance.born)),
+			BilledSeconds: seconds(total.ran), HeldSeconds: seconds(until.Sub(m.instance.createdAt)),
 		})
 	}
 	return list

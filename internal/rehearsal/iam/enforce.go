@@ -1,8 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package iam lets a rehearsal's caller do only what a policy allows, and
-// refuses the rest as AWS does.
+// Package iam simulates IAM in a rehearsal: the account's roles and instance profiles
+// (Service), and the evaluation of the caller's policy for each call (Caller).
 package iam
 
 import (
@@ -12,22 +12,26 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Caller is who calls, and what that one may.
+// Caller is the caller and its policy.
 type Caller struct {
 	ARN    string
 	Policy *policy.Document // nil allows everything
 }
 
-// Check returns the error of a call that the policy does not allow. A call may
-// need several actions: all of them are looked at, and the first that is
-// missing is named.
-func (c Caller) Check(service, action string, p query.Params) error {
+// Check returns the error of a call that the policy does not allow. A call may require
+// several actions; the error names the first one that is not allowed. resources returns
+// the condition keys of an action's resources; nil if the service has none.
+func (c Caller) Check(service, action string, p query.Params, resources func(needed string) []policy.Keys) error {
 	if c.Policy == nil {
 		return nil
 	}
 	for _, needed := range Actions(service, action, p) {
 		var reason string
-		switch c.Policy.Decide(needed) {
+		var on []policy.Keys
+		if resources != nil {
+			on = resources(needed)
+		}
+		switch c.Policy.Decide(needed, on...) {
 		case policy.Allowed:
 			continue
 		case policy.Denied:
@@ -47,17 +51,30 @@ func (c Caller) Check(service, action string, p query.Params) error {
 	return nil
 }
 
-// jsonServices say AccessDeniedException where the older protocols say
-// AccessDenied.
-var jsonServices = map[string]bool{"kms": true, "pricing": true, "servicequotas": true, "ssm": true}
+// jsonServices are the services that return AccessDeniedException. The older protocols
+// return AccessDenied.
+var jsonServices = map[string]bool{"ec2-instance-connect": true, "kms": true, "pricing": true, "servicequotas": true, "ssm": true}
 
-// Actions are those that AWS asks IAM for when a call is made, by the service's
+// additionalActions returns the actions that an IAM call requires besides its own.
+func additionalActions(action string, p query.Params) []string {
+	switch {
+	case action == "CreateRole" && p.Has("Tags"):
+		return []string{"iam:TagRole"}
+	case action == "CreateInstanceProfile" && p.Has("Tags"):
+		return []string{"iam:TagInstanceProfile"}
+	case action == "AddRoleToInstanceProfile":
+		return []string{"iam:PassRole"}
+	}
+	return nil
+}
+
+// Actions returns the IAM actions that AWS checks for a call; service is the service's
 // name in signatures
 // (https://docs.aws.amazon.com/service-authorization/latest/reference/list_amazonec2.html
-// and its neighbours).
+// and the pages of the other services).
 func Actions(service, action string, p query.Params) []string {
 	if service == "sts" && action == "GetCallerIdentity" {
-		return nil // needs no permission
+		return nil // requires no permission
 	}
 	if service == "s3" {
 		return actionsOfS3(action, p)
@@ -70,14 +87,20 @@ func Actions(service, action string, p query.Params) []string {
 	if service == "cloudformation" && p.Get("AdministrationRoleARN") != "" {
 		needed = append(needed, "iam:PassRole")
 	}
+	if service == "iam" {
+		return append(needed, additionalActions(action, p)...)
+	}
 	if service != "ec2" {
 		return needed
 	}
 	if len(p.Items("TagSpecification")) > 0 && action != "CreateTags" {
 		needed = append(needed, "ec2:CreateTags")
 	}
-	if profile := p.Get("IamInstanceProfile.Name") + p.Get("IamInstanceProfile.Arn"); profile != "" && action == "RunInstances" {
+	if profile := p.Get("IamInstanceProfile.Name") + p.Get("IamInstanceProfile.Arn"); profile != "" && (action == "RunInstances" || action == "CreateFleet") {
 		needed = append(needed, "iam:PassRole")
+	}
+	if action == "CreateFleet" { // a fleet of type instant launches with the caller's permissions
+		needed = append(needed, "ec2:RunInstances")
 	}
 	return needed
 }

@@ -5,7 +5,7 @@ package iam
 
 import "github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 
-// s3Actions are those of S3's API that IAM knows by another name
+// s3Actions maps S3 API actions to the IAM actions with another name
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/using-with-s3-policy-actions.html).
 var s3Actions = map[string][]string{
 	"HeadObject":                    {"s3:GetObject"},

@@ -10,7 +10,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// What IAM is asked for S3 has names of its own.
+// IAM's names for S3 actions differ from those of the S3 API.
 func TestActionsOfS3(t *testing.T) {
 	for _, test := range []struct {
 		action string
@@ -25,9 +25,9 @@ func TestActionsOfS3(t *testing.T) {
 		{"CopyObject", nil, []string{"s3:GetObject", "s3:PutObject"}},
 		{"CreateBucket", nil, []string{"s3:CreateBucket"}},
 	} {
-		for range 2 { // no call changes what the next one needs
+		for range 2 { // a call does not change the result of the next one
 			if got := Actions("s3", test.action, test.p); !slices.Equal(got, test.want) {
-				t.Errorf("%s %v needs %v, want %v", test.action, test.p, got, test.want)
+				t.Errorf("%s %v: got %v, want %v", test.action, test.p, got, test.want)
 			}
 		}
 	}

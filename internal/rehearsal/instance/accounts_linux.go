@@ -15,21 +15,21 @@ import (
 	"strings"
 )
 
-// account is a line of passwd.
+// account is an entry of /etc/passwd.
 type account struct {
 	name, home, shell string
 	uid, gid          int
 }
 
 const (
-	firstPerson = 1000  // the first uid of people, as Debian's adduser has it
-	nobody      = 65534 // the uid and gid of no one, though over firstPerson
+	firstPerson = 1000  // first uid of people, as in Debian's adduser
+	nobody      = 65534 // uid and gid of nobody, although above firstPerson
 )
 
-// person says whether the account is one of a human, not of the system.
+// person reports whether the account belongs to a person, not to the system.
 func (a account) person() bool { return a.uid >= firstPerson && a.uid != nobody }
 
-// fields splits a file of colon-separated lines; a missing file has none.
+// fields splits a file of colon-separated lines; a missing file has no lines.
 func fields(name string, atLeast int) [][]string {
 	content, err := os.ReadFile(name)
 	if err != nil {
@@ -53,10 +53,10 @@ func join(lines [][]string) []byte {
 	return b.Bytes()
 }
 
-// readAccounts reads a passwd file; what it can't read it leaves out.
-func readAccounts(name string) []account {
+// readAccounts parses /etc/passwd and skips invalid lines.
+func readAccounts() []account {
 	var all []account
-	for _, f := range fields(name, 7) {
+	for _, f := range fields("/etc/passwd", 7) {
 		uid, err := strconv.Atoi(f[2])
 		gid, err2 := strconv.Atoi(f[3])
 		if err == nil && err2 == nil {
@@ -66,9 +66,9 @@ func readAccounts(name string) []account {
 	return all
 }
 
-// findAccount looks the user up in /etc/passwd.
+// findAccount returns the account of a user in /etc/passwd.
 func findAccount(user string) (account, error) {
-	for _, a := range readAccounts("/etc/passwd") {
+	for _, a := range readAccounts() {
 		if a.name == user {
 			if a.shell == "" {
 				a.shell = "/bin/sh"
@@ -79,7 +79,7 @@ func findAccount(user string) (account, error) {
 	return account{}, fmt.Errorf("no user %s", user)
 }
 
-// groups are the gids that the account has besides its own.
+// groups returns the supplementary gids of the account.
 func (a account) groups() []uint32 {
 	gids := []uint32{uint32(a.gid)}
 	for _, f := range fields("/etc/group", 4) {
@@ -91,19 +91,19 @@ func (a account) groups() []uint32 {
 	return gids
 }
 
-// accounts leaves the system's users and groups, without any password.
+// accounts keeps the system's users and groups, without passwords.
 func (b base) accounts() error {
 	people := map[string]bool{}
 	keep := func(file string, id int) [][]string {
-		var kept [][]string
+		var keptLines [][]string
 		for _, f := range fields(file, id+1) {
 			if n, err := strconv.Atoi(f[id]); err == nil && n >= firstPerson && n != nobody {
 				people[f[0]] = true
 				continue
 			}
-			kept = append(kept, f)
+			keptLines = append(keptLines, f)
 		}
-		return kept
+		return keptLines
 	}
 	passwd := keep("/etc/passwd", 2)
 	group := keep("/etc/group", 2)
@@ -145,13 +145,13 @@ func (b base) accounts() error {
 	return nil
 }
 
-// addUser makes the login user of a machine, with a home and sudo.
+// addUser creates the login user of a machine, with a home directory and sudo.
 func addUser(name string) (account, error) {
 	if a, err := findAccount(name); err == nil {
 		return a, nil
 	}
 	id := firstPerson
-	for _, a := range readAccounts("/etc/passwd") {
+	for _, a := range readAccounts() {
 		if a.person() && a.uid >= id {
 			id = a.uid + 1
 		}
@@ -177,7 +177,7 @@ func addUser(name string) (account, error) {
 		return a, fmt.Errorf("adding the user %s: %w", name, err)
 	}
 	if err := os.CopyFS(a.home, os.DirFS("/etc/skel")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return a, fmt.Errorf("making %s: %w", a.home, err)
+		return a, fmt.Errorf("creating %s: %w", a.home, err)
 	}
 	if err := os.MkdirAll(a.home, 0o755); err != nil {
 		return a, err
@@ -190,7 +190,7 @@ func addUser(name string) (account, error) {
 	})
 }
 
-// appendLine adds a line to a file that exists.
+// appendLine appends a line to an existing file.
 func appendLine(name, line string) error {
 	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
 	if err != nil {

@@ -15,43 +15,44 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The base layer lies between the host's root and every machine. It hides what
-// is the host's own (home directories, secrets, enabled services, everything
-// at the root that is not part of a Linux system) and adds what a machine has
-// instead. It is made once a host.
+// The base layer lies between the host's root and the layers of every machine. It hides
+// the host's own data (home directories, secrets, enabled services, files at the root
+// that do not belong to a Linux system) and adds a machine's replacements. Each host
+// creates it once.
 
 // systemDirs are the directories of / that a machine shares with the host.
 var systemDirs = []string{"bin", "boot", "etc", "gnu", "lib", "lib32", "lib64", "libx32", "nix", "opt", "sbin", "snap", "usr", "var"}
 
-// emptyDirs are the directories of / that every machine has, with nothing of
-// the host's in them.
+// emptyDirs are the directories of / that every machine has, without the host's
+// content.
 var emptyDirs = map[string]fs.FileMode{
 	"dev": 0o755, "proc": 0o555, "sys": 0o555, "run": 0o755, "tmp": 0o777 | fs.ModeSticky,
 	"home": 0o755, "root": 0o700, "media": 0o755, "mnt": 0o755, "srv": 0o755,
 }
 
-// emptySystemDirs lie deeper, and are emptied where they exist.
+// emptySystemDirs are deeper directories that are empty in a machine, if the host has
+// them.
 var emptySystemDirs = []string{"/var/tmp", "/var/mail", "/var/spool/mail", "/var/backups", "/var/lib/cloud", "/var/crash"}
 
-// base is a layer in the making.
+// base is a base layer under construction.
 type base struct {
-	dir string // where it is made
+	dir string // folder of the layer
 }
 
 // makeBase fills dir, which must be empty.
 func makeBase(dir string) error {
 	b := base{dir}
 	for _, step := range []func() error{
-		b.root, b.system, b.places, b.services, b.accounts, b.identity, b.tools,
+		b.root, b.system, b.privateDirs, b.services, b.accounts, b.identity, b.tools,
 	} {
 		if err := step(); err != nil {
-			return fmt.Errorf("preparing the base of every machine: %w", err)
+			return fmt.Errorf("creating the base layer of the machines: %w", err)
 		}
 	}
 	return nil
 }
 
-// root keeps of / what is part of a system.
+// root keeps only the directories of / that belong to a Linux system.
 func (b base) root() error {
 	entries, err := os.ReadDir("/")
 	if err != nil {
@@ -81,10 +82,11 @@ func (b base) root() error {
 	return nil
 }
 
-// system hides what of the system only root may read: keys, passwords, spools.
+// system hides the files of the system that only root can read: keys, passwords,
+// spools.
 func (b base) system() error {
-	for dir, depth := range map[string]int{"/etc": 32, "/var": 32, "/opt": 4, "/usr/local": 3} {
-		if err := b.secrets(dir, depth); err != nil {
+	for dir, depth := range map[string]int{"/etc": 32, "/var": 32, "/boot": 4, "/opt": 4, "/usr/local": 3} {
+		if err := b.hidePrivateFiles(dir, depth); err != nil {
 			return err
 		}
 	}
@@ -93,7 +95,7 @@ func (b base) system() error {
 			return err
 		}
 	}
-	public, _ := filepath.Glob("/etc/ssh/ssh_host_*_key.pub") // the only error is a bad pattern
+	public, _ := filepath.Glob("/etc/ssh/ssh_host_*_key.pub") // fails only for a malformed pattern
 	for _, name := range public {
 		if err := b.remove(name); err != nil {
 			return err
@@ -102,11 +104,11 @@ func (b base) system() error {
 	return nil
 }
 
-// rewritten are files that only root may read and a machine must have.
+// rewritten are files that only root can read but that a machine requires.
 var rewritten = []string{"/etc/shadow", "/etc/gshadow", "/etc/sudoers"}
 
-// secrets hides what not everybody may read, to a depth of directories.
-func (b base) secrets(dir string, depth int) error {
+// hidePrivateFiles hides files that not every user can read, to a depth of directories.
+func (b base) hidePrivateFiles(dir string, depth int) error {
 	entries, err := os.ReadDir(dir)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
@@ -118,7 +120,7 @@ func (b base) secrets(dir string, depth int) error {
 		name := filepath.Join(dir, e.Name())
 		info, err := e.Info()
 		if errors.Is(err, fs.ErrNotExist) {
-			continue // files come and go on a living host
+			continue // files of a running host can disappear
 		}
 		if err != nil {
 			return err
@@ -127,7 +129,7 @@ func (b base) secrets(dir string, depth int) error {
 		case mode.IsDir() && mode&0o005 != 0o005:
 			err = b.empty(name)
 		case mode.IsDir() && depth > 1:
-			err = b.secrets(name, depth-1)
+			err = b.hidePrivateFiles(name, depth-1)
 		case mode.IsRegular() && mode&0o004 == 0 && !slices.Contains(rewritten, name):
 			err = b.remove(name)
 		}
@@ -138,13 +140,13 @@ func (b base) secrets(dir string, depth int) error {
 	return nil
 }
 
-// places hides what belongs to whoever runs the rehearsal, wherever it is.
-func (b base) places() error {
+// privateDirs hides the home and the checkout of the user who runs the rehearsal.
+func (b base) privateDirs() error {
 	var hidden []string
 	for _, variable := range []string{"HOME", "TMPDIR", "GOPATH", "GOCACHE", "GOMODCACHE", "XDG_CONFIG_HOME", "XDG_CACHE_HOME", "XDG_DATA_HOME", "PACKER_CONFIG_DIR", "PACKER_CACHE_DIR", "PACKER_PLUGIN_PATH"} {
 		hidden = append(hidden, filepath.SplitList(os.Getenv(variable))...)
 	}
-	for _, a := range readAccounts("/etc/passwd") {
+	for _, a := range readAccounts() {
 		if a.person() {
 			hidden = append(hidden, a.home)
 		}
@@ -155,9 +157,9 @@ func (b base) places() error {
 	for _, dir := range hidden {
 		dir, err := filepath.EvalSymlinks(dir)
 		if err != nil || !filepath.IsAbs(dir) {
-			continue // not there
+			continue // missing
 		}
-		// A home of / or /usr is no place of one's own.
+		// A home of / or /usr is not private.
 		if parts := strings.Split(dir[1:], "/"); len(parts) < 2 || !slices.Contains(systemDirs, parts[0]) {
 			continue
 		}
@@ -168,18 +170,18 @@ func (b base) places() error {
 	return nil
 }
 
-// checkout is the git checkout that dir is in, or dir.
+// checkout returns the git checkout that contains dir, or dir.
 func checkout(dir string) string {
-	for up := dir; up != "/"; up = filepath.Dir(up) {
-		if _, err := os.Lstat(filepath.Join(up, ".git")); err == nil {
-			return up
+	for parent := dir; parent != "/"; parent = filepath.Dir(parent) {
+		if _, err := os.Lstat(filepath.Join(parent, ".git")); err == nil {
+			return parent
 		}
 	}
 	return dir
 }
 
-// services forgets which services the host has enabled, and that a container's
-// packages must not start theirs.
+// services disables the host's enabled services, and prevents packages from starting
+// theirs during an installation.
 func (b base) services() error {
 	if _, err := os.Lstat("/usr/sbin/policy-rc.d"); err == nil {
 		if err := b.remove("/usr/sbin/policy-rc.d"); err != nil {
@@ -187,7 +189,7 @@ func (b base) services() error {
 		}
 	}
 	for _, pattern := range []string{"/etc/systemd/system/*.wants", "/etc/systemd/system/*.requires"} {
-		dirs, _ := filepath.Glob(pattern) // the only error is a bad pattern
+		dirs, _ := filepath.Glob(pattern) // fails only for a malformed pattern
 		for _, dir := range dirs {
 			if err := b.empty(dir); err != nil {
 				return err
@@ -197,8 +199,7 @@ func (b base) services() error {
 	return nil
 }
 
-// identity takes the host's name and id from the machines, which get their own
-// at their first boot.
+// identity removes the host's name and id. Machines get their own on their first boot.
 func (b base) identity() error {
 	for _, name := range []string{"/etc/machine-id", "/etc/hostname"} {
 		if err := b.write(name, nil, 0o644); err != nil {
@@ -211,8 +212,8 @@ func (b base) identity() error {
 	return nil
 }
 
-// tools puts this executable in the place of programs that would not work in a
-// machine, and of those that the host lacks.
+// tools replaces programs that do not work in a machine, or that the host lacks, with
+// this executable.
 func (b base) tools() error {
 	if err := b.write(toolPath, nil, 0o755); err != nil {
 		return err
@@ -222,12 +223,12 @@ func (b base) tools() error {
 			return err
 		}
 	}
-	for name, path := range replaced {
+	for name, path := range replacedTools {
 		if err := b.link(toolDir+"/"+name, path); err != nil {
 			return err
 		}
 	}
-	for name, path := range missing {
+	for name, path := range providedTools {
 		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
 			if err := b.link(toolDir+"/"+name, path); err != nil {
 				return err
@@ -237,8 +238,8 @@ func (b base) tools() error {
 	return b.divert()
 }
 
-// divert tells dpkg that the replaced programs are not its own, so that an
-// upgrade does not bring the real ones back.
+// divert registers the replaced programs with dpkg as diverted, so that upgrades do not
+// restore them.
 func (b base) divert() error {
 	const name = "/var/lib/dpkg/diversions"
 	have, err := os.ReadFile(name)
@@ -248,8 +249,8 @@ func (b base) divert() error {
 	if err != nil {
 		return err
 	}
-	for _, path := range replaced {
-		// Packages of before the merged /usr say /bin and /sbin.
+	for _, path := range replacedTools {
+		// Packages older than the merged /usr use /bin and /sbin.
 		for _, p := range []string{path, strings.TrimPrefix(path, "/usr")} {
 			have = fmt.Appendf(have, "%s\n%s.distrib\n:\n", p, p)
 		}
@@ -257,7 +258,7 @@ func (b base) divert() error {
 	return b.write(name, have, 0o644)
 }
 
-// parents makes the directory of name as it is on the host.
+// parents creates the directory of name with the owner and mode of the host's.
 func (b base) parents(name string) error {
 	dir := filepath.Dir(name)
 	if dir == "/" {
@@ -273,11 +274,11 @@ func (b base) parents(name string) error {
 	if err := os.Mkdir(here, 0o755); err != nil {
 		return err
 	}
-	return likeHost(dir, here)
+	return copyOwnerAndMode(dir, here)
 }
 
-// likeHost gives the directory here the owner and the mode of the host's.
-func likeHost(name, here string) error {
+// copyOwnerAndMode copies the owner and the mode of the host's directory.
+func copyOwnerAndMode(name, here string) error {
 	var st unix.Stat_t
 	if err := unix.Stat(name, &st); err != nil {
 		if errors.Is(err, fs.ErrNotExist) {
@@ -302,15 +303,15 @@ func (b base) remove(name string) error {
 	return nil
 }
 
-// empty shows the directory name, if the host has it, with nothing in it.
+// empty makes the directory name empty, if the host has it.
 func (b base) empty(name string) error {
 	if info, err := os.Lstat(name); err != nil || !info.IsDir() {
-		return nil
+		return nil //nolint:nilerr // missing on the host
 	}
 	here := b.dir + name
 	if info, err := os.Lstat(here); err == nil {
 		if !info.IsDir() {
-			return nil // hidden altogether
+			return nil // already hidden
 		}
 		return opaque(here)
 	}
@@ -320,7 +321,7 @@ func (b base) empty(name string) error {
 	return opaque(here)
 }
 
-// write gives every machine the file name.
+// write adds the file name to every machine.
 func (b base) write(name string, content []byte, mode fs.FileMode) error {
 	if err := b.parents(name); err != nil {
 		return err
@@ -334,7 +335,7 @@ func (b base) write(name string, content []byte, mode fs.FileMode) error {
 	return os.Chmod(b.dir+name, mode)
 }
 
-// link gives every machine the symbolic link name.
+// link adds the symbolic link name to every machine.
 func (b base) link(target, name string) error {
 	if err := b.parents(name); err != nil {
 		return err
@@ -342,11 +343,11 @@ func (b base) link(target, name string) error {
 	return os.Symlink(target, b.dir+name)
 }
 
-// opaque hides what the layers below have in the directory.
+// opaque hides the content of the directory in the layers below.
 func opaque(dir string) error {
 	err := unix.Setxattr(dir, "trusted.overlay.opaque", []byte("y"), 0)
 	if errors.Is(err, unix.EPERM) {
-		return fmt.Errorf("setting trusted attributes needs CAP_SYS_ADMIN, and not in a user namespace: %w", err)
+		return fmt.Errorf("setting trusted attributes requires CAP_SYS_ADMIN outside of a user namespace: %w", err)
 	}
 	if err != nil {
 		return fmt.Errorf("emptying %s: %w", dir, err)

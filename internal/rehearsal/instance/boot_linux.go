@@ -18,38 +18,37 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// boot is a machine while it is on: its first process, the wire to it, and the
-// SSH server.
+// boot is a running machine: its first process, the wire to it, and the SSH server.
 type boot struct {
 	cmd    *exec.Cmd
 	wire   *wire
-	ended  chan struct{} // closed once the first process has, and so all
-	reboot atomic.Bool   // it ended in order to come back
+	ended  chan struct{} // closed once the first process, and thus every process, has ended
+	reboot atomic.Bool   // the machine ended for a reboot
 	ssh    *sshServer
 
 	mu      sync.Mutex
 	lastID  int
-	waiting map[int]chan reply // nil once the wire is gone
+	waiting map[int]chan reply // nil once the wire is closed
 }
 
-// reply is an answer to a message.
+// reply is a response to a message.
 type reply struct {
 	message
 	files []*os.File
 }
 
-var errDown = errors.New("the machine went down")
+var errDown = errors.New("the machine is shut down")
 
-// power starts the machine's first process and waits until it has booted, or,
-// for a check, until it could.
+// power starts the machine's first process and waits until it has booted, or, for a
+// check, until it has mounted everything.
 func (m *machine) power(ctx context.Context, check bool) (*boot, error) {
 	w, theirs, err := newWires()
 	if err != nil {
 		return nil, err
 	}
-	defer func() { _ = theirs.Close() }()
 	console, err := os.Create(m.hostPath("console"))
 	if err != nil {
+		_ = theirs.Close()
 		w.close()
 		return nil, err
 	}
@@ -57,41 +56,45 @@ func (m *machine) power(ctx context.Context, check bool) (*boot, error) {
 	cmd := &exec.Cmd{
 		Path:       "/proc/self/exe",
 		Args:       []string{initName},
-		Env:        []string{"PATH=" + path, "LANG=C.UTF-8"}, // nothing of ours
+		Env:        []string{"PATH=" + path, "LANG=C.UTF-8"}, // nothing of the server's
 		Dir:        m.host.dir,
 		Stdout:     console,
 		Stderr:     console,
 		ExtraFiles: []*os.File{theirs}, // wireFD
 		SysProcAttr: &syscall.SysProcAttr{
 			Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
-			Pdeathsig:  unix.SIGKILL, // of the den
-			Setsid:     true,         // Ctrl-C is for the server
+			Pdeathsig:  unix.SIGKILL, // on the end of the mount thread
+			Setsid:     true,         // Ctrl-C must not reach the machine
 		},
 	}
-	if err := m.host.den.do(cmd.Start); err != nil {
+	err = m.host.mountThread.do(cmd.Start)
+	// Only the child may hold its end: the server detects the child's death by the end
+	// closing.
+	_ = theirs.Close()
+	if err != nil {
 		w.close()
-		return nil, fmt.Errorf("starting a process in namespaces of its own: %w", err)
+		return nil, fmt.Errorf("starting a process in new namespaces: %w", err)
 	}
 	b := &boot{cmd: cmd, wire: w, ended: make(chan struct{}), waiting: map[int]chan reply{}}
 	go b.listen()
-	if err := b.up(ctx, m, check); err != nil {
+	if err := b.sendPlan(ctx, m, check); err != nil {
 		b.kill()
-		if said, _ := os.ReadFile(m.hostPath("console")); len(said) > 0 {
-			err = fmt.Errorf("%w (%s)", err, strings.TrimSpace(string(said)))
+		if output, _ := os.ReadFile(m.hostPath("console")); len(output) > 0 {
+			err = fmt.Errorf("%w (%s)", err, strings.TrimSpace(string(output)))
 		}
 		return nil, err
 	}
 	return b, nil
 }
 
-// up tells the first process what to boot.
-func (b *boot) up(ctx context.Context, m *machine, check bool) error {
+// sendPlan sends the boot plan to the first process.
+func (b *boot) sendPlan(ctx context.Context, m *machine, check bool) error {
 	plan := &bootPlan{Spec: m.spec, Port: m.host.port, Mounts: m.mounts(), Check: check}
-	_, err := b.ask(ctx, message{Op: opBoot, Plan: plan})
+	_, err := b.sendRequest(ctx, message{Op: opBoot, Plan: plan})
 	return err
 }
 
-// listen hands out what init says, until it has ended.
+// listen distributes the messages of init until init ends.
 func (b *boot) listen() {
 	for {
 		m, files, err := b.wire.receive()
@@ -105,15 +108,15 @@ func (b *boot) listen() {
 		b.mu.Lock()
 		c, ok := b.waiting[m.ID]
 		if m.Op != opRun || m.Err != "" {
-			delete(b.waiting, m.ID) // nothing follows
+			delete(b.waiting, m.ID) // last message of this ID
 		}
 		b.mu.Unlock()
 		if ok {
 			c <- reply{m, files}
 		}
 	}
-	_ = b.cmd.Process.Kill() // without a wire it is no use
-	_ = b.cmd.Wait()         // by a signal or not: it is gone
+	_ = b.cmd.Process.Kill() // unusable without the wire
+	_ = b.cmd.Wait()         // the exit status does not matter
 	b.wire.close()
 	b.mu.Lock()
 	for _, c := range b.waiting {
@@ -124,8 +127,8 @@ func (b *boot) listen() {
 	close(b.ended)
 }
 
-// send sends m under a new ID. Its answers come over the channel, which is
-// closed if the machine goes down.
+// send sends m under a new ID. The channel delivers its replies, and is closed if the
+// machine shuts down.
 func (b *boot) send(m message, files ...*os.File) (int, <-chan reply, error) {
 	b.mu.Lock()
 	if b.waiting == nil {
@@ -134,7 +137,7 @@ func (b *boot) send(m message, files ...*os.File) (int, <-chan reply, error) {
 	}
 	b.lastID++
 	m.ID = b.lastID
-	c := make(chan reply, 2) // the most answers that there are
+	c := make(chan reply, 2) // maximum number of replies
 	b.waiting[m.ID] = c
 	b.mu.Unlock()
 	if err := b.wire.write(m, files...); err != nil {
@@ -149,19 +152,19 @@ func (b *boot) send(m message, files ...*os.File) (int, <-chan reply, error) {
 	return m.ID, c, nil
 }
 
-// ask sends m and waits for its first answer.
-func (b *boot) ask(ctx context.Context, m message, files ...*os.File) (reply, error) {
-	_, answers, err := b.send(m, files...)
+// sendRequest sends m and waits for its first reply.
+func (b *boot) sendRequest(ctx context.Context, m message, files ...*os.File) (reply, error) {
+	_, replies, err := b.send(m, files...)
 	if err != nil {
 		return reply{}, err
 	}
-	return first(ctx, answers)
+	return firstReply(ctx, replies)
 }
 
-// first waits for an answer.
-func first(ctx context.Context, answers <-chan reply) (reply, error) {
+// firstReply waits for a reply.
+func firstReply(ctx context.Context, replies <-chan reply) (reply, error) {
 	select {
-	case r, ok := <-answers:
+	case r, ok := <-replies:
 		if !ok {
 			return reply{}, errDown
 		}
@@ -174,14 +177,14 @@ func first(ctx context.Context, answers <-chan reply) (reply, error) {
 	}
 }
 
-// hangUp closes every connection to the machine and listens no more.
-func (b *boot) hangUp() {
+// closeConnections closes the listener and every connection to the machine.
+func (b *boot) closeConnections() {
 	if b.ssh != nil {
 		b.ssh.close()
 	}
 }
 
-// kill ends the machine's processes at once.
+// kill ends the machine's processes immediately.
 func (b *boot) kill() {
 	_ = b.cmd.Process.Kill() // it may have ended
 	<-b.ended

@@ -12,26 +12,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// layer is a file system frozen by Capture, on top of those that its machine
-// had: a directory each, none of which changes any more.
+// layer is a file system saved by Capture: the immutable directories of the machine's
+// layers, including its own writes.
 type layer struct {
-	dirs []*layerDir // the topmost first
+	dirs []*layerDir // topmost first
 }
 
-// layerDir is removed with its last user: a layer's name, or a machine.
+// layerDir is a directory of layers. Its last user, a layer or a machine, removes it.
 type layerDir struct {
 	dir   string
 	users int
 }
 
-// hold counts another user of the layer; h.mu is held.
+// hold adds a user of the layer; h.mu is held.
 func (l *layer) hold() {
 	for _, d := range l.dirs {
 		d.users++
 	}
 }
 
-// release is the inverse of hold; it returns what nobody uses any more.
+// release is the inverse of hold. It returns the directories that are now unused.
 func (l *layer) release() (unused []string) {
 	for _, d := range l.dirs {
 		if d.users--; d.users == 0 {
@@ -41,7 +41,7 @@ func (l *layer) release() (unused []string) {
 	return unused
 }
 
-// paths names the directories for an overlay.
+// paths returns the directories for an overlay.
 func (l *layer) paths() []string {
 	var names []string
 	for _, d := range l.dirs {
@@ -50,7 +50,7 @@ func (l *layer) paths() []string {
 	return append(names, "base")
 }
 
-// discard removes directories of the host's files.
+// discard removes directories of the host.
 func (h *host) discard(dirs []string) error {
 	var err error
 	for _, d := range dirs {
@@ -64,7 +64,7 @@ func (h *host) Drop(name string) error {
 	l, ok := h.layers[name]
 	if !ok {
 		h.mu.Unlock()
-		return fmt.Errorf("dropping layer %q: there is none of this name", name)
+		return fmt.Errorf("dropping layer %q: no such layer", name)
 	}
 	delete(h.layers, name)
 	unused := l.release()
@@ -72,14 +72,14 @@ func (h *host) Drop(name string) error {
 	return h.discard(unused)
 }
 
-// freeze names the machine's files and stacks a new layer on them. The machine
-// is off, so its upper layer need not be copied but becomes the image's.
+// freeze saves the machine's files as a layer and adds a new upper layer. The machine
+// is off, so its upper layer becomes part of the image without a copy.
 func (m *machine) freeze(name string) error {
 	dir, err := m.host.directory("layers")
 	if err != nil {
 		return err
 	}
-	if err := unix.Rename(m.hostPath("upper"), m.host.path(dir)); err != nil { // os.Rename takes no empty target
+	if err := unix.Rename(m.hostPath("upper"), m.host.path(dir)); err != nil { // os.Rename rejects an empty target
 		return err
 	}
 	if err := m.emptyUpper(); err != nil {
@@ -89,8 +89,8 @@ func (m *machine) freeze(name string) error {
 	return nil
 }
 
-// copyUpper names a copy of the machine's files while it runs. As with EC2's
-// NoReboot, a file that is being written may be torn.
+// copyUpper saves a copy of the machine's files while it runs. Like with EC2's
+// NoReboot, files being written can be inconsistent.
 func (m *machine) copyUpper(name string) error {
 	dir, err := m.host.directory("layers")
 	if err != nil {
@@ -103,22 +103,22 @@ func (m *machine) copyUpper(name string) error {
 	return nil
 }
 
-// stack enters dir, on top of the machine's layers, under name; and if the
-// machine is to go on from there, on top of its own.
-func (m *machine) stack(name, dir string, own bool) {
+// stack registers dir, on top of the machine's layers, under name. With current, the
+// machine also continues on top of dir.
+func (m *machine) stack(name, dir string, current bool) {
 	m.host.mu.Lock()
 	defer m.host.mu.Unlock()
 	top := &layerDir{dir: dir}
 	l := &layer{dirs: append([]*layerDir{top}, m.lower.dirs...)}
 	l.hold()
 	m.host.layers[name] = l
-	if own {
+	if current {
 		m.lower = &layer{dirs: append([]*layerDir(nil), l.dirs...)}
-		top.users++ // the others the machine has already
+		top.users++ // the machine already uses the others
 	}
 }
 
-// emptyUpper makes what the machine writes to.
+// emptyUpper creates an empty upper layer.
 func (m *machine) emptyUpper() error {
 	for _, d := range []string{"upper", "work"} {
 		if err := os.RemoveAll(m.hostPath(d)); err != nil {
@@ -131,5 +131,5 @@ func (m *machine) emptyUpper() error {
 	return nil
 }
 
-// hostPath is a file of the machine's own directory, as this process sees it.
+// hostPath returns the path of a file in the machine's directory for this process.
 func (m *machine) hostPath(name string) string { return m.host.path(filepath.Join(m.dir, name)) }

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// A captured layer has the machine's files, also those that it removed.
+// A captured layer contains the machine's files and deletions.
 func TestCapture(t *testing.T) {
 	for _, running := range []bool{true, false} {
 		name := map[bool]string{true: "running", false: "stopped"}[running]
@@ -32,7 +32,7 @@ func TestCapture(t *testing.T) {
 				t.Fatal(err)
 			}
 			if err := g.Capture(t.Context(), "image"); err == nil {
-				t.Error("a name was taken twice")
+				t.Error("a layer name was accepted twice")
 			}
 			if !running {
 				if err := g.Boot(t.Context()); err != nil {
@@ -45,27 +45,27 @@ func TestCapture(t *testing.T) {
 			before := g.run(check)
 			want := "one\n2 1000\n4755\n7:8\none\nfifo\nnew\n"
 			if !strings.HasPrefix(before, want) {
-				t.Fatalf("the machine itself has\n%swant\n%s", before, want)
+				t.Fatalf("files of the machine:\n%swant\n%s", before, want)
 			}
 			g.run("echo two | sudo tee /usr/local/bin/later") // not in the image
 			h := s.start(func(s *Spec) { s.Layer = "image" })
 			if got := h.run(check); got != before {
-				t.Errorf("from the image:\n%s\nfrom the machine:\n%s", got, before)
+				t.Errorf("files from the image:\n%s\nfiles of the machine:\n%s", got, before)
 			}
 			if o := h.try("cat /usr/local/bin/later", ""); o.status == 0 {
-				t.Error("what was written after the capture is in the image")
+				t.Error("the image contains a file written after the capture")
 			}
 			if a, b := g.run("cat /etc/machine-id"), h.run("cat /etc/machine-id"); a == b {
-				t.Error("the image's machine has the id of the first")
+				t.Error("the machine of the image has the first machine's id")
 			}
 			if err := s.host.Drop("image"); err != nil {
 				t.Fatal(err)
 			}
 			if err := s.host.Drop("image"); err == nil {
-				t.Error("dropped twice")
+				t.Error("the layer was dropped twice")
 			}
 			if got := h.run(check); got != before {
-				t.Errorf("after the layer was dropped:\n%s", got)
+				t.Errorf("files after the layer was dropped:\n%s", got)
 			}
 			// An image of an image.
 			if err := h.Stop(t.Context()); err != nil {
@@ -81,20 +81,20 @@ func TestCapture(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got := s.start(func(s *Spec) { s.Layer = "second" }).run(check); got != before {
-				t.Errorf("from an image of an image:\n%s", got)
+				t.Errorf("files from an image of an image:\n%s", got)
 			}
 		})
 	}
 }
 
-// There is no machine from an image that there is not.
-func TestStartFromNothing(t *testing.T) {
+// Start rejects missing layers and incomplete specs.
+func TestStartRejectsInvalidSpec(t *testing.T) {
 	s := newSite(t)
 	for name, spec := range map[string]Spec{
-		"no layer":     {ID: "i-1", User: "ubuntu", Address: "127.77.9.250", Layer: "none"},
-		"no address":   {ID: "i-1", User: "ubuntu"},
-		"not loopback": {ID: "i-1", User: "ubuntu", Address: "192.0.2.1"},
-		"no user":      {ID: "i-1", Address: "127.77.9.250"},
+		"unknown layer": {ID: "i-1", User: "ubuntu", Address: "127.77.9.250", Layer: "none"},
+		"no address":    {ID: "i-1", User: "ubuntu"},
+		"not loopback":  {ID: "i-1", User: "ubuntu", Address: "192.0.2.1"},
+		"no user":       {ID: "i-1", Address: "127.77.9.250"},
 	} {
 		if _, err := s.host.Start(t.Context(), spec); err == nil {
 			t.Errorf("%s: started", name)

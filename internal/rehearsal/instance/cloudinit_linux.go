@@ -16,22 +16,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Where cloud-init keeps what belongs to an instance, and what its user data
-// prints.
+// Paths where cloud-init keeps the data of an instance and the output of its user data.
 const (
 	cloudFolder = "/var/lib/cloud"
 	cloudOutput = "/var/log/cloud-init-output.log"
 )
 
-// userData is the machine's user data, taken apart, at a boot.
+// userData is the machine's parsed user data at a boot.
 type userData struct {
 	p      *firstProcess
-	folder string // of this instance
+	folder string // cloud-init's folder of this instance
 	parts  []part
 }
 
-// readUserData takes the machine's user data apart and keeps a record of it,
-// as cloud-init does at every boot.
+// readUserData parses the machine's user data and saves it, like cloud-init at every
+// boot.
 func (p *firstProcess) readUserData() *userData {
 	d := &userData{p: p, folder: filepath.Join(cloudFolder, "instances", p.spec.ID)}
 	if len(p.spec.UserData) == 0 {
@@ -41,7 +40,7 @@ func (p *firstProcess) readUserData() *userData {
 	err := errors.Join(os.MkdirAll(d.folder, 0o755), os.RemoveAll(link), os.Symlink(d.folder, link),
 		os.WriteFile(filepath.Join(d.folder, "user-data.txt"), p.spec.UserData, 0o600))
 	if err != nil {
-		d.log("writing it: %v", err)
+		d.log("saving the user data: %v", err)
 		return d
 	}
 	if d.parts, err = parseUserData(p.spec.UserData); err != nil {
@@ -50,7 +49,7 @@ func (p *firstProcess) readUserData() *userData {
 	return d
 }
 
-// runBootHooks runs the parts that are for every boot.
+// runBootHooks runs the parts for every boot.
 func (d *userData) runBootHooks() {
 	for _, p := range d.parts {
 		if p.kind == bootHook {
@@ -59,8 +58,8 @@ func (d *userData) runBootHooks() {
 	}
 }
 
-// runScripts runs the parts that are for the first boot, by their names, and
-// says what it knows nothing of.
+// runScripts runs the parts for the first boot, ordered by name, and logs unsupported
+// parts.
 func (d *userData) runScripts() {
 	parts := slices.Clone(d.parts)
 	slices.SortStableFunc(parts, func(a, b part) int { return strings.Compare(a.name, b.name) })
@@ -70,9 +69,9 @@ func (d *userData) runScripts() {
 			d.run("scripts", p)
 		case bootHook:
 		case "text/plain":
-			d.log("%s is in no format of cloud-init's: ignored", p.name)
+			d.log("%s: unknown format, ignored", p.name)
 		default:
-			d.log("%s is %s, which is not understood here: ignored", p.name, p.kind)
+			d.log("%s: %s is not supported, ignored", p.name, p.kind)
 		}
 	}
 }
@@ -115,7 +114,7 @@ func openCloudOutput() (*os.File, error) {
 	return os.OpenFile(cloudOutput, os.O_CREATE|os.O_APPEND|os.O_WRONLY, fs.FileMode(0o640))
 }
 
-// log adds a line of the rehearsal's own to what user data prints.
+// log adds a message of the rehearsal to the output of the user data.
 func (d *userData) log(format string, args ...any) {
 	line := "rehearsal: user data: " + fmt.Sprintf(format, args...)
 	out, err := openCloudOutput()

@@ -14,26 +14,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// controlSocket is where init answers the tools of its own machine.
+// controlSocket is the socket on which init serves the machine's tools.
 const controlSocket = "/run/rehearsal/init.sock"
 
-// request is a command line of systemctl or one of its other names.
+// request is a command line of systemctl or its other names.
 type request struct {
 	Args []string `json:"args"`
 }
 
-// result is what the command prints and exits with.
+// result is the output and the exit status of a command.
 type result struct {
 	Out    string `json:"out"`
 	Err    string `json:"err"`
 	Status int    `json:"status"`
 }
 
-// askInit is systemctl, shutdown, reboot, poweroff and halt: init does it all.
-func askInit(args []string) int {
-	r, err := ask(args)
+// requestInit implements systemctl, shutdown, reboot, poweroff and halt, which init
+// executes.
+func requestInit(args []string) int {
+	r, err := sendRequest(args)
 	if err != nil {
-		fmt.Fprintf(os.Stderr, "%s: asking the rehearsal's init: %v\n", filepath.Base(args[0]), err)
+		fmt.Fprintf(os.Stderr, "%s: connecting to the rehearsal's init: %v\n", filepath.Base(args[0]), err)
 		return 1
 	}
 	fmt.Print(r.Out)
@@ -41,7 +42,7 @@ func askInit(args []string) int {
 	return r.Status
 }
 
-func ask(args []string) (result, error) {
+func sendRequest(args []string) (result, error) {
 	var r result
 	c, err := net.Dial("unix", controlSocket)
 	if err != nil {
@@ -54,13 +55,13 @@ func ask(args []string) (result, error) {
 	return r, json.NewDecoder(c).Decode(&r)
 }
 
-// listen answers on the control socket from now on.
+// listen serves the control socket.
 func (p *firstProcess) listen() error {
 	l, err := net.Listen("unix", controlSocket)
 	if err != nil {
 		return err
 	}
-	if err := os.Chmod(controlSocket, 0o666); err != nil { // asking is free
+	if err := os.Chmod(controlSocket, 0o666); err != nil { // every user may send requests
 		return err
 	}
 	go func() {
@@ -69,13 +70,13 @@ func (p *firstProcess) listen() error {
 			if err != nil {
 				return
 			}
-			go p.answer(c)
+			go p.handleRequest(c)
 		}
 	}()
 	return nil
 }
 
-func (p *firstProcess) answer(c net.Conn) {
+func (p *firstProcess) handleRequest(c net.Conn) {
 	defer func() { _ = c.Close() }()
 	var q request
 	if json.NewDecoder(c).Decode(&q) != nil || len(q.Args) == 0 {
@@ -86,13 +87,13 @@ func (p *firstProcess) answer(c net.Conn) {
 		return
 	}
 	r, then := p.command(filepath.Base(q.Args[0]), q.Args[1:], root)
-	_ = json.NewEncoder(c).Encode(r) // who asked may be gone
+	_ = json.NewEncoder(c).Encode(r) // the client may have exited
 	if then != nil {
 		then()
 	}
 }
 
-// fromRoot says whether it is root who connected.
+// fromRoot reports whether root opened the connection.
 func fromRoot(c net.Conn) (bool, error) {
 	u, ok := c.(*net.UnixConn)
 	if !ok {
@@ -113,8 +114,8 @@ func fromRoot(c net.Conn) (bool, error) {
 	return cred.Uid == 0, nil
 }
 
-// refuse is the answer to what can't be done, and the reason that shows up in
-// logs: a shim that says yes to what it does not do would make tests worthless.
-func refuse(format string, args ...any) result {
+// unsupported returns an error for an unsupported command. Reporting success without
+// acting would make tests meaningless.
+func unsupported(format string, args ...any) result {
 	return result{Err: "rehearsal systemctl cannot " + fmt.Sprintf(format, args...) + "\n", Status: 1}
 }

@@ -14,15 +14,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// copyTree copies an upper layer to the directory to, which exists: with
-// owners, modes, times, hard links, and what overlayfs notes in extended
-// attributes and in device nodes (whiteouts). Sockets are left out.
+// copyTree copies an upper layer to the existing directory to: with owners, modes,
+// times, hard links, and overlayfs's extended attributes and whiteout devices. It skips
+// sockets.
 func copyTree(from, to string) error {
-	links := map[uint64]string{} // by inode: what has several names
+	links := map[uint64]string{} // files with several names, by inode
 	var dirs []string            // parents first
 	err := filepath.WalkDir(from, func(name string, d fs.DirEntry, err error) error {
 		if errors.Is(err, fs.ErrNotExist) && name != from {
-			return nil // the machine goes on
+			return nil // the machine is running
 		}
 		if err != nil {
 			return err
@@ -42,7 +42,7 @@ func copyTree(from, to string) error {
 	if err != nil {
 		return err
 	}
-	for i := len(dirs) - 1; i >= 0; i-- { // filling a directory changed its times
+	for i := len(dirs) - 1; i >= 0; i-- { // copying files changed the directory's times
 		if err := copyTimes(filepath.Join(from, dirs[i]), filepath.Join(to, dirs[i])); err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
@@ -50,7 +50,7 @@ func copyTree(from, to string) error {
 	return nil
 }
 
-// copyNode copies one file, or makes one directory.
+// copyNode copies one file or creates one directory.
 func copyNode(from, to string, links map[uint64]string) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(from, &st); err != nil {
@@ -87,7 +87,7 @@ func copyNode(from, to string, links map[uint64]string) error {
 	if err := os.Lchown(to, int(st.Uid), int(st.Gid)); err != nil {
 		return err
 	}
-	if kind != unix.S_IFLNK { // after the owner, whose change clears setuid
+	if kind != unix.S_IFLNK { // after chown, which clears setuid
 		if err := unix.Chmod(to, st.Mode&0o7777); err != nil {
 			return err
 		}
@@ -138,7 +138,7 @@ func copyAttributes(from, to string) error {
 	return nil
 }
 
-// copyTimes copies when the file was used and changed last.
+// copyTimes copies the access and modification times.
 func copyTimes(from, to string) error {
 	var st unix.Stat_t
 	if err := unix.Lstat(from, &st); err != nil {

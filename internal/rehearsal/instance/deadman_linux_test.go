@@ -11,8 +11,8 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/deadman"
 )
 
-// switched gives a machine a switch, and maybe user data of its user's.
-func switched(t *testing.T, after time.Duration, own string) func(*Spec) {
+// withSwitch arms a dead man's switch, in addition to the user's own user data, if any.
+func withSwitch(t *testing.T, after time.Duration, own string) func(*Spec) {
 	t.Helper()
 	data, err := deadman.Arm(after, []byte(own))
 	if err != nil {
@@ -21,40 +21,41 @@ func switched(t *testing.T, after time.Duration, own string) func(*Spec) {
 	return func(s *Spec) { s.UserData = data }
 }
 
-// A machine with a switch powers itself off, although nobody talks to it, and
-// what the user's own user data does is done before.
+// A machine with a switch powers itself off without any connection. The user's own user
+// data runs before that.
 func TestDeadMan(t *testing.T) {
 	s := newSite(t)
-	for name, own := range map[string]string{"alone": "", "before a script that hangs": "#!/bin/sh\nsleep 1000\n"} {
+	for name, own := range map[string]string{"without user data": "", "with a script that hangs": "#!/bin/sh\nsleep 1000\n"} {
 		t.Run(name, func(t *testing.T) {
-			g := s.start(switched(t, 2*time.Second, own))
+			g := s.start(withSwitch(t, 2*time.Second, own))
 			select {
 			case <-g.Off():
 			case <-time.After(time.Minute):
-				t.Error("it did not power itself off")
+				t.Error("the machine did not power itself off")
 			}
 		})
 	}
 }
 
-// A reboot neither ends the switch nor winds it up again.
-func TestDeadManOutlivesAReboot(t *testing.T) {
-	g := newSite(t).start(switched(t, time.Hour, "#!/bin/sh\necho mine >/var/lib/mine\n"))
+// A reboot neither disarms nor extends the switch.
+func TestDeadManSurvivesReboot(t *testing.T) {
+	g := newSite(t).start(withSwitch(t, time.Hour, "#!/bin/sh\necho mine >/var/lib/mine\n"))
 	armed := func() bool { return g.try("systemctl is-active ethminer-deadman", "").stdout == "active\n" }
-	within(t, "the switch", armed)
-	within(t, "the user's script", func() bool { return g.try("cat /var/lib/mine", "").stdout == "mine\n" })
+	waitFor(t, "switch armed", armed)
+	waitFor(t, "user's script", func() bool { return g.try("cat /var/lib/mine", "").stdout == "mine\n" })
 	deadline := g.run("sudo cat /var/lib/cloud/instance/ethminer-deadline")
 	if deadline == "" {
-		t.Fatal("there is no deadline")
+		t.Fatal("the deadline file is empty")
 	}
 	if err := g.Reboot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	within(t, "the switch after the reboot", armed)
+	waitFor(t, "switch armed after the reboot", armed)
 	if now := g.run("sudo cat /var/lib/cloud/instance/ethminer-deadline"); now != deadline {
-		t.Errorf("the deadline was %s and is %s", deadline, now)
+		t.Errorf("deadline changed from %s to %s", deadline, now)
 	}
-	// The deadline has come while it was off: it ends soon after a boot.
+	// The deadline passed while the machine was off, so it shuts down soon after the
+	// boot.
 	g.run("echo 1 | sudo tee /var/lib/cloud/instance/ethminer-deadline")
 	off := g.Off()
 	if err := g.Reboot(t.Context()); err != nil {
@@ -64,16 +65,16 @@ func TestDeadManOutlivesAReboot(t *testing.T) {
 	case <-off:
 	case <-g.Off():
 	case <-time.After(time.Minute):
-		t.Error("it did not power itself off")
+		t.Error("the machine did not power itself off")
 	}
 }
 
-// An image has nothing that could end a machine: what it keeps is a record of
-// the machine that is gone, which cloud-init does not look at in another.
-func TestDeadManIsNotInAnImage(t *testing.T) {
+// An image does not contain a switch. It keeps only the record of the first machine,
+// which cloud-init ignores in another machine.
+func TestDeadManNotInImage(t *testing.T) {
 	s := newSite(t)
-	g := s.start(switched(t, time.Hour, "#!/bin/sh\n"))
-	within(t, "the switch", func() bool { return g.try("systemctl is-active ethminer-deadman", "").stdout == "active\n" })
+	g := s.start(withSwitch(t, time.Hour, "#!/bin/sh\n"))
+	waitFor(t, "switch armed", func() bool { return g.try("systemctl is-active ethminer-deadman", "").stdout == "active\n" })
 	if err := g.Capture(t.Context(), "baked"); err != nil {
 		t.Fatal(err)
 	}
@@ -84,13 +85,13 @@ func TestDeadManIsNotInAnImage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			other := s.start(func(s *Spec) { s.Layer = "baked" }, more)
 			if o := other.try("systemctl status ethminer-deadman", ""); o.status == 0 || !strings.Contains(o.stdout+o.stderr, "could not be found") {
-				t.Errorf("the image knows the switch: %+v", o)
+				t.Errorf("the image contains the switch's unit: %+v", o)
 			}
 			if left := other.run("sudo find / -xdev -name '*ethminer-dead*' -not -path '/proc/*' -not -path '/var/lib/cloud/instances/" + g.spec.ID + "/*'"); left != "" {
-				t.Errorf("the image has %s", left)
+				t.Errorf("the image contains %s", left)
 			}
 			if left := other.run("sudo pgrep -f '[s]ystemctl.*poweroff' || true"); left != "" {
-				t.Errorf("it runs: %s", left)
+				t.Errorf("the switch is running: %s", left)
 			}
 		})
 	}

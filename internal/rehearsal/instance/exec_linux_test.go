@@ -5,7 +5,7 @@ package instance
 
 import "testing"
 
-// What a command did reaches the client as it was.
+// The client receives a command's output and exit status unchanged.
 func TestExec(t *testing.T) {
 	g := newSite(t).start()
 	for _, c := range []struct {
@@ -14,12 +14,12 @@ func TestExec(t *testing.T) {
 	}{
 		{"output", "echo out; echo err >&2", "", outcome{stdout: "out\n", stderr: "err\n"}},
 		{"status", "exit 7", "", outcome{status: 7}},
-		{"the highest status", "exit 255", "", outcome{status: 255}},
+		{"highest status", "exit 255", "", outcome{status: 255}},
 		{"not found", "no-such-program 2>/dev/null", "", outcome{status: 127}},
-		{"killed", "kill -KILL $$", "", outcome{status: 137, signal: "KILL"}},
+		{"signal", "kill -KILL $$", "", outcome{status: 137, signal: "KILL"}},
 		{"input", "wc -c", "four", outcome{stdout: "4\n"}},
-		{"input unread", "true", "never read", outcome{}},
-		{"who", "id -un; pwd; hostname", "", outcome{stdout: "ubuntu\n/home/ubuntu\n" + g.spec.ID + "\n"}},
+		{"unread input", "true", "never read", outcome{}},
+		{"user, directory and host", "id -un; pwd; hostname", "", outcome{stdout: "ubuntu\n/home/ubuntu\n" + g.spec.ID + "\n"}},
 		{"sudo", "sudo -n id -u; sudo sh -c 'exit 3'", "", outcome{stdout: "0\n", status: 3}},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -9,7 +9,7 @@ import (
 	"strings"
 )
 
-// path is where a machine's programs are looked for.
+// path is the PATH of a machine's programs.
 const path = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 // execLine is a command of a unit file.
@@ -21,7 +21,7 @@ type execLine struct {
 	givenArg0 bool // @
 }
 
-// parseExec reads the prefixes and splits the rest.
+// parseExec parses the prefixes and splits the command.
 func parseExec(value string) (execLine, error) {
 	var e execLine
 	for value != "" && strings.ContainsRune("-+!:@", rune(value[0])) {
@@ -47,8 +47,8 @@ func parseExec(value string) (execLine, error) {
 	return e, nil
 }
 
-// splitQuoted splits at blanks outside of quotes and undoes escapes, as
-// systemd.syntax(7) has it.
+// splitQuoted splits at blanks outside of quotes and decodes escapes, as in
+// systemd.syntax(7).
 func splitQuoted(s string) ([]string, error) {
 	var words []string
 	var word strings.Builder
@@ -104,8 +104,8 @@ func splitQuoted(s string) ([]string, error) {
 	return words, nil
 }
 
-// substitute puts variables in: ${V} anywhere, and a word that is $V as the
-// words of its value.
+// substitute replaces variables: ${V} anywhere, and the word $V with the words of its
+// value.
 func substitute(argv []string, env map[string]string) []string {
 	var out []string
 	for i, a := range argv {
@@ -138,7 +138,7 @@ func substitute(argv []string, env map[string]string) []string {
 	return out
 }
 
-// isName says whether s can name a variable.
+// isName reports whether s is a valid variable name.
 func isName(s string) bool {
 	for i, c := range s {
 		letter := c == '_' || c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z'

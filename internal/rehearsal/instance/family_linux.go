@@ -12,14 +12,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// family is what the first process of a machine knows of the others: those it
-// started and, being the first, those whose parent has ended.
+// family contains the children of a machine's first process: those it started, and,
+// since it is the first process, orphans.
 type family struct {
 	mu    sync.Mutex
-	ended map[int]chan<- unix.WaitStatus // by pid, of those it started
-	// grown is signalled when there may be someone to wait for.
+	ended map[int]chan<- unix.WaitStatus // by pid, of the processes it started
+	// grown is signalled when there may be a process to wait for.
 	grown chan struct{}
-	// forks run on a thread whose capabilities and umask all children have.
+	// forks run on a thread with the capabilities and the umask of all children.
 	forks chan func()
 }
 
@@ -28,8 +28,12 @@ func newFamily() (*family, error) {
 	limited := make(chan error)
 	go func() {
 		runtime.LockOSThread()
-		// Of its own: a umask is then changed for one child only.
+		// The thread has its own umask, which can then be changed for one child.
 		if err := errors.Join(unix.Unshare(unix.CLONE_FS), unix.Chdir("/")); err != nil {
+			limited <- err
+			return
+		}
+		if err := isolate(); err != nil {
 			limited <- err
 			return
 		}
@@ -45,17 +49,17 @@ func newFamily() (*family, error) {
 	return f, nil
 }
 
-// defaultMask is the umask of what starts, unless it is given one.
+// defaultMask is the umask of processes without another umask.
 const defaultMask = 0o022
 
-// start runs a program; its status comes over the channel.
+// start runs a program; the channel delivers its status.
 func (f *family) start(file string, argv []string, attr *syscall.ProcAttr) (int, <-chan unix.WaitStatus, error) {
 	return f.startMasked(defaultMask, file, argv, attr)
 }
 
 // startMasked is start with a umask.
 func (f *family) startMasked(umask int, file string, argv []string, attr *syscall.ProcAttr) (int, <-chan unix.WaitStatus, error) {
-	// Held over both, or a short-lived child would be reaped unknown.
+	// Held during both, so that reap knows even a short-lived child.
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	var pid int
@@ -79,8 +83,8 @@ func (f *family) startMasked(umask int, file string, argv []string, attr *syscal
 	return pid, status, nil
 }
 
-// adopt is how to learn of the end of a process that became a child when its
-// parent ended. If it has ended meanwhile, its status is taken for good.
+// adopt returns a channel for the end of an orphan. If the process has already ended,
+// it reports success.
 func (f *family) adopt(pid int) <-chan unix.WaitStatus {
 	f.mu.Lock()
 	defer f.mu.Unlock()
@@ -93,16 +97,16 @@ func (f *family) adopt(pid int) <-chan unix.WaitStatus {
 	return status
 }
 
-// signal sends a signal to the process group of a child that still runs.
+// signal sends a signal to the process group of a running child.
 func (f *family) signal(pid int, s syscall.Signal) {
 	f.mu.Lock()
 	defer f.mu.Unlock()
 	if _, ok := f.ended[pid]; ok {
-		_ = syscall.Kill(-pid, s) // it may just have ended
+		_ = syscall.Kill(-pid, s) // it may have ended
 	}
 }
 
-// reap waits for everybody, for ever.
+// reap waits for all processes, forever.
 func (f *family) reap() {
 	for {
 		var status unix.WaitStatus

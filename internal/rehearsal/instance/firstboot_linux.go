@@ -18,12 +18,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// instanceIDFile says which machine the files were last booted as: another ID
-// than the machine's makes it a first boot, as with cloud-init.
+// instanceIDFile contains the id of the machine that last booted these files. A
+// different id means a first boot, as in cloud-init.
 const instanceIDFile = "/var/lib/rehearsal/instance-id"
 
-// firstBoot gives the machine a name, an id and its login user, unless it has
-// them. It says whether it had not.
+// firstBoot sets up the machine's name, id and login user on its first boot. It reports
+// whether this is the first boot.
 func firstBoot(spec Spec) (bool, error) {
 	if id, err := os.ReadFile(instanceIDFile); err == nil && string(id) == spec.ID {
 		return false, nil
@@ -53,10 +53,10 @@ func name(spec Spec) error {
 	)
 }
 
-// sudoersFile lets the login user sudo, by the name that cloud-init uses.
+// sudoersFile allows the login user to use sudo; cloud-init uses the same name.
 const sudoersFile = "/etc/sudoers.d/90-cloud-init-users"
 
-// login makes the user, lets it in by its keys, and lets it sudo.
+// login creates the user, authorizes its keys, and allows it to use sudo.
 func login(spec Spec) error {
 	a, err := addUser(spec.User)
 	if err != nil {
@@ -74,10 +74,10 @@ func login(spec Spec) error {
 	return os.Chmod(sudoersFile, 0o440)
 }
 
-// keysFile is where the account's authorized keys are.
+// keysFile returns the path of the account's authorized keys.
 func keysFile(a account) string { return filepath.Join(a.home, ".ssh", "authorized_keys") }
 
-// addKeys appends those of the keys that are not there yet.
+// addKeys appends the keys that the file lacks.
 func addKeys(a account, keys []byte) error {
 	file := keysFile(a)
 	if err := os.MkdirAll(filepath.Dir(file), 0o700); err != nil {
@@ -101,7 +101,7 @@ func addKeys(a account, keys []byte) error {
 	)
 }
 
-// authorizedKeys is read at each login, for a provisioner may take them away.
+// authorizedKeys is called for each login, since a provisioner can remove keys.
 func authorizedKeys(user string) ([]byte, error) {
 	a, err := findAccount(user)
 	if err != nil {
@@ -110,7 +110,7 @@ func authorizedKeys(user string) ([]byte, error) {
 	return os.ReadFile(keysFile(a))
 }
 
-// describe is a wait status in words.
+// describe formats a wait status.
 func describe(s unix.WaitStatus) string {
 	if s.Signaled() {
 		return unix.SignalName(s.Signal())

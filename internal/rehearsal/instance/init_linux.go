@@ -19,8 +19,8 @@ import (
 // wireFD is the file descriptor of the wire in init.
 const wireFD = 3
 
-// firstProcess is a machine's init: it boots, starts what is asked for over
-// the wire, and waits for orphans.
+// firstProcess is a machine's init: it boots, runs the requests from the wire, and
+// reaps orphans.
 type firstProcess struct {
 	wire     *wire
 	family   *family
@@ -28,18 +28,18 @@ type firstProcess struct {
 	spec     Spec
 	port     int
 
-	mu       sync.Mutex
-	sessions map[int]int // pid by message ID
-	going    bool        // down
-	timer    *time.Timer // of shutdown +N
+	mu           sync.Mutex
+	sessions     map[int]int // pid by message ID
+	shuttingDown bool        // shutting down
+	timer        *time.Timer // timer of shutdown +N
 }
 
-// runInit is the main of a machine's first process.
+// runInit is the main function of a machine's first process.
 func runInit() int {
 	closeInherited()
 	syscall.Umask(0o022)
-	// What the server ignores must not be ignored in sessions; a caught signal
-	// is reset by exec. They come from inside only, and mean nothing to init.
+	// Sessions must not inherit signals that the server ignores; exec resets caught
+	// signals. Signals from inside the machine do not affect init.
 	signal.Notify(make(chan os.Signal, 1), unix.SIGHUP, unix.SIGINT, unix.SIGQUIT, unix.SIGTERM, unix.SIGPIPE)
 	w, err := openWire(wireFD)
 	if err != nil {
@@ -48,7 +48,7 @@ func runInit() int {
 	}
 	m, _, err := w.receive()
 	if err != nil || m.Plan == nil {
-		fmt.Fprintln(os.Stderr, "no plan to boot by:", err)
+		fmt.Fprintln(os.Stderr, "reading the boot plan:", err)
 		return 1
 	}
 	all, err := newFamily()
@@ -58,26 +58,26 @@ func runInit() int {
 	}
 	p := &firstProcess{wire: w, family: all, spec: m.Plan.Spec, port: m.Plan.Port, sessions: map[int]int{}}
 	p.services = newServices(p.family)
-	answer := message{ID: m.ID, Op: opBoot}
+	response := message{ID: m.ID, Op: opBoot}
 	first, err := p.boot(m.Plan)
 	if err != nil {
-		answer.Err = err.Error()
+		response.Err = err.Error()
 	}
-	if w.write(answer) != nil || err != nil || m.Plan.Check {
+	if w.write(response) != nil || err != nil || m.Plan.Check {
 		return 1
 	}
 	go p.startUp(first)
 	for {
 		m, files, err := w.receive()
 		if err != nil {
-			return 0 // the server is gone; so is everything, with the first process
+			return 0 // the server has ended; all processes end with the first one
 		}
 		p.handle(m, files)
 	}
 }
 
-// closeInherited closes what the server was started with and never knew of;
-// what Go opens itself is closed by exec.
+// closeInherited closes file descriptors that the server inherited from its parent.
+// exec closes those that Go opened.
 func closeInherited() {
 	names, err := os.ReadDir("/proc/self/fd")
 	if err != nil {
@@ -95,7 +95,7 @@ func closeInherited() {
 	unix.CloseOnExec(wireFD)
 }
 
-// boot makes the machine and says whether it is its first time.
+// boot sets up the machine and reports whether this is its first boot.
 func (p *firstProcess) boot(plan *bootPlan) (first bool, err error) {
 	if err := plan.Mounts.enter(); err != nil {
 		return false, err
@@ -115,7 +115,7 @@ func (p *firstProcess) boot(plan *bootPlan) (first bool, err error) {
 	return firstBoot(p.spec)
 }
 
-// startUp runs what a machine runs by itself, while one can log in already.
+// startUp runs user data and services; logins are already possible.
 func (p *firstProcess) startUp(first bool) {
 	data := p.readUserData()
 	data.runBootHooks()
@@ -125,7 +125,7 @@ func (p *firstProcess) startUp(first bool) {
 	}
 }
 
-// handle does what the server asks; nothing in it may take long.
+// handle processes a message of the server; it must return quickly.
 func (p *firstProcess) handle(m message, files []*os.File) {
 	defer func() {
 		for _, f := range files {
@@ -143,28 +143,28 @@ func (p *firstProcess) handle(m message, files []*os.File) {
 			p.family.signal(pid, s)
 		}
 	case opKeys:
-		answer := message{ID: m.ID, Op: opKeys}
+		response := message{ID: m.ID, Op: opKeys}
 		var err error
-		if answer.Data, err = authorizedKeys(m.User); err != nil {
-			answer.Err = err.Error()
+		if response.Data, err = authorizedKeys(m.User); err != nil {
+			response.Err = err.Error()
 		}
-		_ = p.wire.write(answer) // the reader notices that the wire is gone
+		_ = p.wire.write(response) // the reader detects a closed wire
 	case opSync:
 		unix.Sync()
 		_ = p.wire.write(message{ID: m.ID, Op: opSync})
 	case opOff:
-		go p.goDown(false)
+		go p.shutDown(false)
 	}
 }
 
-// grace is how long processes have between SIGTERM and SIGKILL.
-const grace = 3 * time.Second
+// stopTimeout is the time between SIGTERM and SIGKILL.
+const stopTimeout = 3 * time.Second
 
-// goDown ends everything, and this process last.
-func (p *firstProcess) goDown(reboot bool) {
+// shutDown ends all processes, this one last.
+func (p *firstProcess) shutDown(reboot bool) {
 	p.mu.Lock()
-	already := p.going
-	p.going = true
+	already := p.shuttingDown
+	p.shuttingDown = true
 	p.mu.Unlock()
 	if already {
 		return
@@ -173,7 +173,7 @@ func (p *firstProcess) goDown(reboot bool) {
 	for _, s := range []syscall.Signal{unix.SIGTERM, unix.SIGHUP, unix.SIGCONT} {
 		_ = unix.Kill(-1, s)
 	}
-	for end := time.Now().Add(grace); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
+	for end := time.Now().Add(stopTimeout); time.Now().Before(end); time.Sleep(5 * time.Millisecond) {
 		p.mu.Lock()
 		told := len(p.sessions) == 0
 		p.mu.Unlock()

@@ -7,13 +7,17 @@ import (
 	"crypto/sha256"
 	"fmt"
 	"io/fs"
+	"net"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"testing"
+
+	"golang.org/x/sys/unix"
 )
 
-// fingerprint is the content and the metadata of a directory's files.
+// fingerprint hashes the content and the metadata of the files in directories.
 func fingerprint(t *testing.T, dirs ...string) string {
 	t.Helper()
 	h := sha256.New()
@@ -43,9 +47,9 @@ func fingerprint(t *testing.T, dirs ...string) string {
 	return string(h.Sum(nil))
 }
 
-// Whatever root does in a machine, the host keeps its files.
+// Root in a machine cannot change the host's files.
 func TestHostUntouched(t *testing.T) {
-	needSandbox(t)
+	requireSandbox(t)
 	dirs := []string{"/etc", "/usr/local/bin", "/usr/local/sbin"}
 	before := fingerprint(t, dirs...)
 	g := newSite(t).start()
@@ -54,20 +58,20 @@ func TestHostUntouched(t *testing.T) {
 		echo x >>/etc/passwd; rm -rf /etc/ssl /etc/apt /usr/bin/ls; chmod 000 /etc; chown 1:1 /usr/local/bin
 		userdel root; echo 1 >/proc/sys/vm/drop_caches; echo b >/proc/sysrq-trigger; hostname changed; date -s 2001-01-01; true' >/dev/null 2>&1`)
 	if after := fingerprint(t, dirs...); after != before {
-		t.Error("the host's files have changed")
+		t.Error("the host's files changed")
 	}
 	if _, err := os.Lstat("/usr/local/bin/rehearsed"); err == nil {
-		t.Error("a file of the machine is on the host")
+		t.Error("the host has a file of the machine")
 	}
 	if _, err := os.Lstat("/usr/bin/ls"); err != nil {
-		t.Error("a file of the host is gone")
+		t.Error("a file of the host was deleted")
 	}
 	if host, _ := os.Hostname(); host == "changed" {
-		t.Error("the host has another name")
+		t.Error("the host name changed")
 	}
 }
 
-// What a machine must not do, its root can't.
+// Root in a machine cannot affect the host.
 func TestRootIsLimited(t *testing.T) {
 	g := newSite(t).start()
 	for _, command := range []string{
@@ -82,21 +86,90 @@ func TestRootIsLimited(t *testing.T) {
 		"sudo cat /proc/1/environ",
 		"sudo ip link set lo mtu 60000",
 		"sudo nsenter -t 1 -m true",
+		"sudo mount -o remount,rw /proc/sys",
+		"sudo mount -o remount,rw /dev/full",
+		"sudo umount /proc/sysrq-trigger",
+		"sudo chmod 666 /dev/full", // its mode: if this succeeds, the host stays as it is
+		"sudo chown 0:0 /dev/full",
+		"sudo touch -c /dev/full",
+		"sudo mknod /dev/disk b 8 0 && sudo head -c1 /dev/disk",
+		"sudo mknod /tmp/mem c 1 1 && sudo head -c1 /tmp/mem",
+		"sudo sh -c 'echo x >/sys/kernel/mm/transparent_hugepage/enabled'",
+		"sudo chroot /proc/1/root true",
+		"sudo ls /proc/1/cwd/",
+		"sudo head -c0 /proc/1/fd/1",
+		"sudo perl -e 'kill(0, " + strconv.Itoa(os.Getpid()) + ") or exit 1'",
+		perl(unix.SYS_PTRACE, unix.PTRACE_ATTACH, 1, 0, 0),
+		perl(unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, -4, 0), // of the user
+		perl(unix.SYS_KEYCTL, unix.KEYCTL_GET_KEYRING_ID, -3, 0), // of the session
+		perl(unix.SYS_BPF, 0, 0, 0),
+		perl(unix.SYS_OPEN_BY_HANDLE_AT, -1, 0, 0),
+		perl(unix.SYS_REBOOT, unix.LINUX_REBOOT_MAGIC1, unix.LINUX_REBOOT_MAGIC2, unix.LINUX_REBOOT_CMD_CAD_OFF),
+		"sudo perl -e 'socket(my $s, " + strconv.Itoa(unix.AF_PACKET) + ", 3, 0) or exit 1'", // the host's traffic
+		"sudo perl -e 'socket(my $s, 2, 3, 1) or exit 1'",
 	} {
 		if o := g.try(command, ""); o.status == 0 {
-			t.Errorf("%s: succeeded: %s", command, o.stdout)
+			t.Errorf("%s: succeeded with output %s", command, o.stdout)
 		}
 	}
 }
 
-// No secret of the host is seen, however it is looked for.
-func TestSecretsAreMasked(t *testing.T) {
-	needSandbox(t)
+// perl returns a command that fails if the system call fails.
+func perl(call int, args ...int) string {
+	words := strconv.Itoa(call)
+	for _, a := range args {
+		words += ", " + strconv.Itoa(a)
+	}
+	return "sudo perl -e 'exit(syscall(" + words + ") == -1)'"
+}
+
+// Root in a machine cannot connect to the host's Unix sockets.
+func TestHostSocketsHidden(t *testing.T) {
+	requireSandbox(t)
+	if landlockABI() < scopingABI {
+		t.Skip("SKIPPED: needs Linux 6.12 with Landlock")
+	}
+	dir, err := os.MkdirTemp("/var/lib", "rehearsal-test-")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = os.RemoveAll(dir) })
+	if err := os.Chmod(dir, 0o755); err != nil {
+		t.Fatal(err)
+	}
+	file := filepath.Join(dir, "socket")
+	for _, address := range []string{file, "@rehearsal-test-host"} {
+		l, err := net.Listen("unix", address)
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = l.Close() }()
+	}
+	if err := os.Chmod(file, 0o777); err != nil {
+		t.Fatal(err)
+	}
+	g := newSite(t).start()
+	g.run("test -S " + file) // otherwise this proves nothing
+	const connect = `use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; connect($s, pack_sockaddr_un("%s")) or exit 1`
+	for _, address := range []string{file, `\0rehearsal-test-host`} {
+		if o := g.try("sudo perl -e '"+fmt.Sprintf(connect, address)+"'", ""); o.status == 0 {
+			t.Errorf("%s: connected to the host", address)
+		}
+	}
+	// The machine's own sockets work, also across sessions.
+	g.run(`perl -e 'use Socket; socket(my $s, AF_UNIX, SOCK_STREAM, 0) or die; bind($s, pack_sockaddr_un("\0mine")) or die $!; listen($s, 1); sleep 60' >/dev/null 2>&1 &
+		for i in 1 2 3 4 5 6 7 8 9; do grep -q @mine /proc/net/unix && break; sleep 0.2; done`)
+	g.run("sudo perl -e '" + fmt.Sprintf(connect, `\0mine`) + "'")
+}
+
+// A machine does not contain the host's secrets.
+func TestSecretsHidden(t *testing.T) {
+	requireSandbox(t)
 	const secret = "planted-5c1f8e"
 	home := t.TempDir()
 	t.Setenv("HOME", home)
 	t.Setenv("AWS_SECRET_ACCESS_KEY", secret)
-	odd, err := os.MkdirTemp("/var/lib", "rehearsal-test-") // a home away from /home
+	odd, err := os.MkdirTemp("/var/lib", "rehearsal-test-") // a home outside /home
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -137,26 +210,26 @@ func TestSecretsAreMasked(t *testing.T) {
 	g := newSite(t).start()
 	for name := range files {
 		if o := g.try("sudo ls -d "+name, ""); o.status == 0 {
-			t.Errorf("%s is there", name)
+			t.Errorf("%s exists", name)
 		}
 	}
-	g.run("test -e " + filepath.Join(shared, "public")) // or the above shows nothing
+	g.run("test -e " + filepath.Join(shared, "public")) // otherwise the loop above proves nothing
 	for what, command := range map[string]string{
-		"the checkout":    "sudo ls -A " + wd,
-		"the files":       "sudo grep -rsl " + secret[:8] + "-" + secret[8:] + " /etc /home /root /run /tmp /var/tmp /var/lib /dev/shm",
-		"the environment": "env | grep " + secret,
-		"root's":          "sudo env | grep " + secret,
-		"of processes":    "sudo sh -c 'cat /proc/[0-9]*/environ 2>/dev/null' | grep -a " + secret[:5] + "'" + secret[5:] + "'",
-		"a password":      "sudo cut -d: -f2 /etc/shadow | grep -v '^[*!]*$'",
-		"host keys":       "sudo ls /etc/ssh/ssh_host_rsa_key",
+		"checkout":                 "sudo ls -A " + wd,
+		"files":                    "sudo grep -rsl " + secret[:8] + "-" + secret[8:] + " /etc /home /root /run /tmp /var/tmp /var/lib /dev/shm",
+		"environment":              "env | grep " + secret,
+		"environment of root":      "sudo env | grep " + secret,
+		"environment of processes": "sudo sh -c 'cat /proc/[0-9]*/environ 2>/dev/null' | grep -a " + secret[:5] + "'" + secret[5:] + "'",
+		"password":                 "sudo cut -d: -f2 /etc/shadow | grep -v '^[*!]*$'",
+		"host keys":                "sudo ls /etc/ssh/ssh_host_rsa_key",
 	} {
 		if o := g.try(command, ""); strings.TrimSpace(o.stdout) != "" {
-			t.Errorf("%s: seen: %s", what, o.stdout)
+			t.Errorf("%s: found %s", what, o.stdout)
 		}
 	}
 	for _, line := range strings.Split(g.run("ps -eo args"), "\n")[1:] {
 		if !strings.HasPrefix(line, "packer-plugin-ethminer rehearsal-init") && line != "ps -eo args" {
-			t.Errorf("a process that is not the machine's: %s", line)
+			t.Errorf("process outside the machine: %s", line)
 		}
 	}
 }

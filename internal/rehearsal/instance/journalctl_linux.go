@@ -11,13 +11,13 @@ import (
 	"strings"
 )
 
-// journalctl prints what services of this boot have printed: the options that
-// scripts use to fail with a reason, and no others.
+// journalctl prints the output of services since this boot. It supports only the
+// options that scripts use to report a failure.
 func journalctl(args []string) int {
 	lines := -1
 	var units []string
 	refused := func(what string) int {
-		fmt.Fprintf(os.Stderr, "rehearsal journalctl cannot understand %s: it knows -u UNIT, -n LINES, and that is all\n", what)
+		fmt.Fprintf(os.Stderr, "rehearsal journalctl cannot use %s: only -u UNIT and -n LINES are supported\n", what)
 		return 1
 	}
 	for rest := args[1:]; len(rest) > 0; {
@@ -57,7 +57,7 @@ func journalctl(args []string) int {
 		}
 	}
 	if units == nil {
-		logs, _ := filepath.Glob(filepath.Join(logDir, "*.log")) // the only error is a bad pattern
+		logs, _ := filepath.Glob(filepath.Join(logDir, "*.log")) // fails only for a malformed pattern
 		for _, l := range logs {
 			units = append(units, strings.TrimSuffix(filepath.Base(l), ".log"))
 		}
@@ -74,7 +74,7 @@ func journalctl(args []string) int {
 		case lines >= 0:
 			fmt.Print(tail(name, lines))
 		default:
-			_, _ = os.Stdout.Write(content) // a reader that left
+			_, _ = os.Stdout.Write(content) // the reader may have exited
 		}
 	}
 	return 0

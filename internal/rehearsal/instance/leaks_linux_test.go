@@ -13,8 +13,8 @@ import (
 	"testing"
 )
 
-// processes are those of the host, machines' included, whose command line has
-// the mark.
+// processes returns the host's processes, including those of machines, whose command
+// line contains the mark.
 func processes(t *testing.T, mark string) (found []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/cmdline")
@@ -29,7 +29,7 @@ func processes(t *testing.T, mark string) (found []string) {
 	return found
 }
 
-// mountsOf are the mounts below dir in any namespace.
+// mountsOf returns the mounts below dir in any namespace.
 func mountsOf(t *testing.T, dir string) (found []string) {
 	t.Helper()
 	files, err := filepath.Glob("/proc/[0-9]*/task/*/mountinfo")
@@ -50,12 +50,12 @@ func mountsOf(t *testing.T, dir string) (found []string) {
 	return found
 }
 
-// mark is a number that sleep takes and nothing else has.
+// mark returns a unique argument for sleep.
 func mark(n int) string { return fmt.Sprintf("86%d.%d", n, os.Getpid()) }
 
-// However a machine or its host ends, nothing of it is left.
-func TestNothingIsLeft(t *testing.T) {
-	needSandbox(t)
+// A machine or host leaves nothing behind, regardless of how it ends.
+func TestCleanUp(t *testing.T) {
+	requireSandbox(t)
 	before, err := os.ReadFile("/proc/self/mountinfo")
 	if err != nil {
 		t.Fatal(err)
@@ -84,38 +84,38 @@ func TestNothingIsLeft(t *testing.T) {
 			s := newSite(t)
 			g := s.start()
 			m := mark(i)
-			// One that ignores every polite signal, and left its session.
+			// A process that ignores SIGTERM, SIGHUP and SIGINT in its own session.
 			g.run("setsid sh -c 'trap \"\" TERM HUP INT; while :; do sleep " + m + "; done' >/dev/null 2>&1 </dev/null & sudo setsid sleep " + m + " >/dev/null 2>&1 </dev/null &")
-			within(t, "the processes", func() bool { return len(processes(t, m)) >= 3 })
+			waitFor(t, "processes started", func() bool { return len(processes(t, m)) >= 3 })
 			now, err := os.ReadFile("/proc/self/mountinfo")
 			if err != nil {
 				t.Fatal(err)
 			}
 			if string(now) != string(before) {
-				t.Errorf("a mount shows on the host:\n%s", now)
+				t.Errorf("a mount is visible on the host:\n%s", now)
 			}
 			c.end(t, g, s.host)
 			if left := processes(t, m); len(left) > 0 {
-				t.Errorf("processes are left: %v", left)
+				t.Errorf("processes left: %v", left)
 			}
 			if c.name == "Close" {
 				dir := filepath.Dir(s.host.(*host).dir)
 				if left, err := os.ReadDir(dir); err != nil || len(left) > 0 {
-					t.Errorf("%v is left of %s (%v)", left, dir, err)
+					t.Errorf("%v left in %s (%v)", left, dir, err)
 				}
 				if left := mountsOf(t, dir); len(left) > 0 {
-					t.Errorf("mounts are left: %v", left)
+					t.Errorf("mounts left: %v", left)
 				}
 			}
 		})
 	}
 }
 
-// serverVariable makes the test binary a server of one machine, for a test
-// that kills it.
+// serverVariable makes the test binary run as a server with one machine, which a test
+// kills.
 const serverVariable = "REHEARSAL_TEST_SERVER"
 
-// TestServer is that server, and nothing on its own.
+// TestServer runs that server; without the variable it does nothing.
 func TestServer(t *testing.T) {
 	dir := os.Getenv(serverVariable)
 	if dir == "" {
@@ -132,9 +132,9 @@ func TestServer(t *testing.T) {
 	select {}
 }
 
-// A server that is killed takes everything with it.
+// Killing a server ends its processes and mounts.
 func TestKilledServer(t *testing.T) {
-	needSandbox(t)
+	requireSandbox(t)
 	dir := t.TempDir()
 	m := mark(9)
 	cmd := exec.Command("/proc/self/exe", "-test.run=^TestServer$", "-test.v")
@@ -153,13 +153,13 @@ func TestKilledServer(t *testing.T) {
 		_ = cmd.Wait()
 		t.Fatal("the server did not start")
 	}
-	within(t, "the processes", func() bool { return len(processes(t, m)) >= 2 })
+	waitFor(t, "processes started", func() bool { return len(processes(t, m)) >= 2 })
 	if len(mountsOf(t, dir)) == 0 {
-		t.Error("there is no mount to begin with")
+		t.Error("no mount before the kill")
 	}
 	if err := cmd.Process.Kill(); err != nil {
 		t.Fatal(err)
 	}
-	_ = cmd.Wait() // killed, as it says
-	within(t, "an end of processes and mounts", func() bool { return len(processes(t, m)) == 0 && len(mountsOf(t, dir)) == 0 })
+	_ = cmd.Wait() // the error is the signal
+	waitFor(t, "end of processes and mounts", func() bool { return len(processes(t, m)) == 0 && len(mountsOf(t, dir)) == 0 })
 }

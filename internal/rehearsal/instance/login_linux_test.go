@@ -12,60 +12,60 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// Only the login user's keys open the machine, and its own file of them
-// governs at each login.
+// Only the login user's keys can log in. The machine reads its authorized_keys at each
+// login.
 func TestLogin(t *testing.T) {
 	s := newSite(t)
 	g := s.start()
 	for name, try := range map[string]func() (*gossh.Client, error){
-		"another key":  func() (*gossh.Client, error) { return g.dial("ubuntu", newKey(t)) },
-		"another user": func() (*gossh.Client, error) { return g.dial("root", g.signer) },
+		"wrong key":  func() (*gossh.Client, error) { return g.dial("ubuntu", newKey(t)) },
+		"other user": func() (*gossh.Client, error) { return g.dial("root", g.signer) },
 	} {
 		if c, err := try(); err == nil {
 			_ = c.Close()
-			t.Errorf("%s: logged in", name)
+			t.Errorf("%s: login succeeded", name)
 		} else if !strings.Contains(err.Error(), "unable to authenticate") {
 			t.Errorf("%s: %v", name, err)
 		}
 	}
 	c := g.client()
 	if _, err := c.Dial("tcp", "127.0.0.1:22"); err == nil {
-		t.Error("a port was forwarded")
+		t.Error("port forwarding succeeded")
 	}
 	g.run("rm ~/.ssh/authorized_keys")
 	if c, err := g.dial("ubuntu", g.signer); err == nil {
 		_ = c.Close()
-		t.Error("logged in after the keys were removed")
+		t.Error("login succeeded after the keys were removed")
 	}
 	if s, err := c.NewSession(); err != nil {
-		t.Errorf("a connection from before did not survive: %v", err)
+		t.Errorf("an existing connection ended: %v", err)
 	} else if err := s.Run("true"); err != nil {
 		t.Error(err)
 	}
 }
 
-// Two machines have the same port, and nothing else in common.
+// Two machines share only the port.
 func TestTwoMachines(t *testing.T) {
 	s := newSite(t)
 	a, b := s.start(), s.start()
 	a.run("echo a | sudo tee /etc/who; sleep 300 >/dev/null 2>&1 </dev/null &")
 	if o := b.try("cat /etc/who", ""); o.status == 0 {
-		t.Errorf("one reads the other's file: %s", o.stdout)
+		t.Errorf("machine b reads a file of a: %s", o.stdout)
 	}
 	if o := b.try("pgrep sleep", ""); o.status == 0 {
-		t.Error("one sees the other's processes")
+		t.Error("machine b sees processes of a")
 	}
 	for _, f := range []string{"hostname", "cat /etc/machine-id"} {
 		if x, y := a.run(f), b.run(f); x == y || x == "" {
-			t.Errorf("%s: %q and %q", f, x, y)
+			t.Errorf("%s: equal on both machines: %q and %q", f, x, y)
 		}
 	}
 	if key(t, a) == key(t, b) {
-		t.Error("both have one host key")
+		t.Error("both machines have the same host key")
 	}
 }
 
-// key is the machine's host key.
+// key returns the machine's host key.
 func key(t *testing.T, g *guest) string {
 	t.Helper()
 	var seen gossh.PublicKey
@@ -84,7 +84,7 @@ func key(t *testing.T, g *guest) string {
 	return string(seen.Marshal())
 }
 
-// A client's signal reaches the program.
+// The program receives a client's signal.
 func TestSignal(t *testing.T) {
 	g := newSite(t).start()
 	s, err := g.client().NewSession()
@@ -110,7 +110,7 @@ func TestSignal(t *testing.T) {
 	}
 }
 
-// A session on a terminal has one, of the size that the client says.
+// A session with a terminal has the size that the client requests.
 func TestTerminal(t *testing.T) {
 	g := newSite(t).start()
 	s, err := g.client().NewSession()
@@ -135,7 +135,7 @@ func TestTerminal(t *testing.T) {
 	}
 }
 
-// A shell without a command is a login shell that reads its input.
+// A session without a command runs a login shell that reads its input.
 func TestShell(t *testing.T) {
 	g := newSite(t).start()
 	s, err := g.client().NewSession()

@@ -17,16 +17,16 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// machine is a Machine.
+// machine implements Machine.
 type machine struct {
 	host *host
 	spec Spec
-	dir  string // of its files, relative to the host's
+	dir  string // folder of its files, relative to the host's
 	key  gossh.Signer
 
-	mu    sync.Mutex // held while the machine changes its state
-	lower *layer     // what it stands on; replaced under host.mu too
-	boot  *boot      // nil while it is off
+	mu    sync.Mutex // held during state changes
+	lower *layer     // its layers; replacing it also requires host.mu
+	boot  *boot      // nil while the machine is off
 	off   chan struct{}
 	gone  bool
 }
@@ -36,7 +36,7 @@ var (
 	errClosed = errors.New("the host of the machines is closed")
 )
 
-// newMachine makes a machine's files; it is off.
+// newMachine creates the files of a machine, which is off.
 func (h *host) newMachine(spec Spec) (*machine, error) {
 	_, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -59,7 +59,7 @@ func (h *host) newMachine(spec Spec) (*machine, error) {
 	if spec.Layer != "" {
 		l, ok := h.layers[spec.Layer]
 		if !ok {
-			return nil, errors.Join(fmt.Errorf("there is no layer %q", spec.Layer), h.discard([]string{dir}))
+			return nil, errors.Join(fmt.Errorf("no such layer %q", spec.Layer), h.discard([]string{dir}))
 		}
 		m.lower = &layer{dirs: append([]*layerDir(nil), l.dirs...)}
 		m.lower.hold()
@@ -68,7 +68,7 @@ func (h *host) newMachine(spec Spec) (*machine, error) {
 	return m, nil
 }
 
-// remove forgets a machine that is off, and its files.
+// remove deletes a machine that is off, and its files.
 func (m *machine) remove() error {
 	m.host.mu.Lock()
 	m.gone = true
@@ -78,7 +78,7 @@ func (m *machine) remove() error {
 	return m.host.discard(unused)
 }
 
-// start boots and serves SSH; m.mu is held.
+// start boots the machine and serves SSH; m.mu is held.
 func (m *machine) start(ctx context.Context) error {
 	listener, err := m.listen(ctx)
 	if err != nil {
@@ -94,17 +94,16 @@ func (m *machine) start(ctx context.Context) error {
 	return nil
 }
 
-// watch sees to it that a machine that goes down by itself is off, or comes
-// back.
+// watch waits for a machine that shuts itself down, and marks it as off or reboots it.
 func (m *machine) watch(b *boot) {
 	<-b.ended
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	if m.boot != b {
-		return // it was taken down from here
+		return // shut down by a method of machine
 	}
 	m.boot = nil
-	b.hangUp()
+	b.closeConnections()
 	if b.reboot.Load() {
 		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 		defer cancel()
@@ -115,19 +114,19 @@ func (m *machine) watch(b *boot) {
 	close(m.off)
 }
 
-// down ends the machine's processes, gracefully while ctx lasts; m.mu is held.
+// down ends the machine's processes, gracefully until ctx is done; m.mu is held.
 func (m *machine) down(ctx context.Context) {
 	b := m.boot
 	m.boot = nil
 	if b == nil {
 		return
 	}
-	b.hangUp()
+	b.closeConnections()
 	if b.wire.write(message{Op: opOff}) == nil {
 		select {
 		case <-b.ended:
 		case <-ctx.Done():
-		case <-time.After(2*grace + time.Second):
+		case <-time.After(2*stopTimeout + time.Second):
 		}
 	}
 	b.kill()
@@ -170,7 +169,7 @@ func (m *machine) Reboot(ctx context.Context) error {
 		return errGone
 	}
 	if m.boot == nil {
-		return fmt.Errorf("rebooting %s: it is off", m.spec.ID)
+		return fmt.Errorf("rebooting %s: the machine is off", m.spec.ID)
 	}
 	m.down(ctx)
 	if err := m.start(ctx); err != nil {
@@ -189,11 +188,11 @@ func (m *machine) Capture(ctx context.Context, name string) error {
 	_, taken := m.host.layers[name]
 	m.host.mu.Unlock()
 	if name == "" || taken {
-		return fmt.Errorf("capturing %s: a layer %q exists already or has no name", m.spec.ID, name)
+		return fmt.Errorf("capturing %s: layer %q already exists, or its name is empty", m.spec.ID, name)
 	}
 	take := m.freeze
 	if m.boot != nil {
-		if _, err := m.boot.ask(ctx, message{Op: opSync}); err != nil {
+		if _, err := m.boot.sendRequest(ctx, message{Op: opSync}); err != nil {
 			return fmt.Errorf("capturing %s: %w", m.spec.ID, err)
 		}
 		take = m.copyUpper
@@ -212,7 +211,7 @@ func (m *machine) Terminate(context.Context) error {
 	}
 	if b := m.boot; b != nil {
 		m.boot = nil
-		b.hangUp()
+		b.closeConnections()
 		b.kill()
 	}
 	if err := m.remove(); err != nil {
@@ -227,7 +226,7 @@ func (m *machine) Off() <-chan struct{} {
 	return m.off
 }
 
-// mounts is what the machine's root is made of.
+// mounts returns the directories of the machine's root.
 func (m *machine) mounts() mounts {
 	return mounts{
 		Root:   filepath.Join(m.dir, "root"),

@@ -13,26 +13,26 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// mounts names the directories that a machine's root is made of, relative to
-// the host's files so that neither their length nor a colon in them matters.
+// mounts contains the directories of a machine's root. They are relative to the host's
+// files, so that their length and colons in them do not matter.
 type mounts struct {
 	Root   string   `json:"root"`
 	Upper  string   `json:"upper"`
 	Work   string   `json:"work"`
-	Lowers []string `json:"lowers"` // the topmost first, without the host's /
+	Lowers []string `json:"lowers"` // topmost first, without the host's /
 	Tool   string   `json:"tool"`
 }
 
-// toolDir is where a machine finds the programs that this one stands in for.
+// toolDir is the folder of the programs that this executable replaces in a machine.
 const toolDir = "/usr/libexec/rehearsal"
 
 // toolPath is this executable inside a machine.
 const toolPath = toolDir + "/tool"
 
-// enter mounts the machine's file system and moves this process, which must
-// have a mount, a pid and an IPC namespace of its own, into it.
+// enter mounts the machine's file system and moves this process into it. The process
+// must have its own mount, pid and IPC namespaces.
 func (m mounts) enter() error {
-	// Private: what a machine unmounts must not reach the thread's namespace.
+	// Private: unmounts in a machine must not propagate to the thread's namespace.
 	if err := unix.Mount("", "/", "", unix.MS_REC|unix.MS_PRIVATE, ""); err != nil {
 		return fmt.Errorf("detaching the mount namespace: %w", err)
 	}
@@ -56,11 +56,11 @@ func (m mounts) enter() error {
 	return unix.Chdir("/")
 }
 
-// overlay stacks the layers on the host's root.
+// overlay mounts the layers on the host's root.
 func (m mounts) overlay() error {
 	data := fmt.Sprintf("lowerdir=%s,upperdir=%s,workdir=%s,index=off",
 		strings.Join(append(m.Lowers[:len(m.Lowers):len(m.Lowers)], "/"), ":"), m.Upper, m.Work)
-	// nodev: a node made in a machine must not open the host's disk.
+	// nodev: a device node created in a machine must not open the host's disk.
 	err := unix.Mount("rehearsal", m.Root, "overlay", unix.MS_NODEV, data+",redirect_dir=on")
 	if errors.Is(err, unix.EINVAL) {
 		err = unix.Mount("rehearsal", m.Root, "overlay", unix.MS_NODEV, data)
@@ -71,12 +71,12 @@ func (m mounts) overlay() error {
 	return nil
 }
 
-// tool shows this executable in the machine, read-only.
+// tool mounts this executable into the machine, read-only.
 func (m mounts) tool(root string) error {
 	return bind(m.Tool, root+toolPath, unix.MS_RDONLY|unix.MS_NODEV)
 }
 
-// proc mounts the pid namespace's own /proc, without what steers the kernel.
+// proc mounts the pid namespace's own /proc, without the kernel's settings.
 func proc(root string) error {
 	p := root + "/proc"
 	if err := unix.Mount("proc", p, "proc", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, ""); err != nil {
@@ -88,14 +88,14 @@ func proc(root string) error {
 		}
 	}
 	for _, name := range []string{"kcore", "keys", "timer_list", "sched_debug"} {
-		if err := bind("/dev/null", p+"/"+name, 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := bindDevice("/dev/null", p+"/"+name); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// sys shows the hardware, read-only.
+// sys mounts the hardware information, read-only.
 func sys(root string) error {
 	flags := uintptr(unix.MS_RDONLY | unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC)
 	if err := unix.Mount("sysfs", root+"/sys", "sysfs", flags, ""); err == nil {
@@ -104,9 +104,8 @@ func sys(root string) error {
 	return bind("/sys", root+"/sys", flags)
 }
 
-// showIdentity has a host that is an EC2 instance itself show the machine's id
-// for its own, where EC2 shows it; other hosts have no such files. It runs in
-// the machine.
+// showIdentity replaces the instance id where a host that is an EC2 instance shows its
+// own; other hosts lack these files. It runs in the machine.
 func showIdentity(id string) error {
 	const tag, uuid = "/sys/class/dmi/id/board_asset_tag", "/sys/hypervisor/uuid"
 	mine := "/run/rehearsal/board_asset_tag"
@@ -114,14 +113,14 @@ func showIdentity(id string) error {
 		return err
 	}
 	for _, b := range [][2]string{{mine, tag}, {os.DevNull, uuid}} {
-		if err := bind(b[0], b[1], 0); err != nil && !errors.Is(err, os.ErrNotExist) {
+		if err := bindDevice(b[0], b[1]); err != nil && !errors.Is(err, os.ErrNotExist) {
 			return err
 		}
 	}
 	return nil
 }
 
-// dev makes a /dev of harmless nodes and of the host's GPUs.
+// dev mounts a /dev with harmless nodes and the host's GPUs.
 func dev(root string) error {
 	d := root + "/dev"
 	if err := unix.Mount("rehearsal", d, "tmpfs", unix.MS_NOSUID|unix.MS_NODEV|unix.MS_NOEXEC, "mode=755,size=64k"); err != nil {
@@ -129,7 +128,7 @@ func dev(root string) error {
 	}
 	nodes := []string{"/dev/null", "/dev/zero", "/dev/full", "/dev/random", "/dev/urandom", "/dev/tty"}
 	for _, pattern := range []string{"/dev/nvidia*", "/dev/nvidia-caps/*", "/dev/dri/*", "/dev/kfd"} {
-		found, _ := filepath.Glob(pattern) // the only error is a bad pattern
+		found, _ := filepath.Glob(pattern) // fails only for a malformed pattern
 		nodes = append(nodes, found...)
 	}
 	for _, node := range nodes {
@@ -143,7 +142,7 @@ func dev(root string) error {
 		if err := touch(root + node); err != nil {
 			return err
 		}
-		if err := bind(node, root+node, 0); err != nil {
+		if err := bindDevice(node, root+node); err != nil {
 			return err
 		}
 	}
@@ -173,7 +172,7 @@ func dev(root string) error {
 	return nil
 }
 
-// scratch mounts what no machine keeps over a reboot.
+// scratch mounts the directories that do not survive a reboot.
 func scratch(root string) error {
 	flags := uintptr(unix.MS_NOSUID | unix.MS_NODEV)
 	if err := unix.Mount("rehearsal", root+"/tmp", "tmpfs", flags, "mode=1777"); err != nil {
@@ -182,7 +181,7 @@ func scratch(root string) error {
 	if err := unix.Mount("rehearsal", root+"/run", "tmpfs", flags, "mode=755"); err != nil {
 		return fmt.Errorf("mounting /run: %w", err)
 	}
-	// Maintainer scripts ask for /run/systemd/system before systemctl.
+	// Maintainer scripts check /run/systemd/system before they call systemctl.
 	for _, dir := range []string{"/run/rehearsal", "/run/systemd/system", "/run/lock", "/run/user"} {
 		if err := os.MkdirAll(root+dir, 0o755); err != nil {
 			return err
@@ -191,14 +190,14 @@ func scratch(root string) error {
 	return os.Chmod(root+"/run/lock", 0o777|os.ModeSticky)
 }
 
-// nameService gives the machine the host's resolver. Its file may be a mount of
-// its own (containers) or a link into /run (systemd-resolved): the overlay
-// shows neither.
+// nameService copies the host's resolver configuration. The file can be a separate
+// mount (containers) or a link into /run (systemd-resolved), which the overlay does not
+// contain.
 func nameService(root string) error {
 	const name = "/etc/resolv.conf"
 	content, err := os.ReadFile(name)
 	if err != nil {
-		return nil // a host without one resolves nothing either
+		return nil //nolint:nilerr // a host without the file cannot resolve names either
 	}
 	file := name
 	if target, err := os.Readlink(root + name); err == nil {
@@ -218,7 +217,7 @@ func nameService(root string) error {
 	return os.WriteFile(root+file, content, 0o644)
 }
 
-// bind shows from at to as well, with the given flags.
+// bind mounts from at to as well, with the given flags.
 func bind(from, to string, flags uintptr) error {
 	if err := unix.Mount(from, to, "", unix.MS_BIND, ""); err != nil {
 		return fmt.Errorf("binding %s: %w", from, err)
@@ -232,7 +231,13 @@ func bind(from, to string, flags uintptr) error {
 	return nil
 }
 
-// touch makes an empty file.
+// bindDevice mounts a device of the host. The mount is read-only, which the content of a
+// device ignores: a chmod in the machine would change the host's file.
+func bindDevice(from, to string) error {
+	return bind(from, to, unix.MS_RDONLY|unix.MS_NOSUID|unix.MS_NOEXEC)
+}
+
+// touch creates an empty file.
 func touch(name string) error {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_RDONLY, 0o666)
 	if err != nil {

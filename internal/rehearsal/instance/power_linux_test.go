@@ -9,13 +9,12 @@ import (
 	"time"
 )
 
-// within waits for something that happens soon, and fails the test if it
-// does not.
-func within(t *testing.T, what string, done func() bool) {
+// waitFor waits up to 20 s for a condition, or fails the test.
+func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
 	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("%s: not within 20 s", what)
+			t.Fatalf("timed out after 20 s waiting for: %s", what)
 		}
 	}
 }
@@ -39,7 +38,7 @@ func TestReboot(t *testing.T) {
 			open := g.client()
 			dropped := make(chan struct{})
 			go func() {
-				_ = open.Wait() // however it ends
+				_ = open.Wait() // the error does not matter
 				close(dropped)
 			}()
 			reboot(t, g)
@@ -48,7 +47,7 @@ func TestReboot(t *testing.T) {
 			case <-time.After(20 * time.Second):
 				t.Fatal("the connection was not dropped")
 			}
-			within(t, "logging in again", func() bool {
+			waitFor(t, "login after the reboot", func() bool {
 				c, err := g.dial(g.spec.User, g.signer)
 				if err == nil {
 					_ = c.Close()
@@ -59,49 +58,49 @@ func TestReboot(t *testing.T) {
 				t.Errorf("got %q", got)
 			}
 			if after := g.run("cat /etc/machine-id; ls -i /proc/1/exe 2>/dev/null; true"); after != before {
-				t.Errorf("machine id was %s and is %s", before, after)
+				t.Errorf("machine id changed from %s to %s", before, after)
 			}
 			select {
 			case <-g.Off():
-				t.Error("a reboot counts as off")
+				t.Error("Off fired for a reboot")
 			default:
 			}
 		})
 	}
 }
 
-// A machine that powers itself off says so, and can be booted again.
+// A machine that powers itself off signals Off, and can boot again.
 func TestPoweroff(t *testing.T) {
 	g := newSite(t).start()
 	for _, command := range []string{"sudo poweroff", "sudo shutdown -h now", "sudo systemctl poweroff"} {
 		off := g.Off()
 		g.run("echo " + command + " >mark")
-		g.try(command, "")
+		g.halt(command)
 		select {
 		case <-off:
 		case <-time.After(20 * time.Second):
-			t.Fatalf("%s: not off", command)
+			t.Fatalf("%s: the machine is not off", command)
 		}
 		if _, err := g.dial(g.spec.User, g.signer); err == nil {
-			t.Fatalf("%s: it still answers", command)
+			t.Fatalf("%s: the machine still accepts connections", command)
 		}
 		if err := g.Boot(t.Context()); err != nil {
 			t.Fatal(err)
 		}
 		if got := g.run("cat mark"); got != command {
-			t.Errorf("the file has %q, want %q", got, command)
+			t.Errorf("file content: got %q, want %q", got, command)
 		}
 	}
 	g.run("sudo shutdown -h +60 && sudo shutdown -c")
 	if o := g.try("poweroff", ""); o.status == 0 {
-		t.Error("anybody may power off")
+		t.Error("a user without root powered the machine off")
 	}
 	if err := g.Stop(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	select {
 	case <-g.Off():
-		t.Error("Stop counts as powering itself off")
+		t.Error("Off fired for Stop")
 	default:
 	}
 	if err := g.Boot(t.Context()); err != nil {
@@ -118,19 +117,19 @@ func TestPoweroff(t *testing.T) {
 	}
 }
 
-// User data that is a script runs once, as root.
+// A user data script runs once, as root.
 func TestUserData(t *testing.T) {
 	g := newSite(t).start(func(s *Spec) {
 		s.UserData = []byte("#!/bin/sh\nid -u >>/var/lib/ran\necho said\n")
 	})
-	within(t, "user data", func() bool { return g.try("cat /var/lib/ran", "").stdout == "0\n" })
+	waitFor(t, "user data", func() bool { return g.try("cat /var/lib/ran", "").stdout == "0\n" })
 	if got := g.run("sudo cat /var/log/cloud-init-output.log"); got != "said" {
-		t.Errorf("the log has %q", got)
+		t.Errorf("got log %q", got)
 	}
 	if err := g.Reboot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	if got := g.run("sleep 0.2; cat /var/lib/ran"); got != "0" {
-		t.Errorf("it ran again: %q", got)
+		t.Errorf("the script ran again: %q", got)
 	}
 }

@@ -20,7 +20,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// serviceDirs are the settings that make directories for a service.
+// serviceDirs are the settings that create directories for a service.
 var serviceDirs = []struct{ setting, under, variable string }{
 	{"RuntimeDirectory", "/run", "RUNTIME_DIRECTORY"},
 	{"StateDirectory", "/var/lib", "STATE_DIRECTORY"},
@@ -40,7 +40,7 @@ type runner struct {
 	out  [2]*os.File
 }
 
-// newRunner prepares what the commands of a service run with.
+// newRunner prepares the environment of a service's commands.
 func newRunner(s *service, u *unitFile) (*runner, error) {
 	r := &runner{s: s, u: u, dir: "/"}
 	var err error
@@ -73,7 +73,7 @@ func newRunner(s *service, u *unitFile) (*runner, error) {
 	return r, nil
 }
 
-// user finds out who the commands run as.
+// user determines the user of the commands.
 func (r *runner) user() error {
 	name := r.u.get("Service.User")
 	if name == "" {
@@ -110,7 +110,7 @@ func (r *runner) user() error {
 	return nil
 }
 
-// directories makes those that the service is to own.
+// directories creates the service's directories.
 func (r *runner) directories() error {
 	for _, d := range serviceDirs {
 		var made []string
@@ -122,7 +122,7 @@ func (r *runner) directories() error {
 			mode := uint64(0o755)
 			if v := r.u.get("Service." + d.setting + "Mode"); v != "" {
 				if mode, err = strconv.ParseUint(v, 8, 32); err != nil {
-					return fmt.Errorf("%sMode=%s is no mode", d.setting, v)
+					return fmt.Errorf("%sMode=%s is not a valid mode", d.setting, v)
 				}
 			}
 			p := filepath.Join(d.under, name)
@@ -141,13 +141,13 @@ func (r *runner) directories() error {
 	return nil
 }
 
-// removeRuntime removes RuntimeDirectory once the service has ended.
+// removeRuntime removes RuntimeDirectory after the service has ended.
 func (r *runner) removeRuntime() {
 	if r.u.get("Service.RuntimeDirectoryPreserve") != "" {
 		return
 	}
 	for _, p := range filepath.SplitList(r.env["RUNTIME_DIRECTORY"]) {
-		_ = os.RemoveAll(p) // /run is gone by the next boot in any case
+		_ = os.RemoveAll(p) // /run does not survive a reboot
 	}
 }
 
@@ -188,12 +188,12 @@ func (r *runner) files() error {
 func (r *runner) close() {
 	for _, f := range []*os.File{r.in, r.out[0], r.out[1]} {
 		if f != nil {
-			_ = f.Close() // the service has its own
+			_ = f.Close() // the service has its own descriptors
 		}
 	}
 }
 
-// parse reads a command and puts specifiers and variables in.
+// parse parses a command and expands specifiers and variables.
 func (r *runner) parse(value string) (execLine, error) {
 	value, err := r.u.expand(value)
 	if err != nil {
@@ -221,7 +221,7 @@ func (r *runner) spawn(e execLine) (int, <-chan unix.WaitStatus, error) {
 			}
 		}
 		if found == "" {
-			return 0, nil, fmt.Errorf("program %s is not in %s", file, path)
+			return 0, nil, fmt.Errorf("program %s not found in %s", file, path)
 		}
 		file = found
 	}
@@ -243,7 +243,7 @@ func (r *runner) spawn(e execLine) (int, <-chan unix.WaitStatus, error) {
 	if v := r.u.get("Service.UMask"); v != "" {
 		n, err := strconv.ParseUint(v, 8, 32)
 		if err != nil {
-			return 0, nil, fmt.Errorf("UMask=%s is no mode", v)
+			return 0, nil, fmt.Errorf("UMask=%s is not a valid mode", v)
 		}
 		umask = int(n)
 	}
@@ -254,7 +254,7 @@ func (r *runner) spawn(e execLine) (int, <-chan unix.WaitStatus, error) {
 	return pid, status, nil
 }
 
-// all runs the commands of a setting one after the other.
+// all runs the commands of a setting in sequence.
 func (r *runner) all(setting string, timeout time.Duration) error {
 	for _, value := range r.u.values["Service."+setting] {
 		e, err := r.parse(value)
@@ -278,7 +278,7 @@ func (r *runner) one(e execLine, timeout time.Duration) error {
 	}
 	select {
 	case st := <-status:
-		if !clean(r.u, st) {
+		if !succeeded(r.u, st) {
 			return fmt.Errorf("ended with %s", describe(st))
 		}
 		return nil
@@ -288,14 +288,14 @@ func (r *runner) one(e execLine, timeout time.Duration) error {
 	}
 }
 
-// notifySocket gives the service a socket to say that it is ready on.
+// notifySocket creates the socket on which the service reports that it is ready.
 func (r *runner) notifySocket() (<-chan struct{}, error) {
 	name := "/run/rehearsal/notify-" + r.s.invocation
 	c, err := net.ListenPacket("unixgram", name)
 	if err != nil {
 		return nil, err
 	}
-	if err := os.Chmod(name, 0o666); err != nil { // the service need not be root
+	if err := os.Chmod(name, 0o666); err != nil { // the service may run as another user
 		return nil, errors.Join(err, c.Close())
 	}
 	r.env["NOTIFY_SOCKET"] = name

@@ -20,53 +20,52 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// host is a Host. All its files are on a tmpfs that only its den sees mounted,
-// since an overlay's upper layer can't lie on another overlay, which is what a
-// container's root is.
+// host implements Host. Its files are on a tmpfs that only its mount thread sees. The
+// root of a container is an overlay, which cannot contain an overlay's upper layer.
 type host struct {
-	den    *den
-	dir    string // where the tmpfs is mounted, for the den
-	files  *os.File
-	port   int
-	sentry net.Listener // holds the port against another host
+	mountThread *mountThread
+	dir         string // mount point of the tmpfs on the mount thread
+	files       *os.File
+	port        int
+	portLock    net.Listener // reserves the port against other hosts
 
 	mu       sync.Mutex
 	closed   bool
-	next     int // names the next directory
+	next     int // name of the next directory
 	layers   map[string]*layer
 	machines map[*machine]bool
 }
 
-// Check says in one sentence what is missing for a sandbox here, nil if
-// nothing is. It finds out by making one.
+// Check returns an error that names the missing requirement of a sandbox, or nil. It
+// tests the requirements by creating a sandbox.
 func Check() error {
 	if os.Geteuid() != 0 {
-		return errors.New("a rehearsal's instance needs root, for an overlay of the root file system: run the rehearsal's server with sudo")
+		return errors.New("rehearsal instances require root for an overlay of the root file system; run the rehearsal server with sudo")
 	}
 	dir, err := os.MkdirTemp("", "rehearsal-check-")
 	if err != nil {
-		return fmt.Errorf("a rehearsal's instance needs a temporary directory: %w", err)
+		return fmt.Errorf("creating a temporary directory for a rehearsal instance: %w", err)
 	}
 	h, err := newHost(dir)
 	if err == nil {
 		err = errors.Join(h.check(), h.Close())
 	}
 	if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
-		return fmt.Errorf("no sandbox for a rehearsal's instance can be had here: %w", err)
+		return fmt.Errorf("this host does not support sandboxes for rehearsal instances: %w", err)
 	}
 	return nil
 }
 
-// NewHost makes a host of machines whose files are mounted below dir, which it
-// creates; nobody but the machines sees the mount. It returns what Check would
-// if no sandbox can be had.
+// NewHost returns a host whose machines' files are mounted below dir, which it creates.
+// Only the machines see the mount. It returns the error of Check if sandboxes are not
+// supported.
 func NewHost(dir string) (Host, error) {
 	if os.Geteuid() != 0 {
 		return nil, Check()
 	}
 	h, err := newHost(dir)
 	if err != nil {
-		return nil, fmt.Errorf("making a host for a rehearsal's instances: %w", err)
+		return nil, fmt.Errorf("creating a host for rehearsal instances: %w", err)
 	}
 	return h, nil
 }
@@ -76,26 +75,26 @@ func newHost(dir string) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	d, err := newDen()
+	d, err := newMountThread()
 	if err != nil {
 		return nil, err
 	}
-	h := &host{den: d, dir: filepath.Join(dir, "machines"), layers: map[string]*layer{}, machines: map[*machine]bool{}}
-	if err := h.furnish(); err != nil {
+	h := &host{mountThread: d, dir: filepath.Join(dir, "machines"), layers: map[string]*layer{}, machines: map[*machine]bool{}}
+	if err := h.prepare(); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
 	return h, nil
 }
 
-// furnish mounts the host's files, fills them, and finds a port.
-func (h *host) furnish() error {
-	if err := oneFileSystem("/proc/self/mountinfo"); err != nil {
+// prepare mounts and fills the host's files, and chooses a port.
+func (h *host) prepare() error {
+	if err := checkMounts("/proc/self/mountinfo"); err != nil {
 		return err
 	}
 	if err := os.MkdirAll(h.dir, 0o700); err != nil {
 		return err
 	}
-	if err := h.den.do(h.mount); err != nil {
+	if err := h.mountThread.do(h.mount); err != nil {
 		return err
 	}
 	for _, name := range []string{"base", "layers", "machines"} {
@@ -112,26 +111,26 @@ func (h *host) furnish() error {
 	return h.choosePort()
 }
 
-// indispensable are directories that a machine can't do without.
-var indispensable = []string{"/bin", "/etc", "/lib", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin", "/var", "/var/lib"}
+// requiredDirs are the directories that a machine requires.
+var requiredDirs = []string{"/bin", "/etc", "/lib", "/sbin", "/usr", "/usr/bin", "/usr/lib", "/usr/sbin", "/var", "/var/lib"}
 
-// oneFileSystem says no to a host that has an indispensable directory as a
-// mount of its own, since an overlay shows what is below the mounts.
-func oneFileSystem(mountinfo string) error {
+// checkMounts returns an error if one of these directories is a separate mount. An
+// overlay does not contain mounts below its root.
+func checkMounts(mountinfo string) error {
 	content, err := os.ReadFile(mountinfo)
 	if err != nil {
 		return err
 	}
 	for line := range strings.Lines(string(content)) {
-		// proc(5): the fifth field is where it is mounted.
-		if f := strings.Fields(line); len(f) > 4 && slices.Contains(indispensable, f[4]) {
-			return fmt.Errorf("the host's %s is a mount of its own, which an overlay of / does not show", f[4])
+		// proc(5): the fifth field is the mount point.
+		if f := strings.Fields(line); len(f) > 4 && slices.Contains(requiredDirs, f[4]) {
+			return fmt.Errorf("the host's %s is a separate mount, which an overlay of / does not contain", f[4])
 		}
 	}
 	return nil
 }
 
-// mount runs in the den.
+// mount runs on the mount thread.
 func (h *host) mount() error {
 	if err := unix.Mount("rehearsal", h.dir, "tmpfs", 0, "mode=700,size=80%"); err != nil {
 		return fmt.Errorf("mounting a tmpfs: %w", err)
@@ -144,13 +143,14 @@ func (h *host) mount() error {
 	return nil
 }
 
-// path is how every thread of this process reaches a file of the host.
+// path returns a path of the host's files that is valid on every thread of this
+// process.
 func (h *host) path(name ...string) string {
 	return filepath.Join("/proc/self/fd", strconv.Itoa(int(h.files.Fd())), filepath.Join(name...))
 }
 
-// copyTool copies this executable: sudo must be setuid, which no one's own
-// file should become.
+// copyTool copies this executable. Its sudo requires setuid, which a user's own file
+// must not have.
 func copyTool(to string) error {
 	from, err := os.Open("/proc/self/exe")
 	if err != nil {
@@ -165,11 +165,11 @@ func copyTool(to string) error {
 	return errors.Join(err, f.Chmod(0o755|os.ModeSetuid), f.Close())
 }
 
-// sentryAddress is an address that no machine has.
-const sentryAddress = "127.77.255.254"
+// portLockAddress is not the address of any machine.
+const portLockAddress = "127.77.255.254"
 
-// choosePort takes 22, or the first of 2222 and up, that neither a server of
-// the host's own (which listens on all addresses) nor another rehearsal has.
+// choosePort chooses 22, or the first free port from 2222. Servers of the host (which
+// listen on all addresses) and other rehearsals can use ports.
 func (h *host) choosePort() error {
 	var err error
 	for port := 2221; port < 2322; port++ {
@@ -177,7 +177,7 @@ func (h *host) choosePort() error {
 		if port == 2221 {
 			p = 22
 		}
-		if h.sentry, err = net.Listen("tcp4", net.JoinHostPort(sentryAddress, strconv.Itoa(p))); err == nil {
+		if h.portLock, err = net.Listen("tcp4", net.JoinHostPort(portLockAddress, strconv.Itoa(p))); err == nil {
 			h.port = p
 			return nil
 		}
@@ -187,7 +187,7 @@ func (h *host) choosePort() error {
 
 func (h *host) Port() int { return h.port }
 
-// check boots a machine as far as its mounts.
+// check starts a machine until its mounts are complete.
 func (h *host) check() error {
 	m, err := h.newMachine(Spec{ID: "check"})
 	if err != nil {
@@ -204,7 +204,7 @@ func (h *host) check() error {
 
 func (h *host) Start(ctx context.Context, spec Spec) (Machine, error) {
 	if net.ParseIP(spec.Address) == nil || spec.ID == "" || spec.User == "" {
-		return nil, fmt.Errorf("starting a machine: it needs an ID, a user and an address, got %q, %q, %q", spec.ID, spec.User, spec.Address)
+		return nil, fmt.Errorf("starting a machine: got ID %q, user %q and address %q, want non-empty values and an IP address", spec.ID, spec.User, spec.Address)
 	}
 	m, err := h.newMachine(spec)
 	if err != nil {
@@ -237,17 +237,17 @@ func (h *host) Close() error {
 	for _, m := range all {
 		err = errors.Join(err, m.Terminate(context.Background()))
 	}
-	if h.sentry != nil {
-		err = errors.Join(err, h.sentry.Close())
+	if h.portLock != nil {
+		err = errors.Join(err, h.portLock.Close())
 	}
 	if h.files != nil {
-		err = errors.Join(err, h.files.Close(), h.den.do(func() error { return unix.Unmount(h.dir, unix.MNT_DETACH) }))
+		err = errors.Join(err, h.files.Close(), h.mountThread.do(func() error { return unix.Unmount(h.dir, unix.MNT_DETACH) }))
 	}
-	h.den.end()
+	h.mountThread.end()
 	return errors.Join(err, os.Remove(h.dir))
 }
 
-// directory makes a new directory of the host's files and returns its name.
+// directory creates a new directory in the host's files and returns its name.
 func (h *host) directory(under string) (string, error) {
 	h.mu.Lock()
 	defer h.mu.Unlock()

@@ -11,39 +11,40 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 )
 
 func TestCheck(t *testing.T) {
-	needSandbox(t)
+	requireSandbox(t)
 	if err := Check(); err != nil {
 		t.Fatal(err)
 	}
 }
 
-// An overlay of / lacks what is mounted below it.
-func TestOneFileSystem(t *testing.T) {
+// An overlay of / does not contain mounts below it.
+func TestCheckMounts(t *testing.T) {
 	for name, c := range map[string]struct {
 		mounts, want string
 	}{
-		"a plain host":   {"22 27 0:21 / / rw - ext4 /dev/a rw\n23 22 0:22 / /home rw - ext4 /dev/b rw\n24 22 0:5 / /var/log rw - ext4 /dev/c rw\n", ""},
-		"a container":    {"22 27 0:21 / / rw - overlay overlay rw\n23 22 0:22 / /etc/hosts rw - ext4 /dev/b rw\n", ""},
-		"/usr elsewhere": {"22 27 0:21 / / rw - ext4 /dev/a rw\n23 22 0:22 / /usr ro - ext4 /dev/b ro\n", "/usr is a mount of its own"},
-		"/var elsewhere": {"22 27 0:21 / / rw - ext4 /dev/a rw\n23 22 0:22 /@var /var rw shared:3 - btrfs /dev/b rw\n", "/var is a mount of its own"},
+		"plain host":     {"22 27 0:21 / / rw - ext4 /dev/a rw\n23 22 0:22 / /home rw - ext4 /dev/b rw\n24 22 0:5 / /var/log rw - ext4 /dev/c rw\n", ""},
+		"container":      {"22 27 0:21 / / rw - overlay overlay rw\n23 22 0:22 / /etc/hosts rw - ext4 /dev/b rw\n", ""},
+		"/usr elsewhere": {"22 27 0:21 / / rw - ext4 /dev/a rw\n23 22 0:22 / /usr ro - ext4 /dev/b ro\n", "/usr is a separate mount"},
+		"/var elsewhere": {"22 27 0:21 / / rw - ext4 /dev/a rw\n23 22 0:22 /@var /var rw shared:3 - btrfs /dev/b rw\n", "/var is a separate mount"},
 	} {
 		file := filepath.Join(t.TempDir(), "mountinfo")
 		if err := os.WriteFile(file, []byte(c.mounts), 0o600); err != nil {
 			t.Fatal(err)
 		}
-		err := oneFileSystem(file)
+		err := checkMounts(file)
 		if (err == nil) != (c.want == "") || err != nil && !strings.Contains(err.Error(), c.want) {
 			t.Errorf("%s: got %v, want %q", name, err, c.want)
 		}
 	}
 }
 
-// Closing a host ends also what is being started, and what comes later fails.
+// Closing a host also ends machines that are starting. Later starts fail.
 func TestCloseWhileStarting(t *testing.T) {
-	needSandbox(t)
+	requireSandbox(t)
 	dir := t.TempDir()
 	h, err := NewHost(dir)
 	if err != nil {
@@ -53,7 +54,7 @@ func TestCloseWhileStarting(t *testing.T) {
 	key := newKey(t)
 	for i := range 6 {
 		starts.Go(func() {
-			_, _ = h.Start(context.Background(), Spec{ // it may come before or after
+			_, _ = h.Start(context.Background(), Spec{ // may run before or after Close
 				ID: fmt.Sprintf("i-%d", i), User: "ubuntu", Address: fmt.Sprintf("127.77.8.%d", i+1), AuthorizedKeys: key.PublicKey().Marshal(),
 			})
 		})
@@ -63,21 +64,60 @@ func TestCloseWhileStarting(t *testing.T) {
 	}
 	starts.Wait()
 	if _, err := h.Start(t.Context(), Spec{ID: "i-9", User: "ubuntu", Address: "127.77.8.9"}); err == nil {
-		t.Error("started on a closed host")
+		t.Error("a machine started on a closed host")
 	}
 	if err := h.Close(); err != nil {
-		t.Errorf("closing twice: %v", err)
+		t.Errorf("closing again: %v", err)
 	}
 	if left := mountsOf(t, dir); len(left) > 0 {
-		t.Errorf("mounts are left: %v", left)
+		t.Errorf("mounts left: %v", left)
 	}
 }
 
-// BenchmarkLife is what a machine costs: from Start to the answer to a
-// command, and its end.
-func BenchmarkLife(b *testing.B) {
+// A cancelled start returns immediately and leaves nothing behind. An instance can
+// terminate while it boots.
+func TestStartCancelled(t *testing.T) {
+	requireSandbox(t)
+	dir := t.TempDir()
+	h, err := NewHost(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for i := range 4 {
+		ctx, cancel := context.WithCancel(t.Context())
+		if i == 0 {
+			cancel() // before the start
+		} else {
+			time.AfterFunc(time.Duration(i)*time.Millisecond, cancel)
+		}
+		done := make(chan error, 1)
+		go func() {
+			m, err := h.Start(ctx, Spec{ID: fmt.Sprintf("i-%d", i), User: "ubuntu", Address: fmt.Sprintf("127.77.8.%d", i+1)})
+			if err == nil {
+				err = m.Terminate(context.Background())
+			}
+			done <- err
+		}()
+		select {
+		case err := <-done: // with or without an error
+			t.Logf("the start returned %v", err)
+		case <-time.After(30 * time.Second):
+			t.Fatal("the start did not return")
+		}
+		cancel()
+	}
+	if err := h.Close(); err != nil {
+		t.Error(err)
+	}
+	if left := mountsOf(t, dir); len(left) > 0 {
+		t.Errorf("mounts left: %v", left)
+	}
+}
+
+// BenchmarkLifecycle measures a machine from Start through one command to its end.
+func BenchmarkLifecycle(b *testing.B) {
 	if os.Geteuid() != 0 {
-		b.Skip("SKIPPED: needs root")
+		b.Skip("SKIPPED: requires root")
 	}
 	h, err := NewHost(b.TempDir())
 	if err != nil {
@@ -95,7 +135,7 @@ func BenchmarkLife(b *testing.B) {
 	}
 }
 
-// An address is free again as soon as its machine has ended, however soon.
+// An address is available immediately after its machine has ended.
 func TestAddressIsFreed(t *testing.T) {
 	s := newSite(t)
 	for range 20 {

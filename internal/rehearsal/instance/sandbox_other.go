@@ -10,10 +10,9 @@ import (
 	"runtime"
 )
 
-// Check says why no sandbox can be had: it is made of Linux namespaces and
-// mounts.
+// Check returns an error: a sandbox requires the namespaces and mounts of Linux.
 func Check() error {
-	return fmt.Errorf("a rehearsal's instance needs Linux, and this is %s", runtime.GOOS)
+	return fmt.Errorf("rehearsal instances require Linux, got %s", runtime.GOOS)
 }
 
 // NewHost returns the error of Check.

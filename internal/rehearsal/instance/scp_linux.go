@@ -16,8 +16,8 @@ import (
 	"time"
 )
 
-// scpCall is the server's half of scp: what a client runs at the other end, as
-// the user who is logged in. It is there for hosts that have no scp.
+// scpCall is the server side of scp, which a client runs as the user who is logged in.
+// Machines use it if the host lacks scp.
 type scpCall struct {
 	recursive, times, directory bool
 	in                          *bufio.Reader
@@ -25,7 +25,7 @@ type scpCall struct {
 	failed                      bool
 }
 
-// scp is scp -t TARGET (receive) and scp -f SOURCE... (send).
+// scp implements scp -t TARGET (receive) and scp -f SOURCE... (send).
 func scp(args []string) int {
 	c := &scpCall{in: bufio.NewReader(os.Stdin), out: bufio.NewWriter(os.Stdout)}
 	var to, from bool
@@ -53,7 +53,7 @@ func scp(args []string) int {
 				c.directory = true
 			case 'v', 'q':
 			default:
-				fmt.Fprintf(os.Stderr, "scp: a rehearsal's scp has no option -%c\n", l)
+				fmt.Fprintf(os.Stderr, "scp: the rehearsal's scp does not support option -%c\n", l)
 				return 1
 			}
 		}
@@ -65,7 +65,7 @@ func scp(args []string) int {
 	case from && !to && len(names) > 0:
 		err = c.send(names)
 	default:
-		err = errors.New("a rehearsal's scp is the server's half only: -t TARGET or -f SOURCE")
+		err = errors.New("the rehearsal's scp supports only the server side: -t TARGET or -f SOURCE")
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "scp:", err)
@@ -77,28 +77,28 @@ func scp(args []string) int {
 	return 0
 }
 
-// say sends a line, or with an error its text, which the client prints.
-func (c *scpCall) say(format string, args ...any) error {
+// writeLine sends a line. The client prints the text of an error line.
+func (c *scpCall) writeLine(format string, args ...any) error {
 	fmt.Fprintf(c.out, format, args...) // Flush returns the error
 	return c.out.Flush()
 }
 
-// ok tells the other end to go on.
-func (c *scpCall) ok() error { return c.say("\x00") }
+// ok confirms a message to the other side.
+func (c *scpCall) ok() error { return c.writeLine("\x00") }
 
-// complain tells the other end what failed, and goes on.
-func (c *scpCall) complain(err error) error {
+// reportError reports an error to the other side and continues.
+func (c *scpCall) reportError(err error) error {
 	c.failed = true
 	var p *fs.PathError
 	if errors.As(err, &p) {
 		err = fmt.Errorf("%s: %w", p.Path, p.Err)
 	}
-	return c.say("\x01scp: %s\n", err)
+	return c.writeLine("\x01scp: %s\n", err)
 }
 
-// answer reads whether the other end could do what it was told. A complaint is
-// false; a fatal one is an error.
-func (c *scpCall) answer() (bool, error) {
+// readStatus reads the status of the last message. It returns false for an error, and an
+// error for a fatal one.
+func (c *scpCall) readStatus() (bool, error) {
 	b, err := c.in.ReadByte()
 	if err != nil || b == 0 {
 		return b == 0, err
@@ -116,7 +116,7 @@ func (c *scpCall) answer() (bool, error) {
 
 // send sends the files.
 func (c *scpCall) send(names []string) error {
-	if ok, err := c.answer(); err != nil || !ok {
+	if ok, err := c.readStatus(); err != nil || !ok {
 		return err
 	}
 	for _, name := range names {
@@ -130,39 +130,39 @@ func (c *scpCall) send(names []string) error {
 func (c *scpCall) sendOne(name string) error {
 	info, err := os.Stat(name)
 	if err != nil {
-		return c.complain(err)
+		return c.reportError(err)
 	}
 	if info.IsDir() {
 		return c.sendDirectory(name, info)
 	}
 	if !info.Mode().IsRegular() {
-		return c.complain(fmt.Errorf("%s: not a regular file", name))
+		return c.reportError(fmt.Errorf("%s: not a regular file", name))
 	}
 	f, err := os.Open(name)
 	if err != nil {
-		return c.complain(err)
+		return c.reportError(err)
 	}
 	defer func() { _ = f.Close() }()
-	if ok, err := c.head('C', name, info, info.Size()); err != nil || !ok {
+	if ok, err := c.sendHeader('C', name, info, info.Size()); err != nil || !ok {
 		return err
 	}
 	n, err := io.CopyN(c.out, f, info.Size())
 	if err != nil {
-		// The size is promised: what is missing is made up, and complained of.
+		// The size is already announced: pad missing data and report the error.
 		if _, err := io.CopyN(c.out, zeros{}, info.Size()-n); err != nil {
 			return err
 		}
-		if err := c.complain(fmt.Errorf("%s: %w", name, err)); err != nil {
+		if err := c.reportError(fmt.Errorf("%s: %w", name, err)); err != nil {
 			return err
 		}
 	} else if err := c.ok(); err != nil {
 		return err
 	}
-	_, err = c.answer()
+	_, err = c.readStatus()
 	return err
 }
 
-// zeros reads as zero bytes without end.
+// zeros is an endless reader of zero bytes.
 type zeros struct{}
 
 func (zeros) Read(p []byte) (int, error) {
@@ -170,33 +170,33 @@ func (zeros) Read(p []byte) (int, error) {
 	return len(p), nil
 }
 
-// head announces a file or a directory, after its times if they are wanted.
-func (c *scpCall) head(kind byte, name string, info fs.FileInfo, size int64) (bool, error) {
+// sendHeader announces a file or a directory, after its times if requested.
+func (c *scpCall) sendHeader(kind byte, name string, info fs.FileInfo, size int64) (bool, error) {
 	if c.times {
 		s := info.ModTime().Unix()
-		if err := c.say("T%d 0 %d 0\n", s, s); err != nil {
+		if err := c.writeLine("T%d 0 %d 0\n", s, s); err != nil {
 			return false, err
 		}
-		if ok, err := c.answer(); err != nil || !ok {
+		if ok, err := c.readStatus(); err != nil || !ok {
 			return false, err
 		}
 	}
 	mode := uint32(info.Mode().Perm())
-	if err := c.say("%c%04o %d %s\n", kind, mode, size, filepath.Base(name)); err != nil {
+	if err := c.writeLine("%c%04o %d %s\n", kind, mode, size, filepath.Base(name)); err != nil {
 		return false, err
 	}
-	return c.answer()
+	return c.readStatus()
 }
 
 func (c *scpCall) sendDirectory(name string, info fs.FileInfo) error {
 	if !c.recursive {
-		return c.complain(fmt.Errorf("%s: not a regular file", name))
+		return c.reportError(fmt.Errorf("%s: not a regular file", name))
 	}
 	entries, err := os.ReadDir(name)
 	if err != nil {
-		return c.complain(err)
+		return c.reportError(err)
 	}
-	if ok, err := c.head('D', name, info, 0); err != nil || !ok {
+	if ok, err := c.sendHeader('D', name, info, 0); err != nil || !ok {
 		return err
 	}
 	for _, e := range entries {
@@ -204,31 +204,31 @@ func (c *scpCall) sendDirectory(name string, info fs.FileInfo) error {
 			return err
 		}
 	}
-	if err := c.say("E\n"); err != nil {
+	if err := c.writeLine("E\n"); err != nil {
 		return err
 	}
-	_, err = c.answer()
+	_, err = c.readStatus()
 	return err
 }
 
-// receive writes what the other end sends to the file or directory target.
+// receive writes the received files to the file or directory target.
 func (c *scpCall) receive(target string) error {
 	if c.directory {
 		if info, err := os.Stat(target); err != nil || !info.IsDir() {
 			if err == nil {
 				err = fmt.Errorf("%s: Not a directory", target)
 			}
-			return errors.Join(err, c.complain(err))
+			return errors.Join(err, c.reportError(err))
 		}
 	}
 	if err := c.ok(); err != nil {
 		return err
 	}
-	return c.into(target, true)
+	return c.receiveEntries(target, true)
 }
 
-// into handles announcements until the end of the directory or of the input.
-func (c *scpCall) into(target string, top bool) error {
+// receiveEntries handles announcements until the end of the directory or input.
+func (c *scpCall) receiveEntries(target string, top bool) error {
 	var changed time.Time
 	for {
 		line, err := c.in.ReadString('\n')
@@ -236,7 +236,7 @@ func (c *scpCall) into(target string, top bool) error {
 			return nil
 		}
 		if err != nil {
-			return fmt.Errorf("reading what is sent: %w", err)
+			return fmt.Errorf("reading the input: %w", err)
 		}
 		line = strings.TrimSuffix(line, "\n")
 		switch {
@@ -264,9 +264,9 @@ func (c *scpCall) into(target string, top bool) error {
 			}
 			continue
 		}
-		mode, size, name, err := announced(line)
+		mode, size, name, err := parseEntry(line)
 		if err != nil {
-			return errors.Join(err, c.complain(err))
+			return errors.Join(err, c.reportError(err))
 		}
 		to := target
 		if info, err := os.Stat(target); err == nil && info.IsDir() {
@@ -284,8 +284,8 @@ func (c *scpCall) into(target string, top bool) error {
 	}
 }
 
-// announced parses "C0644 12 name" and "D0755 0 name".
-func announced(line string) (fs.FileMode, int64, string, error) {
+// parseEntry parses "C0644 12 name" and "D0755 0 name".
+func parseEntry(line string) (fs.FileMode, int64, string, error) {
 	parts := strings.SplitN(line, " ", 3)
 	bad := fmt.Errorf("protocol error: %q", line)
 	if len(parts) != 3 || line[0] != 'C' && line[0] != 'D' {
@@ -306,15 +306,15 @@ func announced(line string) (fs.FileMode, int64, string, error) {
 func (c *scpCall) makeDirectory(name string, mode fs.FileMode, changed time.Time) error {
 	if !c.recursive {
 		err := fmt.Errorf("%s: received a directory without -r", name)
-		return errors.Join(err, c.complain(err))
+		return errors.Join(err, c.reportError(err))
 	}
 	if err := os.Mkdir(name, mode|0o700); err != nil && !errors.Is(err, fs.ErrExist) {
-		return errors.Join(err, c.complain(err))
+		return errors.Join(err, c.reportError(err))
 	}
 	if err := c.ok(); err != nil {
 		return err
 	}
-	if err := c.into(name, false); err != nil {
+	if err := c.receiveEntries(name, false); err != nil {
 		return err
 	}
 	if c.times {
@@ -326,7 +326,7 @@ func (c *scpCall) makeDirectory(name string, mode fs.FileMode, changed time.Time
 func (c *scpCall) makeFile(name string, mode fs.FileMode, size int64, changed time.Time) error {
 	f, err := os.OpenFile(name, os.O_CREATE|os.O_WRONLY|os.O_TRUNC, mode)
 	if err != nil {
-		return c.complain(err) // the sender skips it
+		return c.reportError(err) // the sender skips this file
 	}
 	if err := c.ok(); err != nil {
 		return errors.Join(err, f.Close())
@@ -334,17 +334,17 @@ func (c *scpCall) makeFile(name string, mode fs.FileMode, size int64, changed ti
 	body := io.LimitReader(c.in, size)
 	_, failed := io.Copy(f, body)
 	if failed != nil {
-		_, _ = io.Copy(io.Discard, body) // or the protocol is lost
+		_, _ = io.Copy(io.Discard, body) // keeps the protocol in sync
 	}
 	failed = errors.Join(failed, f.Close())
 	if c.times && failed == nil {
 		failed = errors.Join(os.Chmod(name, mode), os.Chtimes(name, changed, changed))
 	}
-	if _, err := c.answer(); err != nil {
+	if _, err := c.readStatus(); err != nil {
 		return err
 	}
 	if failed != nil {
-		return c.complain(failed)
+		return c.reportError(failed)
 	}
 	return c.ok()
 }

@@ -21,24 +21,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// service is a unit that has been started at least once.
+// service is a unit that was started at least once.
 type service struct {
 	family *family
 	name   string
 
-	op sync.Mutex // held over a start or a stop
+	op sync.Mutex // held during a start or a stop
 
 	mu         sync.Mutex
 	file       *unitFile
 	state      string // as systemctl is-active prints it
-	pid        int    // of the main process, 0 if there is none
+	pid        int    // of the main process, 0 without one
 	ended      chan struct{}
-	status     unix.WaitStatus // of the main process, once ended
-	invocation string          // in the environment of all its processes
-	followed   bool            // by the goroutine that waits for the main process
-	quiet      bool            // its end is expected
-	stopping   bool            // and not to be started again
-	starts     []time.Time     // recent, for the limit
+	status     unix.WaitStatus // of the main process, once it has ended
+	invocation string          // id in the environment of all its processes
+	followed   bool            // a goroutine waits for the main process
+	expectEnd  bool            // the main process is expected to end
+	stopping   bool            // and must not restart
+	starts     []time.Time     // recent starts, for the limit
 	retry      *time.Timer
 }
 
@@ -50,7 +50,7 @@ const (
 	limitBurst    = 5
 )
 
-// logDir holds what services print, a file each.
+// logDir contains a log file for each service.
 const logDir = "/run/rehearsal/log"
 
 func (s *service) current() (state string, pid int) {
@@ -65,7 +65,7 @@ func (s *service) set(state string) {
 	s.state = state
 }
 
-// start starts the service by its file as it is now, unless it runs.
+// start starts the service by its current unit file, unless it runs.
 func (s *service) start(u *unitFile) error {
 	s.op.Lock()
 	defer s.op.Unlock()
@@ -81,12 +81,12 @@ func (s *service) start(u *unitFile) error {
 		s.print("%s was skipped because of an unmet condition check (%s).", s.name, unmet)
 		return nil
 	}
-	leftOut, err := u.check()
+	ignored, err := u.check()
 	if err != nil {
 		return err
 	}
-	if len(leftOut) > 0 {
-		s.print("rehearsal: runs without %s", strings.Join(leftOut, ", "))
+	if len(ignored) > 0 {
+		s.print("rehearsal: ignoring %s", strings.Join(ignored, ", "))
 	}
 	if err := s.limit(u); err != nil {
 		s.set("failed")
@@ -98,22 +98,22 @@ func (s *service) start(u *unitFile) error {
 	}
 	s.mu.Lock()
 	s.file, s.state, s.stopping, s.invocation = u, "activating", false, hex.EncodeToString(id[:])
-	s.pid, s.status, s.ended, s.followed, s.quiet = 0, 0, make(chan struct{}), false, false
+	s.pid, s.status, s.ended, s.followed, s.expectEnd = 0, 0, make(chan struct{}), false, false
 	s.mu.Unlock()
 	if err := s.bringUp(u); err != nil {
 		s.abort()
 		s.print("Failed to start %s: %v", s.name, err)
-		s.again(u, false)
+		s.scheduleRestart(u, false)
 		return err
 	}
 	return nil
 }
 
-// abort ends what a failed start has left.
+// abort cleans up after a failed start.
 func (s *service) abort() {
 	s.mu.Lock()
 	followed := s.followed
-	s.quiet = true
+	s.expectEnd = true
 	s.mu.Unlock()
 	s.killAll(unix.SIGKILL)
 	s.mu.Lock()
@@ -129,7 +129,7 @@ func (s *service) abort() {
 	s.mu.Unlock()
 }
 
-// limit refuses to start too often.
+// limit rejects too many starts.
 func (s *service) limit(u *unitFile) error {
 	interval, err := u.span("Unit.StartLimitIntervalSec", limitInterval)
 	if err != nil {
@@ -138,7 +138,7 @@ func (s *service) limit(u *unitFile) error {
 	burst := limitBurst
 	if v := u.get("Unit.StartLimitBurst"); v != "" {
 		if burst, err = strconv.Atoi(v); err != nil {
-			return fmt.Errorf("StartLimitBurst=%s is no number", v)
+			return fmt.Errorf("StartLimitBurst=%s is not a number", v)
 		}
 	}
 	s.mu.Lock()
@@ -153,7 +153,7 @@ func (s *service) limit(u *unitFile) error {
 	return nil
 }
 
-// bringUp runs the commands that starting consists of.
+// bringUp runs the commands of a start.
 func (s *service) bringUp(u *unitFile) error {
 	r, err := newRunner(s, u)
 	if err != nil {
@@ -175,7 +175,7 @@ func (s *service) bringUp(u *unitFile) error {
 		if err := r.all("ExecStartPost", timeout); err != nil {
 			return err
 		}
-		if u.yes("Service.RemainAfterExit") {
+		if u.isTrue("Service.RemainAfterExit") {
 			s.set("active")
 		} else {
 			s.killAll(unix.SIGKILL)
@@ -221,7 +221,7 @@ func (s *service) bringUp(u *unitFile) error {
 	return r.all("ExecStartPost", timeout)
 }
 
-// after is time.After, for ever if d is 0.
+// after is time.After; 0 means forever.
 func after(d time.Duration) <-chan time.Time {
 	if d == 0 {
 		return nil
@@ -229,8 +229,7 @@ func after(d time.Duration) <-chan time.Time {
 	return time.After(d)
 }
 
-// forked waits for the first process, and then follows the one that the
-// PIDFile names.
+// forked waits for the first process, and then follows the process that PIDFile names.
 func (s *service) forked(u *unitFile, status <-chan unix.WaitStatus, timeout time.Duration) error {
 	select {
 	case st := <-status:
@@ -249,16 +248,16 @@ func (s *service) forked(u *unitFile, status <-chan unix.WaitStatus, timeout tim
 			return nil
 		}
 		if time.Now().After(end) {
-			return fmt.Errorf("PIDFile=%s names no process", u.get("Service.PIDFile"))
+			return fmt.Errorf("PIDFile=%s does not name a running process", u.get("Service.PIDFile"))
 		}
 	}
 }
 
-// pidFileWait is how long a daemon may take to write its PIDFile after its
-// first process has ended.
+// pidFileWait is the maximum time between the end of the first process and the creation
+// of PIDFile.
 const pidFileWait = 5 * time.Second
 
-// pidFile is the living process that PIDFile names, 0 if there is none.
+// pidFile returns the running process that PIDFile names, or 0.
 func pidFile(u *unitFile) int {
 	file, err := u.expand(u.get("Service.PIDFile"))
 	if err != nil || file == "" {
@@ -278,7 +277,7 @@ func pidFile(u *unitFile) int {
 	return pid
 }
 
-// watch follows the main process from now on.
+// watch starts following the main process.
 func (s *service) watch(u *unitFile, status <-chan unix.WaitStatus) {
 	s.mu.Lock()
 	s.followed = true
@@ -286,13 +285,13 @@ func (s *service) watch(u *unitFile, status <-chan unix.WaitStatus) {
 	go s.follow(u, status)
 }
 
-// follow waits for the main process to end and sees to what then has to be.
+// follow waits for the end of the main process and handles it.
 func (s *service) follow(u *unitFile, status <-chan unix.WaitStatus) {
 	s.mu.Lock()
 	ended := s.ended
 	s.mu.Unlock()
 	st := <-status
-	// A daemon may have handed over to another process, as on an upgrade.
+	// A daemon can hand over to another process, for example on an upgrade.
 	for pid := pidFile(u); pid != 0; pid = pidFile(u) {
 		s.mu.Lock()
 		s.pid = pid
@@ -301,49 +300,49 @@ func (s *service) follow(u *unitFile, status <-chan unix.WaitStatus) {
 	}
 	s.mu.Lock()
 	s.pid, s.status = 0, st
-	expected := s.quiet
+	expected := s.expectEnd
 	close(s.ended)
 	s.mu.Unlock()
 	if expected {
-		return // who expects it does the rest
+		return // the caller that expects the end handles it
 	}
 	s.op.Lock()
 	defer s.op.Unlock()
 	s.mu.Lock()
 	superseded := s.ended != ended
 	s.mu.Unlock()
-	if superseded || s.quietly() {
+	if superseded || s.endExpected() {
 		return
 	}
 	s.print("%s: main process ended with %s", s.name, describe(st))
 	if r, err := newRunner(s, u); err == nil {
-		_ = r.all("ExecStopPost", startTimeout) // its failure is in the log
+		_ = r.all("ExecStopPost", startTimeout) // the log contains its failure
 		r.close()
 	}
 	if u.get("Service.KillMode") != "process" {
 		s.killAll(unix.SIGKILL)
 	}
-	clean := clean(u, st)
+	succeeded := succeeded(u, st)
 	switch {
-	case clean && u.yes("Service.RemainAfterExit"):
+	case succeeded && u.isTrue("Service.RemainAfterExit"):
 		return
-	case clean:
+	case succeeded:
 		s.set("inactive")
 	default:
 		s.set("failed")
 	}
-	s.again(u, clean)
+	s.scheduleRestart(u, succeeded)
 }
 
-// quietly says whether someone else sees to the end of the main process.
-func (s *service) quietly() bool {
+// endExpected reports whether another goroutine handles the end of the main process.
+func (s *service) endExpected() bool {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	return s.quiet
+	return s.expectEnd
 }
 
-// clean says whether a process ended as it should.
-func clean(u *unitFile, st unix.WaitStatus) bool {
+// succeeded reports whether a process ended successfully.
+func succeeded(u *unitFile, st unix.WaitStatus) bool {
 	if st.Signaled() {
 		switch st.Signal() {
 		case unix.SIGHUP, unix.SIGINT, unix.SIGTERM, unix.SIGPIPE:
@@ -354,13 +353,13 @@ func clean(u *unitFile, st unix.WaitStatus) bool {
 	return st.ExitStatus() == 0 || listed(u, "Service.SuccessExitStatus", st)
 }
 
-// listed says whether a setting lists the exit status.
+// listed reports whether a setting lists the exit status.
 func listed(u *unitFile, setting string, st unix.WaitStatus) bool {
 	return st.Exited() && slices.Contains(u.words(setting), strconv.Itoa(st.ExitStatus()))
 }
 
-// again starts the service after a while if Restart says so.
-func (s *service) again(u *unitFile, clean bool) {
+// scheduleRestart schedules a restart according to Restart.
+func (s *service) scheduleRestart(u *unitFile, succeeded bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	want := false
@@ -368,11 +367,11 @@ func (s *service) again(u *unitFile, clean bool) {
 	case "always":
 		want = true
 	case "on-success":
-		want = clean
+		want = succeeded
 	case "on-failure":
-		want = !clean
+		want = !succeeded
 	case "on-abnormal", "on-abort":
-		want = s.status.Signaled() && !clean
+		want = s.status.Signaled() && !succeeded
 	}
 	if !want || s.stopping || listed(u, "Service.RestartPreventExitStatus", s.status) {
 		return
@@ -382,7 +381,7 @@ func (s *service) again(u *unitFile, clean bool) {
 		delay = restartDelay
 	}
 	s.state = "activating"
-	s.retry = time.AfterFunc(delay, func() { _ = s.start(u) }) // start logs why not
+	s.retry = time.AfterFunc(delay, func() { _ = s.start(u) }) // start logs its error
 }
 
 func (s *service) cancelRetry() {
@@ -394,11 +393,11 @@ func (s *service) cancelRetry() {
 	}
 }
 
-// stop ends the service; most bounds how long it may take over it, if not 0.
-func (s *service) stop(most time.Duration) error {
+// stop ends the service. A non-zero maximum limits the time.
+func (s *service) stop(maximum time.Duration) error {
 	s.cancelRetry()
 	s.mu.Lock()
-	s.stopping = true // a start that is under way stops waiting for its process
+	s.stopping = true // a running start stops waiting for its process
 	s.mu.Unlock()
 	s.op.Lock()
 	defer s.op.Unlock()
@@ -415,14 +414,14 @@ func (s *service) stop(most time.Duration) error {
 	if err != nil {
 		return err
 	}
-	if most > 0 && (timeout == 0 || timeout > most) {
-		timeout = most
+	if maximum > 0 && (timeout == 0 || timeout > maximum) {
+		timeout = maximum
 	}
 	s.mu.Lock()
-	s.state, s.quiet = "deactivating", true
+	s.state, s.expectEnd = "deactivating", true
 	select {
 	case <-ended:
-		pid = 0 // it ended by itself just now
+		pid = 0 // the process has just ended
 	default:
 	}
 	s.mu.Unlock()
@@ -431,7 +430,7 @@ func (s *service) stop(most time.Duration) error {
 		return err
 	}
 	defer r.close()
-	_ = r.all("ExecStop", timeout) // its failure is in the log; the signals follow
+	_ = r.all("ExecStop", timeout) // the log contains its failure; the signals follow
 	sig := unix.SIGTERM
 	if n := unix.SignalNum("SIG" + strings.TrimPrefix(u.get("Service.KillSignal"), "SIG")); n != 0 {
 		sig = n
@@ -445,7 +444,7 @@ func (s *service) stop(most time.Duration) error {
 		select {
 		case <-ended:
 		case <-after(timeout):
-			s.print("%s: did not end in time, killing it", s.name)
+			s.print("%s: stop timed out, killing", s.name)
 		}
 	}
 	if u.get("Service.KillMode") != "process" || pid != 0 {
@@ -454,15 +453,15 @@ func (s *service) stop(most time.Duration) error {
 	if pid != 0 {
 		<-ended
 	}
-	_ = r.all("ExecStopPost", timeout) // its failure is in the log
+	_ = r.all("ExecStopPost", timeout) // the log contains its failure
 	r.removeRuntime()
 	s.set("inactive")
 	s.print("Stopped %s.", s.name)
 	return nil
 }
 
-// killAll signals the processes of the current invocation: without control
-// groups, those that have its id in their environment.
+// killAll signals the processes of the current invocation. Without control groups, it
+// finds them by the id in their environment.
 func (s *service) killAll(sig syscall.Signal) {
 	s.mu.Lock()
 	mark := []byte("INVOCATION_ID=" + s.invocation)
@@ -471,7 +470,7 @@ func (s *service) killAll(sig syscall.Signal) {
 	if pid != 0 {
 		_ = unix.Kill(pid, sig) // it may have ended
 	}
-	files, _ := filepath.Glob("/proc/[0-9]*/environ") // the only error is a bad pattern
+	files, _ := filepath.Glob("/proc/[0-9]*/environ") // fails only for a malformed pattern
 	for _, f := range files {
 		content, err := os.ReadFile(f)
 		other, err2 := strconv.Atoi(filepath.Base(filepath.Dir(f)))
@@ -493,5 +492,5 @@ func (s *service) print(format string, args ...any) {
 		return
 	}
 	defer func() { _ = f.Close() }()
-	_, _ = fmt.Fprintf(f, format+"\n", args...) // a log that is full is full
+	_, _ = fmt.Fprintf(f, format+"\n", args...) // a full log loses lines
 }

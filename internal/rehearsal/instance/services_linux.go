@@ -14,8 +14,8 @@ import (
 	"time"
 )
 
-// services is the machine's service manager, in its first process. It knows
-// services only: of other units it says that it does not.
+// services is the machine's service manager, in its first process. It supports only
+// services and reports an error for other units.
 type services struct {
 	family *family
 
@@ -27,7 +27,7 @@ func newServices(f *family) *services {
 	return &services{family: f, all: map[string]*service{}}
 }
 
-// find is the service of the name, known or new.
+// find returns the service of that name, and creates it if necessary.
 func (m *services) find(name string) *service {
 	m.mu.Lock()
 	defer m.mu.Unlock()
@@ -39,12 +39,12 @@ func (m *services) find(name string) *service {
 	return s
 }
 
-// start starts a unit, and before it what it requires.
+// start starts a unit after the units that it requires.
 func (m *services) start(name string) error { return m.startAfter(name, nil) }
 
 func (m *services) startAfter(name string, pulledBy []string) error {
 	if slices.Contains(pulledBy, name) {
-		return nil // a circle
+		return nil // dependency cycle
 	}
 	if masked(name) {
 		return fmt.Errorf("unit %s is masked", name)
@@ -57,9 +57,9 @@ func (m *services) startAfter(name string, pulledBy []string) error {
 	for _, setting := range []string{"Unit.Requires", "Unit.BindsTo", "Unit.Wants"} {
 		for _, other := range u.words(setting) {
 			if filepath.Ext(other) == ".target" {
-				continue // everything is reached
+				continue // every target counts as reached
 			}
-			err := errors.New("it is no service, and only services are supported")
+			err := errors.New("only services are supported")
 			if filepath.Ext(other) == ".service" {
 				err = m.startAfter(other, pulledBy)
 			}
@@ -74,8 +74,7 @@ func (m *services) startAfter(name string, pulledBy []string) error {
 	return m.find(name).start(u)
 }
 
-// startEnabled starts what is wanted by a boot, in the order of After and
-// Before.
+// startEnabled starts the services that a boot wants, ordered by After and Before.
 func (m *services) startEnabled() {
 	var names []string
 	for _, target := range []string{"sysinit", "basic", "network", "network-online", "multi-user", "default", "graphical", "cloud-init"} {
@@ -89,11 +88,11 @@ func (m *services) startEnabled() {
 		}
 	}
 	for _, n := range inOrder(names) {
-		_ = m.start(n) // its log says why not; a boot goes on
+		_ = m.start(n) // its log contains the error; the boot continues
 	}
 }
 
-// inOrder sorts units such that none comes before one that it is After.
+// inOrder sorts units so that each one follows the units in its After.
 func inOrder(names []string) []string {
 	after := map[string][]string{}
 	for _, n := range names {
@@ -128,7 +127,7 @@ func inOrder(names []string) []string {
 	return out
 }
 
-// stopAll stops every service, at once and within grace.
+// stopAll stops all services concurrently, within grace.
 func (m *services) stopAll() {
 	m.mu.Lock()
 	all := make([]*service, 0, len(m.all))
@@ -138,7 +137,7 @@ func (m *services) stopAll() {
 	m.mu.Unlock()
 	var stops sync.WaitGroup
 	for _, s := range all {
-		stops.Go(func() { _ = s.stop(grace) })
+		stops.Go(func() { _ = s.stop(stopTimeout) })
 	}
 	done := make(chan struct{})
 	go func() {
@@ -147,20 +146,20 @@ func (m *services) stopAll() {
 	}()
 	select {
 	case <-done:
-	case <-time.After(grace):
+	case <-time.After(stopTimeout):
 	}
 }
 
-// etcUnits is where enabling and masking makes links.
+// etcUnits is the folder in which enable and mask create links.
 const etcUnits = "/etc/systemd/system"
 
-// masked says whether the unit is a link to nothing.
+// masked reports whether the unit is a link to /dev/null.
 func masked(name string) bool {
 	target, err := os.Readlink(filepath.Join(etcUnits, name))
 	return err == nil && target == os.DevNull
 }
 
-// enablement is what systemctl is-enabled prints.
+// enablement returns the output of systemctl is-enabled.
 func enablement(name string) (string, error) {
 	if masked(name) {
 		return "masked", nil
@@ -169,7 +168,7 @@ func enablement(name string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	links, _ := filepath.Glob(filepath.Join(etcUnits, "*.*", name)) // the only error is a bad pattern
+	links, _ := filepath.Glob(filepath.Join(etcUnits, "*.*", name)) // fails only for a malformed pattern
 	for _, l := range links {
 		if _, err := os.Readlink(l); err == nil {
 			return "enabled", nil
@@ -188,12 +187,13 @@ func enablement(name string) (string, error) {
 	return "static", nil
 }
 
-// enable makes the links of the unit's [Install] and says which.
-func enable(name string) (said []string, err error) {
+// enable creates the links of the unit's [Install] section and returns messages about
+// them.
+func enable(name string) (messages []string, err error) {
 	return installAll(name, nil)
 }
 
-func installAll(name string, seen []string) (said []string, err error) {
+func installAll(name string, seen []string) (messages []string, err error) {
 	if slices.Contains(seen, name) {
 		return nil, nil
 	}
@@ -213,24 +213,24 @@ func installAll(name string, seen []string) (said []string, err error) {
 			continue
 		}
 		if err := errors.Join(os.MkdirAll(filepath.Dir(l), 0o755), os.RemoveAll(l)); err != nil {
-			return said, err
+			return messages, err
 		}
 		if err := os.Symlink(u.path, l); err != nil {
-			return said, err
+			return messages, err
 		}
-		said = append(said, fmt.Sprintf("Created symlink %s → %s.", l, u.path))
+		messages = append(messages, fmt.Sprintf("Created symlink %s → %s.", l, u.path))
 	}
 	for _, also := range u.words("Install.Also") {
 		more, err := installAll(also, append(seen, name))
-		said = append(said, more...)
+		messages = append(messages, more...)
 		if err != nil {
-			return said, err
+			return messages, err
 		}
 	}
-	return said, nil
+	return messages, nil
 }
 
-// links are those that enabling makes.
+// links returns the links that enable creates.
 func (u *unitFile) links() []string {
 	var links []string
 	for key, suffix := range map[string]string{"WantedBy": ".wants", "RequiredBy": ".requires"} {
@@ -245,32 +245,32 @@ func (u *unitFile) links() []string {
 	return links
 }
 
-// disable removes every link to the unit and says which.
-func disable(name string) (said []string, err error) {
+// disable removes every link to the unit and returns messages about them.
+func disable(name string) (messages []string, err error) {
 	if _, err := loadUnit(name); err != nil && !masked(name) {
 		return nil, err
 	}
-	links, _ := filepath.Glob(filepath.Join(etcUnits, "*.*", name)) // the only error is a bad pattern
+	links, _ := filepath.Glob(filepath.Join(etcUnits, "*.*", name)) // fails only for a malformed pattern
 	top, _ := filepath.Glob(filepath.Join(etcUnits, "*.*"))
 	for _, l := range top {
 		if target, err := os.Readlink(l); err == nil && filepath.Base(target) == name && filepath.Base(l) != name {
-			links = append(links, l) // an alias
+			links = append(links, l) // alias
 		}
 	}
 	for _, l := range links {
 		if _, err := os.Readlink(l); err != nil {
-			continue // a drop-in directory, say
+			continue // such as a drop-in directory
 		}
 		if err := os.Remove(l); err != nil {
-			return said, err
+			return messages, err
 		}
-		said = append(said, fmt.Sprintf("Removed %q.", l))
+		messages = append(messages, fmt.Sprintf("Removed %q.", l))
 	}
-	return said, nil
+	return messages, nil
 }
 
-// mask makes the unit a link to nothing, or, if on is false, no longer.
-func mask(name string, on bool) (said []string, err error) {
+// mask links the unit to /dev/null, or removes that link if on is false.
+func mask(name string, on bool) (messages []string, err error) {
 	link := filepath.Join(etcUnits, name)
 	switch {
 	case masked(name) == on:
@@ -279,14 +279,14 @@ func mask(name string, on bool) (said []string, err error) {
 		return []string{fmt.Sprintf("Removed %q.", link)}, os.Remove(link)
 	}
 	if _, err := os.Lstat(link); err == nil {
-		return nil, fmt.Errorf("file %s exists already", link)
+		return nil, fmt.Errorf("file %s already exists", link)
 	}
 	return []string{fmt.Sprintf("Created symlink %s → /dev/null.", link)}, os.Symlink(os.DevNull, link)
 }
 
-// preset says whether the distribution wants the unit enabled.
+// preset reports whether the distribution enables the unit by default.
 func preset(name string) bool {
-	byName := map[string]string{} // the first directory's file hides others of its name
+	byName := map[string]string{} // the first directory takes precedence
 	for _, dir := range []string{"/etc/systemd/system-preset", "/run/systemd/system-preset", "/usr/lib/systemd/system-preset", "/lib/systemd/system-preset"} {
 		files, _ := filepath.Glob(filepath.Join(dir, "*.preset"))
 		for _, f := range files {

@@ -8,7 +8,7 @@ import (
 	"testing"
 )
 
-// install puts a unit in a machine.
+// install adds a unit to a machine.
 func (g *guest) install(name, unit string) {
 	g.t.Helper()
 	if o := g.try("sudo tee /etc/systemd/system/"+name, unit); o.status != 0 {
@@ -16,7 +16,7 @@ func (g *guest) install(name, unit string) {
 	}
 }
 
-// What is enabled runs after a boot, as its unit says; the host's own does not.
+// Enabled services run after a boot, as their units define; those of the host do not.
 func TestEnabledServices(t *testing.T) {
 	g := newSite(t).start()
 	g.run(`sudo sh -ec 'useradd --system --shell /usr/sbin/nologin miner; mkdir -p /etc/miner /var/lib/out; chown miner /var/lib/out
@@ -52,12 +52,12 @@ WantedBy=multi-user.target
 	g.install("never.service", "[Service]\nExecStart=/bin/touch /var/lib/never\n[Install]\nWantedBy=multi-user.target\n")
 	g.run("sudo systemctl daemon-reload && sudo systemctl enable miner first.service never && sudo systemctl disable never")
 	if o := g.try("systemctl is-active miner", ""); o.stdout != "inactive\n" || o.status != 3 {
-		t.Errorf("enabled only: %+v", o)
+		t.Errorf("enabled but not started: %+v", o)
 	}
 	if err := g.Reboot(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	within(t, "miner.service", func() bool { return g.try("systemctl is-active miner && test -s /var/lib/out/args", "").status == 0 })
+	waitFor(t, "miner.service", func() bool { return g.try("systemctl is-active miner && test -s /var/lib/out/args", "").status == 0 })
 	for command, want := range map[string]string{
 		"cat /var/lib/out/who /var/lib/out/where /var/lib/out/args":               "miner\n/var/lib/out\nhello there|4 2|3|--one --two 4 2",
 		"systemctl is-active first":                                               "active",
@@ -74,25 +74,25 @@ WantedBy=multi-user.target
 	// Restart=always
 	pid := g.run("systemctl show -p MainPID --value miner")
 	g.run("sudo kill -KILL " + pid)
-	within(t, "the restart", func() bool {
+	waitFor(t, "restart", func() bool {
 		now := g.run("systemctl show -p MainPID --value miner")
 		return now != pid && now != "0"
 	})
 	g.run("sudo systemctl stop miner; ! pgrep sleep")
 	if o := g.try("systemctl status miner", ""); o.status != 3 {
-		t.Errorf("stopped: %+v", o)
+		t.Errorf("after stop: %+v", o)
 	}
 	g.run("sudo systemctl start miner && sudo systemctl restart miner && systemctl is-active miner")
 }
 
-// A service that gives up is failed, and its start says so.
+// A service with too many failures is failed, and a start reports the error.
 func TestFailingService(t *testing.T) {
 	g := newSite(t).start()
 	g.install("bad.service", "[Service]\nExecStart=/bin/sh -c 'echo why >&2; exit 3'\nRestart=on-failure\nRestartSec=1ms\n")
-	g.run("sudo systemctl start bad") // simple: to start is to fork
-	within(t, "the limit", func() bool { return g.try("systemctl is-failed bad", "").status == 0 })
+	g.run("sudo systemctl start bad") // Type=simple: a start succeeds after the fork
+	waitFor(t, "start limit", func() bool { return g.try("systemctl is-failed bad", "").status == 0 })
 	if got := g.run("grep -c why /run/rehearsal/log/bad.service.log 2>/dev/null || sudo grep -c why /run/rehearsal/log/bad.service.log"); got != "5" {
-		t.Errorf("it was started %s times, want 5", got)
+		t.Errorf("got %s starts, want 5", got)
 	}
 	g.install("bad.service", "[Service]\nType=oneshot\nExecStart=/bin/false\n")
 	g.run("sudo systemctl reset-failed bad")
@@ -101,8 +101,8 @@ func TestFailingService(t *testing.T) {
 	}
 }
 
-// systemctl says no to what it can't do, and to whom it must not do it for.
-func TestSystemctlRefuses(t *testing.T) {
+// systemctl rejects unsupported requests and users without permission.
+func TestSystemctlUnsupported(t *testing.T) {
 	g := newSite(t).start()
 	g.install("dbus-one.service", "[Service]\nType=dbus\nBusName=x.y\nExecStart=/bin/true\n")
 	g.install("odd.service", "[Service]\nRootDirectory=/srv\nExecStart=/bin/true\n")
@@ -117,11 +117,11 @@ func TestSystemctlRefuses(t *testing.T) {
 		"sudo systemctl start dbus-one":                              "BusName, which is not supported",
 		"sudo systemctl start odd":                                   "RootDirectory, which is not supported",
 		"sudo systemctl start wanting":                               "requires no-such.service",
-		"sudo systemctl --user start good":                           "rehearsal systemctl cannot understand the option --user",
+		"sudo systemctl --user start good":                           "rehearsal systemctl cannot use the option --user",
 		"sudo systemctl set-property good A=b":                       "rehearsal systemctl cannot set-property",
 		"systemctl start good":                                       "only root may",
 		"systemctl enable good":                                      "only root may",
-		"sudo systemctl mask good":                                   "exists already",
+		"sudo systemctl mask good":                                   "already exists",
 		"systemctl show -p CPUUsageNSec good":                        "cannot show the property CPUUsageNSec",
 		"sudo systemctl mask other; sudo systemctl start other":      "other.service is masked",
 		"systemctl is-enabled nothing":                               "Failed to get unit file state",
@@ -131,7 +131,7 @@ func TestSystemctlRefuses(t *testing.T) {
 		"sudo systemctl start odd good; systemctl is-active odd >&2": "inactive",
 	} {
 		if o := g.try(command, ""); o.status == 0 || !strings.Contains(o.stderr, says) {
-			t.Errorf("%s: got %+v, want a failure that says %q", command, o, says)
+			t.Errorf("%s: got %+v, want a failure that contains %q", command, o, says)
 		}
 	}
 }

@@ -15,20 +15,19 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// run starts a session and answers twice: when it has started, and when it has
-// ended. files are its standard input, output and error, unless it has a
-// terminal.
+// run starts a session and sends two replies: at its start and at its end. files are
+// its standard input, output and error, unless it has a terminal.
 func (p *firstProcess) run(m message, files []*os.File) {
 	status, master, err := p.startSession(m.ID, m.Session, files)
-	answer := message{ID: m.ID, Op: opRun}
+	response := message{ID: m.ID, Op: opRun}
 	if err != nil {
-		answer.Err = err.Error()
+		response.Err = err.Error()
 	}
 	if master != nil {
-		_ = p.wire.write(answer, master)
-		_ = master.Close() // the server has it
+		_ = p.wire.write(response, master)
+		_ = master.Close() // the server has its own descriptor
 	} else {
-		_ = p.wire.write(answer)
+		_ = p.wire.write(response)
 	}
 	if err != nil {
 		return
@@ -44,17 +43,17 @@ func (p *firstProcess) run(m message, files []*os.File) {
 		if s.Signaled() {
 			end.Signal, end.Core = strings.TrimPrefix(unix.SignalName(s.Signal()), "SIG"), s.CoreDump()
 		}
-		_ = p.wire.write(end) // nobody listens any more
+		_ = p.wire.write(end) // the server may have stopped listening
 	}()
 }
 
 // startSession starts the user's shell, or the subsystem's program.
 func (p *firstProcess) startSession(id int, s *session, files []*os.File) (<-chan unix.WaitStatus, *os.File, error) {
 	p.mu.Lock()
-	going := p.going
+	shuttingDown := p.shuttingDown
 	p.mu.Unlock()
-	if going {
-		return nil, nil, errors.New("the machine is going down")
+	if shuttingDown {
+		return nil, nil, errors.New("the machine is shutting down")
 	}
 	a, err := findAccount(s.User)
 	if err != nil {
@@ -66,7 +65,7 @@ func (p *firstProcess) startSession(id int, s *session, files []*os.File) (<-cha
 	}
 	attr := &syscall.ProcAttr{
 		Dir: a.home,
-		Env: environment(a, s, p.port),
+		Env: environment(a, s),
 		Sys: &syscall.SysProcAttr{
 			Setsid:     true,
 			Credential: &syscall.Credential{Uid: uint32(a.uid), Gid: uint32(a.gid), Groups: a.groups()},
@@ -83,16 +82,16 @@ func (p *firstProcess) startSession(id int, s *session, files []*os.File) (<-cha
 		}
 		defer func() { _ = slave.Close() }()
 		attr.Env = append(attr.Env, "TERM="+s.Term, "SSH_TTY="+slave.Name())
-		attr.Sys.Setctty = true // of file 0
+		attr.Sys.Setctty = true // controlling terminal is file 0
 		files = []*os.File{slave, slave, slave}
 	}
 	if len(files) != 3 {
-		return nil, nil, fmt.Errorf("a session needs 3 files, not %d", len(files))
+		return nil, nil, fmt.Errorf("a session requires 3 files, got %d", len(files))
 	}
 	for _, f := range files {
 		attr.Files = append(attr.Files, f.Fd())
 	}
-	p.mu.Lock() // so that a signal finds it
+	p.mu.Lock() // so that signals find the session
 	defer p.mu.Unlock()
 	pid, status, err := p.family.start(file, argv, attr)
 	if err != nil {
@@ -105,7 +104,7 @@ func (p *firstProcess) startSession(id int, s *session, files []*os.File) (<-cha
 	return status, master, nil
 }
 
-// program is what a session executes.
+// program returns the program of a session.
 func program(a account, s *session) (file string, argv []string, err error) {
 	base := filepath.Base(a.shell)
 	switch {
@@ -119,15 +118,15 @@ func program(a account, s *session) (file string, argv []string, err error) {
 	return a.shell, []string{base, "-c", s.Command}, nil
 }
 
-// with sets a variable: glibc takes the first of a name, shells the last.
+// with sets a variable. glibc uses the first value of a name, shells the last.
 func with(env []string, v string) []string {
 	name, _, _ := strings.Cut(v, "=")
 	return append(slices.DeleteFunc(env, func(e string) bool { return strings.HasPrefix(e, name+"=") }), v)
 }
 
-// environment is what sshd and pam_env would give to a session: nothing of the
-// server's own.
-func environment(a account, s *session, port int) []string {
+// environment returns the environment that sshd and pam_env give to a session, without
+// the server's own.
+func environment(a account, s *session) []string {
 	env := []string{
 		"USER=" + a.name, "LOGNAME=" + a.name, "HOME=" + a.home, "SHELL=" + a.shell,
 		"SSH_CONNECTION=" + s.Client, "LANG=C.UTF-8",
@@ -135,7 +134,7 @@ func environment(a account, s *session, port int) []string {
 	if c := strings.Fields(s.Client); len(c) == 4 {
 		env = append(env, "SSH_CLIENT="+strings.Join([]string{c[0], c[1], c[3]}, " "))
 	}
-	content, _ := os.ReadFile("/etc/environment") // need not be there
+	content, _ := os.ReadFile("/etc/environment") // the file is optional
 	for line := range strings.Lines(string(content)) {
 		name, value, ok := strings.Cut(strings.TrimSpace(line), "=")
 		if ok && !strings.HasPrefix(name, "#") {
@@ -145,7 +144,7 @@ func environment(a account, s *session, port int) []string {
 	if !slices.ContainsFunc(env, func(v string) bool { return strings.HasPrefix(v, "PATH=") }) {
 		env = append(env, "PATH="+path)
 	}
-	for _, v := range s.Env { // what Debian's AcceptEnv accepts
+	for _, v := range s.Env { // like Debian's AcceptEnv
 		if strings.HasPrefix(v, "LANG=") || strings.HasPrefix(v, "LC_") {
 			env = with(env, v)
 		}
@@ -153,7 +152,7 @@ func environment(a account, s *session, port int) []string {
 	return env
 }
 
-// openTerminal makes a pseudo-terminal that belongs to the account.
+// openTerminal creates a pseudo-terminal that belongs to the account.
 func openTerminal(a account, s *session) (master, slave *os.File, err error) {
 	fd, err := unix.Open("/dev/ptmx", unix.O_RDWR|unix.O_NOCTTY|unix.O_CLOEXEC, 0)
 	if err != nil {

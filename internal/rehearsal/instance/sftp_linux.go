@@ -12,13 +12,13 @@ import (
 	"github.com/pkg/sftp"
 )
 
-// stdio is the SFTP subsystem's connection.
+// stdio is the connection of the SFTP subsystem.
 type stdio struct {
 	io.Reader
 	io.WriteCloser
 }
 
-// sftpServer serves the file system as the user that it runs as.
+// sftpServer serves the file system with the rights of its user.
 func sftpServer([]string) int {
 	s, err := sftp.NewServer(stdio{os.Stdin, os.Stdout})
 	if err == nil {

@@ -10,8 +10,8 @@ import (
 	"time"
 )
 
-// command does what a command line says and returns what it prints, and what
-// is to follow once that is printed.
+// command executes a command line. It returns its output, and a function to run after
+// the output is sent.
 func (p *firstProcess) command(name string, args []string, root bool) (result, func()) {
 	switch name {
 	case "reboot", "poweroff", "halt":
@@ -23,7 +23,7 @@ func (p *firstProcess) command(name string, args []string, root bool) (result, f
 			case "--reboot":
 				name = "reboot"
 			default:
-				return refuse("%s %s", name, a), nil
+				return unsupported("%s %s", name, a), nil
 			}
 		}
 		return p.power(name == "reboot", root)
@@ -33,15 +33,15 @@ func (p *firstProcess) command(name string, args []string, root bool) (result, f
 	return p.systemctl(args, root)
 }
 
-// power goes down, for good or to come back.
+// power shuts the machine down, or reboots it.
 func (p *firstProcess) power(reboot, root bool) (result, func()) {
 	if !root {
 		return result{Err: "Access denied: only root may do this\n", Status: 1}, nil
 	}
-	return result{}, func() { go p.goDown(reboot) }
+	return result{}, func() { go p.shutDown(reboot) }
 }
 
-// shutdown is shutdown [-h|-P|-r] [-c] TIME [MESSAGE].
+// shutdown implements shutdown [-h|-P|-r] [-c] TIME [MESSAGE].
 func (p *firstProcess) shutdown(args []string, root bool) (result, func()) {
 	reboot, cancel := false, false
 	var words []string
@@ -53,10 +53,10 @@ func (p *firstProcess) shutdown(args []string, root bool) (result, func()) {
 			cancel = true
 		case a == "-h" || a == "-P" || a == "-H" || a == "--poweroff" || a == "--halt" || a == "--no-wall" || a == "-k":
 			if a == "-k" {
-				return refuse("shutdown -k"), nil
+				return unsupported("shutdown -k"), nil
 			}
 		case strings.HasPrefix(a, "-"):
-			return refuse("shutdown %s", a), nil
+			return unsupported("shutdown %s", a), nil
 		default:
 			words = append(words, a)
 		}
@@ -79,7 +79,7 @@ func (p *firstProcess) shutdown(args []string, root bool) (result, func()) {
 	if delay == 0 {
 		return p.power(reboot, root)
 	}
-	p.schedule(delay, func() { p.goDown(reboot) })
+	p.schedule(delay, func() { p.shutDown(reboot) })
 	verb := "Shutdown"
 	if reboot {
 		verb = "Reboot"
@@ -88,7 +88,7 @@ func (p *firstProcess) shutdown(args []string, root bool) (result, func()) {
 	return result{Err: fmt.Sprintf("%s scheduled for %s, use 'shutdown -c' to cancel.\n", verb, at)}, nil
 }
 
-// schedule replaces what is to happen later; nil cancels it.
+// schedule replaces the scheduled action; nil cancels it.
 func (p *firstProcess) schedule(delay time.Duration, f func()) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

@@ -21,15 +21,16 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// needSandbox skips where the tests of a running machine can't be had.
-func needSandbox(t *testing.T) {
+// requireSandbox skips tests that require a running machine, if the host does not support
+// it.
+func requireSandbox(t *testing.T) {
 	t.Helper()
 	if os.Geteuid() != 0 {
-		t.Skip("SKIPPED: needs root: a machine is an overlay of the root file system")
+		t.Skip("SKIPPED: requires root: a machine is an overlay of the root file system")
 	}
 }
 
-// site is a host with what tests need around it.
+// site is a host and its settings for tests.
 type site struct {
 	t    *testing.T
 	host Host
@@ -37,7 +38,7 @@ type site struct {
 
 func newSite(t *testing.T) *site {
 	t.Helper()
-	needSandbox(t)
+	requireSandbox(t)
 	h, err := NewHost(t.TempDir())
 	if err != nil {
 		t.Fatal(err)
@@ -50,7 +51,7 @@ func newSite(t *testing.T) *site {
 	return &site{t, h}
 }
 
-// guest is a started machine and the key that opens it.
+// guest is a started machine and its login key.
 type guest struct {
 	Machine
 	t      *testing.T
@@ -74,7 +75,7 @@ func newKey(t *testing.T) gossh.Signer {
 	return s
 }
 
-// start boots a machine; change may change its spec.
+// start boots a machine; change can modify its spec.
 func (s *site) start(change ...func(*Spec)) *guest {
 	s.t.Helper()
 	key := newKey(s.t)
@@ -111,7 +112,7 @@ func (g *guest) dial(user string, key gossh.Signer) (*gossh.Client, error) {
 	})
 }
 
-// client is a connection that the test closes.
+// client returns a connection that the test closes.
 func (g *guest) client() *gossh.Client {
 	g.t.Helper()
 	c, err := g.dial(g.spec.User, g.signer)
@@ -122,7 +123,7 @@ func (g *guest) client() *gossh.Client {
 	return c
 }
 
-// outcome is what a command did.
+// outcome is the result of a command.
 type outcome struct {
 	stdout, stderr string
 	status         int
@@ -152,7 +153,24 @@ func (g *guest) try(command, input string) outcome {
 	return o
 }
 
-// run runs a command that must succeed and returns what it prints.
+// halt runs a command that powers the machine off. The command or its connection can
+// end before its status arrives.
+func (g *guest) halt(command string) {
+	g.t.Helper()
+	c := g.client()
+	defer func() { _ = c.Close() }()
+	s, err := c.NewSession()
+	if err != nil {
+		g.t.Fatal(err)
+	}
+	var exit *gossh.ExitError
+	var missing *gossh.ExitMissingError
+	if err := s.Run(command); err != nil && !errors.As(err, &missing) && !errors.As(err, &exit) {
+		g.t.Fatalf("%s: %v", command, err)
+	}
+}
+
+// run runs a command that must succeed and returns its output.
 func (g *guest) run(command string) string {
 	g.t.Helper()
 	o := g.try(command, "")

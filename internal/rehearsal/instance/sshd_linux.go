@@ -21,26 +21,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// sshServer answers SSH for one boot of a machine. The protocol is spoken here;
-// all that a client asks for runs in the machine.
+// sshServer serves SSH for one boot of a machine. The protocol runs in the server; the
+// client's requests run in the machine.
 type sshServer struct {
 	user     string
+	pushed   func() []byte // see Spec
 	boot     *boot
 	server   ssh.Server
 	listener net.Listener
 
 	mu     sync.Mutex
-	conns  map[net.Conn]bool // also those that have not logged in yet
+	conns  map[net.Conn]bool // including connections before login
 	closed bool
 }
 
 const (
-	loginTimeout = 2 * time.Minute        // as sshd's LoginGraceTime
-	lastWords    = 500 * time.Millisecond // that a terminal has to be drained
+	loginTimeout = 2 * time.Minute        // like sshd's LoginGraceTime
+	drainTimeout = 500 * time.Millisecond // time to drain a terminal
 )
 
-// listen takes the machine's address. A reboot may find it still in use for a
-// moment.
+// listen listens on the machine's address, which can still be in use for a moment after
+// a reboot.
 func (m *machine) listen(ctx context.Context) (net.Listener, error) {
 	var c net.ListenConfig
 	l, err := c.Listen(ctx, "tcp", net.JoinHostPort(m.spec.Address, strconv.Itoa(m.host.port)))
@@ -50,9 +51,9 @@ func (m *machine) listen(ctx context.Context) (net.Listener, error) {
 	return l, nil
 }
 
-// serve answers SSH on the listener until close.
+// serve serves SSH on the listener until close.
 func (b *boot) serve(m *machine, l net.Listener) {
-	s := &sshServer{user: m.spec.User, boot: b, listener: l, conns: map[net.Conn]bool{}}
+	s := &sshServer{user: m.spec.User, pushed: m.spec.PushedKeys, boot: b, listener: l, conns: map[net.Conn]bool{}}
 	s.server = ssh.Server{
 		Version:           "rehearsal",
 		HostSigners:       []ssh.Signer{m.key},
@@ -62,10 +63,10 @@ func (b *boot) serve(m *machine, l net.Listener) {
 		ConnCallback:      s.connected,
 	}
 	b.ssh = s
-	go func() { _ = s.server.Serve(l) }() // ends by close, with an error that says so
+	go func() { _ = s.server.Serve(l) }() // returns an error after close
 }
 
-// connected notes a connection, so that close can end it in any state.
+// connected records a connection, so that close can end it in any state.
 func (s *sshServer) connected(ctx ssh.Context, c net.Conn) net.Conn {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -75,7 +76,7 @@ func (s *sshServer) connected(ctx ssh.Context, c net.Conn) net.Conn {
 	s.conns[c] = true
 	login := time.AfterFunc(loginTimeout, func() {
 		if ctx.Value(ssh.ContextKeyPublicKey) == nil {
-			_ = c.Close() // it never logged in
+			_ = c.Close() // login timed out
 		}
 	})
 	context.AfterFunc(ctx, func() {
@@ -87,29 +88,33 @@ func (s *sshServer) connected(ctx ssh.Context, c net.Conn) net.Conn {
 	return c
 }
 
-// close drops every connection and listens no more.
+// close closes the listener and every connection.
 func (s *sshServer) close() {
 	s.mu.Lock()
 	s.closed = true
 	for c := range s.conns {
-		_ = c.Close() // dropped is dropped
+		_ = c.Close() // errors of a dropped connection do not matter
 	}
 	s.mu.Unlock()
 	_ = s.server.Close()
-	_ = s.listener.Close() // the server may not have come to know it yet
+	_ = s.listener.Close() // the server may not know the listener yet
 }
 
-// authorized says whether the key may log in now: the machine's own file
-// governs, which a provisioner may have emptied.
+// authorized reports whether the key may log in now, by the machine's own
+// authorized_keys, which a provisioner can change.
 func (s *sshServer) authorized(ctx ssh.Context, key ssh.PublicKey) bool {
 	if ctx.User() != s.user {
 		return false
 	}
-	answer, err := s.boot.ask(ctx, message{Op: opKeys, User: s.user})
+	response, err := s.boot.sendRequest(ctx, message{Op: opKeys, User: s.user})
 	if err != nil {
 		return false
 	}
-	for rest := answer.Data; len(rest) > 0; {
+	rest := response.Data
+	if s.pushed != nil {
+		rest = append(append(rest, '\n'), s.pushed()...)
+	}
+	for rest = bytes.TrimSpace(rest); len(rest) > 0; {
 		var k gossh.PublicKey
 		if k, _, _, rest, err = gossh.ParseAuthorizedKey(rest); err != nil {
 			return false
@@ -121,7 +126,7 @@ func (s *sshServer) authorized(ctx ssh.Context, key ssh.PublicKey) bool {
 	return false
 }
 
-// session runs what the client asks for and reports how it ended.
+// session runs the client's request and reports its end.
 func (s *sshServer) session(c ssh.Session) {
 	r := &session{
 		User:      s.user,
@@ -143,11 +148,11 @@ func (s *sshServer) session(c ssh.Session) {
 	}
 	if err != nil {
 		_, _ = fmt.Fprintln(c.Stderr(), "rehearsal:", err)
-		_ = c.Exit(255) // as ssh says of its own failures
+		_ = c.Exit(255) // ssh's status for its own failures
 	}
 }
 
-// client is the value of SSH_CONNECTION.
+// client returns the value of SSH_CONNECTION.
 func client(c ssh.Session) string {
 	split := func(a net.Addr) string {
 		host, port, _ := net.SplitHostPort(a.String())
@@ -168,10 +173,10 @@ func (s *sshServer) onPipes(c ssh.Session, r *session) error {
 			ours[i], theirs[i] = write, read
 		}
 	}
-	id, answers, err := s.boot.send(message{Op: opRun, Session: r}, theirs[:]...)
+	id, replies, err := s.boot.send(message{Op: opRun, Session: r}, theirs[:]...)
 	err = errors.Join(err, closeAll(theirs[:]))
 	if err == nil {
-		_, err = first(c.Context(), answers)
+		_, err = firstReply(c.Context(), replies)
 	}
 	if err != nil {
 		return errors.Join(err, closeAll(ours[:]))
@@ -185,12 +190,12 @@ func (s *sshServer) onPipes(c ssh.Session, r *session) error {
 	for i, w := range map[int]io.Writer{1: c, 2: c.Stderr()} {
 		outputs.Go(func() {
 			if _, err := io.Copy(w, ours[i]); err != nil {
-				_ = ours[i].Close() // the client is gone: the program shall notice
+				_ = ours[i].Close() // the client has disconnected: close the pipe for the program
 			}
 		})
 	}
-	end, ok := <-answers
-	outputs.Wait() // as sshd does, also for what the program left behind
+	end, ok := <-replies
+	outputs.Wait() // like sshd, includes output of background processes
 	_ = closeAll(ours[:])
 	if !ok {
 		return errDown
@@ -200,19 +205,19 @@ func (s *sshServer) onPipes(c ssh.Session, r *session) error {
 
 // onTerminal runs a session on a pseudo-terminal.
 func (s *sshServer) onTerminal(c ssh.Session, r *session, resized <-chan ssh.Window) error {
-	id, answers, err := s.boot.send(message{Op: opRun, Session: r})
+	id, replies, err := s.boot.send(message{Op: opRun, Session: r})
 	if err != nil {
 		return err
 	}
-	started, err := first(c.Context(), answers)
+	started, err := firstReply(c.Context(), replies)
 	if err != nil {
 		return errors.Join(err, closeAll(started.files))
 	}
 	if len(started.files) != 1 {
-		return errors.Join(errors.New("got no terminal"), closeAll(started.files))
+		return errors.Join(errors.New("init sent no terminal"), closeAll(started.files))
 	}
 	master := started.files[0]
-	defer func() { _ = master.Close() }() // hangs up what is left
+	defer func() { _ = master.Close() }() // sends SIGHUP to the remaining processes
 	go s.signals(c, id)
 	go func() {
 		for w := range resized {
@@ -224,21 +229,21 @@ func (s *sshServer) onTerminal(c ssh.Session, r *session, resized <-chan ssh.Win
 	}()
 	go func() {
 		if _, err := io.Copy(master, c); err == nil {
-			_, _ = master.Write([]byte{4}) // end of file, as a terminal says it
+			_, _ = master.Write([]byte{4}) // end of file on a terminal
 		}
 	}()
 	drained := make(chan struct{})
 	go func() {
-		_, _ = io.Copy(c, master) // ends with EIO when the last program has
+		_, _ = io.Copy(c, master) // returns EIO when the last program ends
 		close(drained)
 	}()
-	// A client that goes away hangs the terminal up.
+	// A disconnected client hangs up the terminal.
 	stop := context.AfterFunc(c.Context(), func() { _ = master.Close() })
 	defer stop()
-	end, ok := <-answers
+	end, ok := <-replies
 	select {
 	case <-drained:
-	case <-time.After(lastWords):
+	case <-time.After(drainTimeout):
 	}
 	if !ok {
 		return errDown
@@ -246,7 +251,7 @@ func (s *sshServer) onTerminal(c ssh.Session, r *session, resized <-chan ssh.Win
 	return exit(c, end.message)
 }
 
-// signals passes the client's signals on while it is connected.
+// signals forwards the client's signals while it is connected.
 func (s *sshServer) signals(c ssh.Session, id int) {
 	received := make(chan ssh.Signal, 1)
 	c.Signals(received)
@@ -260,11 +265,11 @@ func (s *sshServer) signals(c ssh.Session, id int) {
 	}
 }
 
-// exit tells the client how the program ended, as sshd does: by a status or by
-// a signal.
+// exit reports the end of the program to the client, like sshd: by a status or a
+// signal.
 func exit(c ssh.Session, m message) error {
 	if m.Signal == "" {
-		_ = c.Exit(m.Status) // the client may be gone
+		_ = c.Exit(m.Status) // the client may have disconnected
 		return nil
 	}
 	_, _ = c.SendRequest("exit-signal", false, gossh.Marshal(struct {

@@ -28,8 +28,8 @@ type sudoCall struct {
 	command      []string
 }
 
-// sudo runs a command as another user, without a password, for whom
-// sudoersFile lets; it is there for hosts that have no sudo.
+// sudo runs a command as another user without a password, if sudoersFile allows it.
+// Machines use it if the host lacks sudo.
 func sudo(args []string) int {
 	fail := func(err error) int {
 		fmt.Fprintln(os.Stderr, "sudo:", err)
@@ -40,7 +40,7 @@ func sudo(args []string) int {
 		return fail(err)
 	}
 	if call.version {
-		fmt.Println("Sudo of a rehearsal's instance")
+		fmt.Println("sudo of a rehearsal instance")
 		return 0
 	}
 	caller, err := callerAccount()
@@ -60,7 +60,7 @@ func sudo(args []string) int {
 	return fail(call.exec(caller, target))
 }
 
-// parseSudo reads the options up to the command.
+// parseSudo parses the options before the command.
 func parseSudo(args []string) (*sudoCall, error) {
 	c := &sudoCall{user: "root"}
 	for len(args) > 0 {
@@ -95,7 +95,7 @@ func parseSudo(args []string) (*sudoCall, error) {
 	return c, nil
 }
 
-// long reads an option of the form --name or --name=value.
+// long parses an option of the form --name or --name=value.
 func (c *sudoCall) long(a string, rest []string) ([]string, error) {
 	name, value, has := strings.Cut(a, "=")
 	if (name == "--user" || name == "--group" || name == "--prompt") && !has {
@@ -127,12 +127,12 @@ func (c *sudoCall) long(a string, rest []string) ([]string, error) {
 		c.version = true
 	case "--non-interactive", "--stdin", "--prompt":
 	default:
-		return nil, fmt.Errorf("a rehearsal's sudo has no option %s", a)
+		return nil, fmt.Errorf("the rehearsal's sudo does not support option %s", a)
 	}
 	return rest, nil
 }
 
-// short reads letters that may be run together.
+// short parses combined one-letter options.
 func (c *sudoCall) short(letters string, rest []string) ([]string, error) {
 	for i, l := range letters {
 		switch l {
@@ -165,16 +165,16 @@ func (c *sudoCall) short(letters string, rest []string) ([]string, error) {
 			}
 			return rest, nil
 		default:
-			return nil, fmt.Errorf("a rehearsal's sudo has no option -%c", l)
+			return nil, fmt.Errorf("the rehearsal's sudo does not support option -%c", l)
 		}
 	}
 	return rest, nil
 }
 
-// callerAccount is who ran sudo.
+// callerAccount returns the user who ran sudo.
 func callerAccount() (account, error) {
 	uid := os.Getuid()
-	for _, a := range readAccounts("/etc/passwd") {
+	for _, a := range readAccounts() {
 		if a.uid == uid {
 			return a, nil
 		}
@@ -182,13 +182,13 @@ func callerAccount() (account, error) {
 	return account{}, fmt.Errorf("you do not exist in the passwd database (uid %d)", uid)
 }
 
-// maySudo says whether the account may without a password: root, and whoever a
-// file of sudoers.d names.
+// maySudo reports whether the account may use sudo without a password: root, and users
+// in a file of sudoers.d.
 func maySudo(a account) bool {
 	if a.uid == 0 {
 		return true
 	}
-	files, _ := filepath.Glob("/etc/sudoers.d/*") // the only error is a bad pattern
+	files, _ := filepath.Glob("/etc/sudoers.d/*") // fails only for a malformed pattern
 	for _, name := range append(files, "/etc/sudoers") {
 		content, err := os.ReadFile(name)
 		if err != nil {
@@ -203,7 +203,8 @@ func maySudo(a account) bool {
 	return false
 }
 
-// exec becomes the target and the command; it returns only if it can't.
+// exec replaces this process with the command as the target user. It returns only on an
+// error.
 func (c *sudoCall) exec(caller, target account) error {
 	argv := c.command
 	line := strings.Join(argv, " ")
@@ -251,7 +252,8 @@ func (c *sudoCall) exec(caller, target account) error {
 	return fmt.Errorf("unable to execute %s: %w", file, err)
 }
 
-// environment is the caller's as far as sudoers' usual env_reset lets it.
+// environment returns the parts of the caller's environment that sudoers' default
+// env_reset keeps.
 func (c *sudoCall) environment(caller, target account, line string) []string {
 	kept := map[string]bool{"TERM": true, "LANG": true, "LANGUAGE": true, "DISPLAY": true, "XAUTHORITY": true, "COLORTERM": true, "TZ": true}
 	for _, name := range c.keep {
@@ -287,7 +289,7 @@ func (c *sudoCall) environment(caller, target account, line string) []string {
 	return all
 }
 
-// find looks for a program as sudo's secure_path has it.
+// find searches a program in sudo's secure_path.
 func find(name string) (string, error) {
 	if strings.Contains(name, "/") {
 		if _, err := os.Stat(name); err != nil {
@@ -304,8 +306,8 @@ func find(name string) (string, error) {
 	return "", fmt.Errorf("%s: command not found", name)
 }
 
-// escape joins arguments so that a shell reads them back, as sudo -i and -s do:
-// all but the plainest characters, and $, get a backslash.
+// escape joins arguments for a shell, like sudo -i and -s: all characters except
+// alphanumerics, _, - and $ get a backslash.
 func escape(argv []string) string {
 	var b strings.Builder
 	for i, a := range argv {
@@ -323,7 +325,7 @@ func escape(argv []string) string {
 	return b.String()
 }
 
-// groupID looks a group up by name.
+// groupID returns the id of a group.
 func groupID(name string) (int, error) {
 	for _, f := range fields("/etc/group", 3) {
 		var id int

@@ -35,10 +35,10 @@ func TestParseSudo(t *testing.T) {
 	}
 }
 
-// sudo sets up the command's user, environment and directory.
+// sudo sets the user, environment and directory of the command.
 func TestSudo(t *testing.T) {
 	g := newSite(t).start()
-	g.run("sudo ln -s " + toolDir + "/sudo /usr/local/bin/sudo; sudo useradd -m other") // even if the host has one
+	g.run("sudo ln -s " + toolDir + "/sudo /usr/local/bin/sudo; sudo useradd -m other") // takes precedence over the host's sudo
 	for command, want := range map[string]string{
 		"sudo id -un":                                 "root",
 		"sudo -u other id -un":                        "other",
@@ -71,7 +71,7 @@ func TestSudo(t *testing.T) {
 	}
 	g.run("sudo sh -c 'rm /etc/sudoers.d/*'")
 	if o := g.try("sudo id", ""); o.status == 0 {
-		t.Error("sudo works without its file")
+		t.Error("sudo works without its sudoers file")
 	}
 }
 
@@ -81,12 +81,12 @@ func TestUntil(t *testing.T) {
 		"now": 0, "+0": 0, "+5": 5 * time.Minute, "7": 7 * time.Minute, "13:31": time.Minute, "13:30": 24 * time.Hour, "00:00": 10*time.Hour + 30*time.Minute,
 	} {
 		if got, err := until(when, now); err != nil || got != want {
-			t.Errorf("%s: %v, %v, want %v", when, got, err, want)
+			t.Errorf("%s: got %v, %v, want %v", when, got, err, want)
 		}
 	}
 	for _, bad := range []string{"", "soon", "+-1", "25:00", "1.5"} {
 		if got, err := until(bad, now); err == nil {
-			t.Errorf("%q is %v", bad, got)
+			t.Errorf("%q: got %v, want an error", bad, got)
 		}
 	}
 }

@@ -25,7 +25,7 @@ type systemctlCall struct {
 	presetMode string
 }
 
-// parseSystemctl reads options anywhere on the line, as systemctl does.
+// parseSystemctl parses options anywhere on the line, like systemctl.
 func parseSystemctl(args []string) (*systemctlCall, error) {
 	c := &systemctlCall{}
 	var words []string
@@ -70,7 +70,7 @@ func parseSystemctl(args []string) (*systemctlCall, error) {
 			c.presetMode = value
 		case "--root":
 			if err = argument(); err == nil && value != "/" {
-				err = fmt.Errorf("work on another root (%s)", value)
+				err = fmt.Errorf("use the root %s", value)
 			}
 		case "-n", "--lines", "-o", "--output":
 			err = argument()
@@ -78,7 +78,7 @@ func parseSystemctl(args []string) (*systemctlCall, error) {
 			words = append(words, name)
 		case "--system", "--no-pager", "--no-block", "--no-reload", "--no-ask-password", "--no-wall", "-f", "--force", "-l", "--full", "--no-legend", "--plain", "--no-warn", "-i", "--wait":
 		default:
-			err = fmt.Errorf("understand the option %s", a)
+			err = fmt.Errorf("use the option %s", a)
 		}
 		if err != nil {
 			return nil, err
@@ -97,32 +97,33 @@ func parseSystemctl(args []string) (*systemctlCall, error) {
 	return c, nil
 }
 
-// unitKinds are the suffixes that make a name a unit's full name.
+// unitKinds are the suffixes of full unit names.
 var unitKinds = []string{".service", ".socket", ".target", ".timer", ".mount", ".automount", ".path", ".slice", ".scope", ".swap", ".device"}
 
-// asking are the verbs that change nothing, so anybody may.
-var asking = []string{"is-active", "is-enabled", "is-failed", "is-system-running", "status", "show", "cat", "get-default", "--version"}
+// readOnlyVerbs lists the verbs that change nothing and do not require root.
+var readOnlyVerbs = []string{"is-active", "is-enabled", "is-failed", "is-system-running", "status", "show", "cat", "get-default", "--version"}
 
-// systemctl does what a command line of systemctl says, or says that it can't.
+// systemctl executes a command line of systemctl, or returns an error if it is
+// unsupported.
 func (p *firstProcess) systemctl(args []string, root bool) (result, func()) {
 	c, err := parseSystemctl(args)
 	if err != nil {
-		return refuse("%v", err), nil
+		return unsupported("%v", err), nil
 	}
-	if !root && !slices.Contains(asking, c.verb) {
+	if !root && !slices.Contains(readOnlyVerbs, c.verb) {
 		return result{Err: fmt.Sprintf("Failed to %s: Access denied: only root may\n", c.verb), Status: 1}, nil
 	}
 	switch c.verb {
 	case "reboot", "poweroff", "halt":
 		return p.power(c.verb == "reboot", root)
 	case "daemon-reload", "daemon-reexec":
-		return result{}, nil // unit files are read whenever they are used
+		return result{}, nil // unit files are always read on use
 	case "get-default":
 		return result{Out: "multi-user.target\n"}, nil
 	case "is-system-running":
 		return result{Out: "running\n"}, nil
 	case "--version":
-		return result{Out: "systemd 249 (rehearsal)\n"}, nil // what scripts compare with; of the verbs here, none is newer
+		return result{Out: "systemd 249 (rehearsal)\n"}, nil // scripts compare this version, which supports all verbs here
 	}
 	do, ok := map[string]func(*systemctlCall, string) result{
 		"start": p.doStart, "stop": p.doStop, "restart": p.doRestart, "try-restart": p.doTryRestart, "condrestart": p.doTryRestart,
@@ -133,19 +134,19 @@ func (p *firstProcess) systemctl(args []string, root bool) (result, func()) {
 	}[c.verb]
 	switch {
 	case !ok:
-		return refuse("%s", c.verb), nil
+		return unsupported("%s", c.verb), nil
 	case len(c.units) == 0:
-		return refuse("%s without the name of a unit", c.verb), nil
+		return unsupported("%s without the name of a unit", c.verb), nil
 	}
 	var all result
 	for i, u := range c.units {
 		if strings.ContainsAny(u, "*?[") || strings.Contains(u, "/") {
-			return refuse("%s %s: only names of units are supported", c.verb, u), nil
+			return unsupported("%s %s: only names of units are supported", c.verb, u), nil
 		}
 		r := do(c, u)
 		all.Out += r.Out
 		all.Err += r.Err
-		// As for systemctl, one active unit makes is-active succeed.
+		// Like for systemctl, one active unit suffices for is-active.
 		if any := c.verb == "is-active" || c.verb == "is-failed" || c.verb == "is-enabled"; any && i > 0 {
 			all.Status = min(all.Status, r.Status)
 		} else if r.Status != 0 || i == 0 {
@@ -158,15 +159,15 @@ func (p *firstProcess) systemctl(args []string, root bool) (result, func()) {
 	return all, nil
 }
 
-// onlyService says no to what is not one.
+// onlyService rejects units that are not services.
 func onlyService(c *systemctlCall, unit string) (result, bool) {
 	if kind := filepath.Ext(unit); kind != ".service" {
-		return refuse("%s %s: only services are supported, not a %s", c.verb, unit, kind[1:]), false
+		return unsupported("%s %s: only services are supported, not a %s", c.verb, unit, kind[1:]), false
 	}
 	return result{}, true
 }
 
-// failed is how systemctl says that something about a unit failed.
+// failed returns systemctl's error for a unit.
 func failed(c *systemctlCall, unit string, err error) result {
 	if err == nil {
 		return result{}
@@ -231,12 +232,12 @@ func (p *firstProcess) doKill(c *systemctlCall, unit string) result {
 	sig := unix.SIGTERM
 	if c.signal != "" {
 		if sig = unix.SignalNum("SIG" + strings.TrimPrefix(strings.ToUpper(c.signal), "SIG")); sig == 0 {
-			return refuse("kill with the signal %s", c.signal)
+			return unsupported("kill with the signal %s", c.signal)
 		}
 	}
 	s := p.services.find(unit)
 	if state, _ := s.current(); state != "active" {
-		return failed(c, unit, errors.New("it is not active"))
+		return failed(c, unit, errors.New("the service is not active"))
 	}
 	s.killAll(sig)
 	return result{}
@@ -257,18 +258,18 @@ func (p *firstProcess) doEnable(c *systemctlCall, unit string) result {
 	if r, ok := onlyService(c, unit); !ok {
 		return r
 	}
-	var said []string
+	var messages []string
 	var err error
 	if c.verb == "reenable" {
-		said, err = disable(unit)
+		messages, err = disable(unit)
 	}
 	if err == nil {
 		var more []string
 		more, err = enable(unit)
-		said = append(said, more...)
+		messages = append(messages, more...)
 	}
 	r := failed(c, unit, err)
-	r.Err = lines(said) + r.Err
+	r.Err = lines(messages) + r.Err
 	if err == nil && c.now {
 		started := p.doStart(c, unit)
 		r.Err, r.Status = r.Err+started.Err, started.Status
@@ -277,9 +278,9 @@ func (p *firstProcess) doEnable(c *systemctlCall, unit string) result {
 }
 
 func (p *firstProcess) doDisable(c *systemctlCall, unit string) result {
-	said, err := disable(unit)
+	messages, err := disable(unit)
 	r := failed(c, unit, err)
-	r.Err = lines(said) + r.Err
+	r.Err = lines(messages) + r.Err
 	if err == nil && c.now {
 		stopped := p.doStop(c, unit)
 		r.Err, r.Status = r.Err+stopped.Err, stopped.Status
@@ -288,15 +289,15 @@ func (p *firstProcess) doDisable(c *systemctlCall, unit string) result {
 }
 
 func (p *firstProcess) doMask(c *systemctlCall, unit string) result {
-	said, err := mask(unit, c.verb == "mask")
+	messages, err := mask(unit, c.verb == "mask")
 	r := failed(c, unit, err)
-	r.Err = lines(said) + r.Err
+	r.Err = lines(messages) + r.Err
 	return r
 }
 
 func (p *firstProcess) doPreset(c *systemctlCall, unit string) result {
 	if filepath.Ext(unit) != ".service" {
-		return result{} // nothing here would start it anyway
+		return result{} // services do not start here by preset
 	}
 	if preset(unit) {
 		return p.doEnable(c, unit)
@@ -307,9 +308,9 @@ func (p *firstProcess) doPreset(c *systemctlCall, unit string) result {
 	return p.doDisable(c, unit)
 }
 
-func lines(said []string) string {
-	if len(said) == 0 {
+func lines(messages []string) string {
+	if len(messages) == 0 {
 		return ""
 	}
-	return strings.Join(said, "\n") + "\n"
+	return strings.Join(messages, "\n") + "\n"
 }

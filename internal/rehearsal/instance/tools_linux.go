@@ -10,25 +10,24 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// initName is the argv[0] of a machine's first process, which is this
-// executable.
+// initName is the argv[0] of a machine's first process, which is this executable.
 const initName = "packer-plugin-ethminer rehearsal-init"
 
-// tools are what this executable is inside a machine, by argv[0].
+// tools maps the argv[0] of this executable inside a machine to its function.
 var tools = map[string]func(args []string) int{
 	"sudo":        sudo,
 	"scp":         scp,
 	"sftp-server": sftpServer,
-	"systemctl":   askInit,
+	"systemctl":   requestInit,
 	"journalctl":  journalctl,
-	"shutdown":    askInit,
-	"reboot":      askInit,
-	"poweroff":    askInit,
-	"halt":        askInit,
+	"shutdown":    requestInit,
+	"reboot":      requestInit,
+	"poweroff":    requestInit,
+	"halt":        requestInit,
 }
 
-// replaced are the programs that a machine never has from the host.
-var replaced = map[string]string{
+// replacedTools are the programs that a machine never uses from the host.
+var replacedTools = map[string]string{
 	"systemctl":  "/usr/bin/systemctl",
 	"journalctl": "/usr/bin/journalctl",
 	"shutdown":   "/usr/sbin/shutdown",
@@ -37,16 +36,15 @@ var replaced = map[string]string{
 	"halt":       "/usr/sbin/halt",
 }
 
-// missing are the programs that a machine has from here if the host lacks them.
-var missing = map[string]string{
+// providedTools are the programs that this executable provides if the host lacks them.
+var providedTools = map[string]string{
 	"sudo": "/usr/bin/sudo",
 	"scp":  "/usr/bin/scp",
 }
 
-// This runs before main in every executable that a rehearsal may be started
-// from, tests included, so that none has to remember a call. Nothing but a
-// machine's first process has this argv[0], and only in a machine is an
-// executable found at toolPath.
+// init runs before main in every executable that can start a rehearsal, including
+// tests. Only a machine's first process has this argv[0], and only machines have an
+// executable at toolPath.
 func init() {
 	if len(os.Args) == 0 {
 		return
@@ -62,7 +60,7 @@ func init() {
 	if !ok {
 		os.Exit(127)
 	}
-	if name != "sudo" { // the file is setuid for sudo alone
+	if name != "sudo" { // only sudo uses the setuid bit
 		gid, uid := os.Getgid(), os.Getuid()
 		if unix.Setresgid(gid, gid, gid) != nil || unix.Setresuid(uid, uid, uid) != nil {
 			os.Exit(126)

@@ -20,10 +20,10 @@ import (
 	gossh "golang.org/x/crypto/ssh"
 )
 
-// packer is a communicator as Packer itself would make it.
-func (g *guest) packer(useSftp bool) packersdk.Communicator {
+// communicator returns Packer's own SSH communicator.
+func (g *guest) communicator(useSftp bool) packersdk.Communicator {
 	g.t.Helper()
-	log.SetOutput(g.t.Output()) // Packer's talk, for when a test fails
+	log.SetOutput(g.t.Output()) // Packer's log, shown for a failed test
 	g.t.Cleanup(func() { log.SetOutput(os.Stderr) })
 	c, err := packerssh.New(g.address(), &packerssh.Config{
 		Connection: packerssh.ConnectFunc("tcp", g.address()),
@@ -43,13 +43,13 @@ func (g *guest) packer(useSftp bool) packersdk.Communicator {
 	return c
 }
 
-// ownScp makes the machine use the scp from here even if the host has one.
-func (g *guest) ownScp() {
+// useOwnScp makes the machine use the rehearsal's scp even if the host has scp.
+func (g *guest) useOwnScp() {
 	g.t.Helper()
 	g.run("sudo ln -s " + toolDir + "/scp /usr/local/bin/scp")
 }
 
-// tree is a directory with what is hard to copy.
+// tree creates a directory with names and files that are hard to copy.
 func tree(t *testing.T) (dir string, want map[string]string) {
 	t.Helper()
 	dir = t.TempDir()
@@ -68,38 +68,38 @@ func tree(t *testing.T) (dir string, want map[string]string) {
 	return dir, want
 }
 
-// Packer's file transfers work, whether the machine's scp is the host's or
-// from here, and by SFTP.
+// Packer's file transfers work with the host's scp, with the rehearsal's scp, and with
+// SFTP.
 func TestPackerTransfers(t *testing.T) {
 	s := newSite(t)
-	for name, c := range map[string]struct{ own, sftp bool }{"scp": {own: true}, "the host's scp": {}, "sftp": {sftp: true}} {
+	for name, c := range map[string]struct{ own, sftp bool }{"rehearsal's scp": {own: true}, "host's scp": {}, "sftp": {sftp: true}} {
 		t.Run(name, func(t *testing.T) {
 			g := s.start()
 			if c.own {
-				g.ownScp()
+				g.useOwnScp()
 			} else if g.try("command -v scp", "").status != 0 {
-				t.Skip("SKIPPED: needs scp: the host has none")
+				t.Skip("SKIPPED: requires scp on the host")
 			}
-			p := g.packer(c.sftp)
+			p := g.communicator(c.sftp)
 			dir, want := tree(t)
 
 			if err := p.Upload("/tmp/up", strings.NewReader("uploaded"), nil); err != nil {
 				t.Fatal(err)
 			}
 			if got := g.run("cat /tmp/up; stat -c ' %U' /tmp/up"); got != "uploaded ubuntu" {
-				t.Errorf("uploaded %q", got)
+				t.Errorf("uploaded file: got %q", got)
 			}
 			if err := p.Upload("/etc/forbidden", strings.NewReader("x"), nil); err == nil {
-				t.Error("uploaded where the user may not write")
+				t.Error("upload to a folder without permission succeeded")
 			}
 			var down bytes.Buffer
 			if err := p.Download("/tmp/up", &down); err != nil || down.String() != "uploaded" {
-				t.Errorf("downloaded %q, %v", down.String(), err)
+				t.Errorf("downloaded file: got %q, error %v", down.String(), err)
 			}
 			if err := p.Download("/tmp/nothing", &down); err == nil {
-				t.Error("downloaded what is not there")
+				t.Error("download of a missing file succeeded")
 			}
-			// Without a slash, the directory itself.
+			// Without a slash, the upload includes the directory itself.
 			if err := p.UploadDir("/tmp", dir, nil); err != nil {
 				t.Fatal(err)
 			}
@@ -108,31 +108,31 @@ func TestPackerTransfers(t *testing.T) {
 				t.Fatal(err)
 			}
 			for name, content := range want {
-				// SFTP and scp differ in what a slash means for the way back.
+				// For downloads, SFTP and scp treat a trailing slash differently.
 				got, err := os.ReadFile(filepath.Join(back, name))
 				if err != nil {
 					got, err = os.ReadFile(filepath.Join(back, filepath.Base(dir), name))
 				}
 				if err != nil || string(got) != content {
-					t.Errorf("%q came back as %d bytes, want %d (%v)", name, len(got), len(content), err)
+					t.Errorf("%q: downloaded %d bytes, want %d (%v)", name, len(got), len(content), err)
 				}
 			}
 		})
 	}
 }
 
-// Packer's commands have their output and exit status, with keep-alives
-// meanwhile.
+// Packer receives a command's output and exit status, with keep-alives during the
+// command.
 func TestPackerCommand(t *testing.T) {
 	g := newSite(t).start()
-	p := g.packer(false)
+	p := g.communicator(false)
 	var out bytes.Buffer
 	cmd := &packersdk.RemoteCmd{Command: "sleep 0.2; cat; exit 9", Stdin: strings.NewReader("in"), Stdout: &out}
 	if err := p.Start(context.Background(), cmd); err != nil {
 		t.Fatal(err)
 	}
 	if got := cmd.Wait(); got != 9 || out.String() != "in" {
-		t.Errorf("status %d, output %q", got, out.String())
+		t.Errorf("got status %d, output %q", got, out.String())
 	}
 }
 
@@ -145,7 +145,7 @@ func TestSFTP(t *testing.T) {
 	}
 	defer func() { _ = c.Close() }()
 	if wd, err := c.Getwd(); err != nil || wd != "/home/ubuntu" {
-		t.Errorf("it starts in %q, %v", wd, err)
+		t.Errorf("working directory: got %q, %v", wd, err)
 	}
 	f, err := c.Create("made")
 	if err != nil {
@@ -161,17 +161,17 @@ func TestSFTP(t *testing.T) {
 		t.Errorf("got %q", got)
 	}
 	if _, err := c.Create("/etc/made"); err == nil {
-		t.Error("made a file where the user may not")
+		t.Error("created a file without permission")
 	}
 	if _, err := c.Open("/etc/shadow"); err == nil {
-		t.Error("read what only root may")
+		t.Error("read a file of root")
 	}
 }
 
-// A session that is over sends no more: golang.org/x/crypto 0.52.0 asked its
-// closed channel for ever, a CPU for each command (golang/go issue 79658).
+// A finished session sends no more keep-alives. With golang.org/x/crypto 0.52.0, each
+// command kept a CPU busy on its closed channel (golang/go issue 79658).
 func TestKeepAliveEnds(t *testing.T) {
-	c := newSite(t).start().packer(false)
+	c := newSite(t).start().communicator(false)
 	cmd := &packersdk.RemoteCmd{Command: "true"}
 	if err := c.Start(t.Context(), cmd); err != nil {
 		t.Fatal(err)
@@ -184,7 +184,7 @@ func TestKeepAliveEnds(t *testing.T) {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("still there:\n%s", text)
+			t.Fatalf("goroutines left:\n%s", text)
 		}
 	}
 }

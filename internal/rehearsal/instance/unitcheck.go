@@ -14,9 +14,9 @@ import (
 	"time"
 )
 
-// understood are the settings that services here obey, or that only matter to
-// what does not exist here (ordering against units that never run, say).
-var understood = strings.Fields(`
+// supportedSettings lists the supported settings, including those without effect in a
+// machine (such as ordering against units that never run).
+var supportedSettings = strings.Fields(`
 Unit.Description Unit.Documentation Unit.After Unit.Before Unit.Wants Unit.Requires Unit.Requisite Unit.BindsTo Unit.PartOf Unit.Upholds
 Unit.Conflicts Unit.DefaultDependencies Unit.StartLimitIntervalSec Unit.StartLimitInterval Unit.StartLimitBurst Unit.IgnoreOnIsolate
 Unit.RefuseManualStart Unit.RefuseManualStop Unit.SourcePath Unit.ConditionPathExists Unit.ConditionPathIsDirectory Unit.ConditionFileIsExecutable
@@ -30,10 +30,9 @@ Service.RuntimeDirectory Service.RuntimeDirectoryMode Service.RuntimeDirectoryPr
 Service.CacheDirectory Service.CacheDirectoryMode Service.LogsDirectory Service.LogsDirectoryMode
 Service.ConfigurationDirectory Service.ConfigurationDirectoryMode`)
 
-// protective are beginnings of settings that confine a service or share out
-// the machine. A service that works with them works without, which is how it
-// runs here; its log says so.
-var protective = strings.Fields(`
+// ignoredSettings lists prefixes of settings that confine a service or limit its
+// resources. A service also works without them, so they are ignored and logged.
+var ignoredSettings = strings.Fields(`
 Service.Protect Service.Private Service.Restrict Service.NoNewPrivileges Service.LockPersonality Service.MemoryDenyWriteExecute
 Service.SystemCall Service.Capability Service.AmbientCapabilities Service.SecureBits Service.ReadOnlyPaths Service.ReadWritePaths Service.ReadWriteDirectories
 Service.InaccessiblePaths Service.ExecPaths Service.NoExecPaths Service.Device Service.Delegate Service.Slice Service.Tasks Service.Memory
@@ -41,20 +40,21 @@ Service.CPU Service.IO Service.BlockIO Service.OOM Service.Nice Service.Limit Se
 Service.LogRateLimit Service.LogLevelMax Service.WatchdogSec Service.TimeoutAbortSec Service.FileDescriptorStoreMax Service.ProcSubset Service.CoredumpFilter
 Install. X-`)
 
-// check says what of the unit can't be done here, and what is left out.
-func (u *unitFile) check() (leftOut []string, err error) {
+// check returns an error for unsupported settings of the unit, and the list of ignored
+// ones.
+func (u *unitFile) check() (ignored []string, err error) {
 	for key := range u.values {
 		switch {
-		case slices.Contains(understood, key):
-		case slices.ContainsFunc(protective, func(p string) bool { return strings.HasPrefix(key, p) }):
+		case slices.Contains(supportedSettings, key):
+		case slices.ContainsFunc(ignoredSettings, func(p string) bool { return strings.HasPrefix(key, p) }):
 			if strings.HasPrefix(key, "Service.") {
-				leftOut = append(leftOut, strings.TrimPrefix(key, "Service."))
+				ignored = append(ignored, strings.TrimPrefix(key, "Service."))
 			}
 		default:
 			return nil, fmt.Errorf("%s sets %s, which is not supported", u.path, key[strings.IndexByte(key, '.')+1:])
 		}
 	}
-	slices.Sort(leftOut)
+	slices.Sort(ignored)
 	for key, allowed := range map[string][]string{
 		"Service.Type":          {"", "simple", "exec", "idle", "oneshot", "forking", "notify"},
 		"Service.Restart":       {"", "no", "always", "on-success", "on-failure", "on-abnormal", "on-abort"},
@@ -69,14 +69,14 @@ func (u *unitFile) check() (leftOut []string, err error) {
 	case len(u.values["Service.ExecStart"]) == 0 && u.get("Service.Type") != "oneshot":
 		return nil, fmt.Errorf("%s has no ExecStart", u.path)
 	case len(u.values["Service.ExecStart"]) > 1 && u.get("Service.Type") != "oneshot":
-		return nil, fmt.Errorf("%s has several ExecStart, which only Type=oneshot may", u.path)
+		return nil, fmt.Errorf("%s has several ExecStart, which only Type=oneshot allows", u.path)
 	case u.get("Service.Type") == "forking" && u.get("Service.PIDFile") == "":
 		return nil, fmt.Errorf("%s is of Type=forking without a PIDFile, which is not supported", u.path)
 	}
-	return leftOut, nil
+	return ignored, nil
 }
 
-// conditions says which condition, if any, is against starting.
+// conditions returns the first unmet condition, if any.
 func (u *unitFile) conditions() (unmet string, err error) {
 	tests := map[string]func(p string) bool{
 		"PathExists":        func(p string) bool { _, err := os.Stat(p); return err == nil },
@@ -106,11 +106,11 @@ func (u *unitFile) conditions() (unmet string, err error) {
 	return "", nil
 }
 
-// span is a setting that is a time span, such as 90, 1min 30s or infinity (0).
-func (u *unitFile) span(key string, otherwise time.Duration) (time.Duration, error) {
+// span parses a time span setting, such as 90, 1min 30s or infinity (0).
+func (u *unitFile) span(key string, defaultValue time.Duration) (time.Duration, error) {
 	v := u.get(key)
 	if v == "" {
-		return otherwise, nil
+		return defaultValue, nil
 	}
 	if v == "infinity" {
 		return 0, nil
@@ -121,12 +121,12 @@ func (u *unitFile) span(key string, otherwise time.Duration) (time.Duration, err
 	units := strings.NewReplacer("minutes", "m", "minute", "m", "min", "m", "seconds", "s", "second", "s", "sec", "s", "hours", "h", "hour", "h", "hr", "h", "msec", "ms", "usec", "us", " ", "")
 	d, err := time.ParseDuration(units.Replace(v))
 	if err != nil {
-		return 0, fmt.Errorf("%s=%s is no time span: %w", key, v, err)
+		return 0, fmt.Errorf("%s=%s is not a time span: %w", key, v, err)
 	}
 	return d, nil
 }
 
-// environment is Environment, over EnvironmentFile's, over the default.
+// environment merges Environment over EnvironmentFile over the default.
 func (u *unitFile) environment() (map[string]string, error) {
 	env := map[string]string{"PATH": path, "LANG": "C.UTF-8"}
 	for _, v := range u.values["Service.Environment"] {
@@ -170,7 +170,7 @@ func (u *unitFile) environment() (map[string]string, error) {
 	return env, nil
 }
 
-// parseEnvironment reads lines of NAME=value, with quotes and comments.
+// parseEnvironment parses lines of NAME=value, with quotes and comments.
 func parseEnvironment(content string) map[string]string {
 	env := map[string]string{}
 	for line := range strings.Lines(strings.ReplaceAll(content, "\\\n", "")) {

@@ -11,23 +11,22 @@ import (
 	"strings"
 )
 
-// unitDirs are where unit files are, in the order of precedence.
+// unitDirs are the folders of unit files, in order of precedence.
 var unitDirs = []string{"/etc/systemd/system", "/run/systemd/system", "/usr/local/lib/systemd/system", "/usr/lib/systemd/system", "/lib/systemd/system"}
 
-// unitFile is a unit's settings: the file's, and those of its drop-ins.
+// unitFile contains a unit's settings: those of the file and of its drop-ins.
 type unitFile struct {
-	name   string // with the instance, such as getty@tty1.service
-	path   string // of the file
+	name   string // including the instance, such as getty@tty1.service
+	path   string // path of the file
 	values map[string][]string
 }
 
-// loadUnit finds and reads a unit. The error wraps os.ErrNotExist if there is
-// none.
+// loadUnit finds and parses a unit. The error wraps os.ErrNotExist for a missing unit.
 func loadUnit(name string) (*unitFile, error) {
 	u := &unitFile{name: name, values: map[string][]string{}}
 	names := []string{name}
 	if prefix, rest, ok := strings.Cut(name, "@"); ok {
-		names = append(names, prefix+"@"+filepath.Ext(rest)) // the template
+		names = append(names, prefix+"@"+filepath.Ext(rest)) // template
 	}
 	for _, n := range names {
 		for _, dir := range unitDirs {
@@ -43,7 +42,7 @@ func loadUnit(name string) (*unitFile, error) {
 	files := []string{u.path}
 	for _, n := range slices.Backward(names) {
 		for _, dir := range slices.Backward(unitDirs) {
-			dropIns, _ := filepath.Glob(filepath.Join(dir, n+".d", "*.conf")) // the only error is a bad pattern
+			dropIns, _ := filepath.Glob(filepath.Join(dir, n+".d", "*.conf")) // fails only for a malformed pattern
 			files = append(files, dropIns...)
 		}
 	}
@@ -59,7 +58,9 @@ func loadUnit(name string) (*unitFile, error) {
 	return u, nil
 }
 
-// parse adds the settings of a file. An empty value forgets those before it.
+// parse adds the settings of a file. An empty value resets the previous ones.
+// github.com/coreos/go-systemd/v22/unit parses less than systemd: no comment within a
+// continued line, and no line of 2 KiB. It skips settings before the first section.
 func (u *unitFile) parse(content string) error {
 	section := ""
 	lines := strings.Split(content, "\n")
@@ -72,7 +73,7 @@ func (u *unitFile) parse(content string) error {
 			i++
 			next := strings.TrimSpace(lines[i])
 			if strings.HasPrefix(next, "#") || strings.HasPrefix(next, ";") {
-				continue // a comment within does not end it
+				continue // a comment does not end the continuation
 			}
 			line = strings.TrimSuffix(line, `\`) + " " + next
 		}
@@ -82,7 +83,7 @@ func (u *unitFile) parse(content string) error {
 		}
 		key, value, ok := strings.Cut(line, "=")
 		if !ok || section == "" {
-			return fmt.Errorf("line %d: %q is no setting", i+1, line)
+			return fmt.Errorf("line %d: %q is not a setting", i+1, line)
 		}
 		key = section + "." + strings.TrimSpace(key)
 		if value = strings.TrimSpace(value); value == "" {
@@ -94,7 +95,7 @@ func (u *unitFile) parse(content string) error {
 	return nil
 }
 
-// get is the last value of a setting such as Service.Type.
+// get returns the last value of a setting such as Service.Type.
 func (u *unitFile) get(key string) string {
 	if v := u.values[key]; len(v) > 0 {
 		return v[len(v)-1]
@@ -102,17 +103,17 @@ func (u *unitFile) get(key string) string {
 	return ""
 }
 
-// words are all values of a setting that takes a list.
+// words returns all values of a list setting.
 func (u *unitFile) words(key string) []string {
 	return strings.Fields(strings.Join(u.values[key], " "))
 }
 
-// yes says whether a setting is on.
-func (u *unitFile) yes(key string) bool {
+// isTrue reports whether a setting is on.
+func (u *unitFile) isTrue(key string) bool {
 	return slices.Contains([]string{"1", "yes", "true", "on"}, strings.ToLower(u.get(key)))
 }
 
-// instanceName is what stands between the @ and the suffix.
+// instanceName returns the part between the @ and the suffix.
 func (u *unitFile) instanceName() string {
 	_, rest, _ := strings.Cut(u.name, "@")
 	return strings.TrimSuffix(rest, filepath.Ext(rest))
@@ -125,7 +126,7 @@ func (u *unitFile) expand(value string) (string, error) {
 	}
 	base := strings.TrimSuffix(u.name, filepath.Ext(u.name))
 	prefix, _, _ := strings.Cut(base, "@")
-	host, _ := os.Hostname() // empty where it can't be known
+	host, _ := os.Hostname() // empty on an error
 	known := map[byte]string{
 		'%': "%", 'n': u.name, 'N': base, 'p': prefix, 'i': u.instanceName(), 'I': u.instanceName(),
 		'H': host, 'h': "/root", 'u': "root", 'U': "0", 't': "/run", 'S': "/var/lib", 'C': "/var/cache", 'L': "/var/log", 'E': "/etc", 'T': "/tmp", 'V': "/var/tmp",
@@ -139,7 +140,7 @@ func (u *unitFile) expand(value string) (string, error) {
 		i++
 		v, ok := known[value[i]]
 		if !ok {
-			return "", fmt.Errorf("specifier %%%c of %q is not known here", value[i], value)
+			return "", fmt.Errorf("specifier %%%c in %q is not supported", value[i], value)
 		}
 		b.WriteString(v)
 	}

@@ -10,7 +10,7 @@ import (
 	"time"
 )
 
-// Unit files are read as systemd.syntax(7) says.
+// Unit files are parsed as in systemd.syntax(7).
 func TestParseUnit(t *testing.T) {
 	u := &unitFile{name: "a@b.service", values: map[string][]string{}}
 	if err := u.parse(`# a comment
@@ -25,6 +25,8 @@ Environment=A=1
 Environment=
 Environment=B=2
 Environment=C=3
+# a comment does not go on \
+ExecStop=/bin/` + strings.Repeat("x", 3000) + `
 `); err != nil {
 		t.Fatal(err)
 	}
@@ -32,6 +34,7 @@ Environment=C=3
 		"Unit.Description":    {"with = sign"},
 		"Service.ExecStart":   {"/bin/one two"},
 		"Service.Environment": {"B=2", "C=3"},
+		"Service.ExecStop":    {"/bin/" + strings.Repeat("x", 3000)},
 	}
 	for i, v := range u.values["Service.ExecStart"] {
 		u.values["Service.ExecStart"][i] = strings.Join(strings.Fields(v), " ")
@@ -40,14 +43,14 @@ Environment=C=3
 		t.Errorf("got %q, want %q", u.values, want)
 	}
 	if got, err := u.expand("%n %N %p %i %t %%"); err != nil || got != "a@b.service a@b a b /run %" {
-		t.Errorf("specifiers: %q, %v", got, err)
+		t.Errorf("specifiers: got %q, %v", got, err)
 	}
 	if _, err := u.expand("%y"); err == nil {
-		t.Error("an unknown specifier passed")
+		t.Error("an unknown specifier was accepted")
 	}
 	for _, bad := range []string{"Key=before a section\n", "[Service]\nnonsense\n"} {
 		if (&unitFile{values: map[string][]string{}}).parse(bad) == nil {
-			t.Errorf("%q passed", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
@@ -70,12 +73,12 @@ func TestExecLine(t *testing.T) {
 			t.Errorf("%s: got %q, want %q", line, got, want)
 		}
 		if e.mayFail != (line[0] == '-') {
-			t.Errorf("%s: mayFail is %v", line, e.mayFail)
+			t.Errorf("%s: got mayFail %v", line, e.mayFail)
 		}
 	}
 	for _, bad := range []string{"", "-", `/bin/a "b`, `/bin/a \x4`, "@/bin/a"} {
 		if _, err := parseExec(bad); err == nil {
-			t.Errorf("%q passed", bad)
+			t.Errorf("%q was accepted", bad)
 		}
 	}
 }
@@ -87,12 +90,12 @@ func TestSpan(t *testing.T) {
 	} {
 		u := &unitFile{values: map[string][]string{"Service.X": {value}}}
 		if got, err := u.span("Service.X", time.Minute); err != nil || got != want {
-			t.Errorf("%q: %v, %v, want %v", value, got, err, want)
+			t.Errorf("%q: got %v, %v, want %v", value, got, err, want)
 		}
 	}
 	u := &unitFile{values: map[string][]string{"Service.X": {"soon"}}}
 	if _, err := u.span("Service.X", 0); err == nil {
-		t.Error("soon passed")
+		t.Error("the time span soon was accepted")
 	}
 }
 

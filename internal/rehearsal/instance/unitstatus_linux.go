@@ -11,21 +11,21 @@ import (
 	"strings"
 )
 
-// What systemctl tells about units, and its exit statuses of systemctl(1).
+// Unit queries of systemctl, with the exit statuses of systemctl(1).
 const (
 	statusInactive = 3
 	statusUnknown  = 4
 )
 
-// reached are the targets that a booted machine is taken to have reached.
-var reached = map[string]bool{
+// reachedTargets are the targets that count as reached in a booted machine.
+var reachedTargets = map[string]bool{
 	"sysinit.target": true, "basic.target": true, "network.target": true, "network-online.target": true,
 	"local-fs.target": true, "multi-user.target": true, "default.target": true,
 }
 
 func (p *firstProcess) isActive(_ *systemctlCall, unit string) result {
 	state := "inactive"
-	if reached[unit] {
+	if reachedTargets[unit] {
 		state = "active"
 	} else if filepath.Ext(unit) == ".service" {
 		state, _ = p.services.find(unit).current()
@@ -86,7 +86,7 @@ func (p *firstProcess) status(c *systemctlCall, unit string) result {
 	return r
 }
 
-// tail is the last lines of a file.
+// tail returns the last lines of a file.
 func tail(name string, n int) string {
 	content, err := os.ReadFile(name)
 	if err != nil {
@@ -96,8 +96,8 @@ func tail(name string, n int) string {
 	return strings.Join(all[max(0, len(all)-n-1):], "")
 }
 
-// show prints properties; those that are not known here are refused, as a
-// script would take an empty one for an answer.
+// show prints properties. It rejects unsupported ones, since a script would use an
+// empty value.
 func (p *firstProcess) show(c *systemctlCall, unit string) result {
 	s := p.services.find(unit)
 	state, pid := s.current()
@@ -111,7 +111,7 @@ func (p *firstProcess) show(c *systemctlCall, unit string) result {
 	if masked(unit) {
 		load = "masked"
 	}
-	enabled, _ := enablement(unit) // empty if unknown, as systemctl has it
+	enabled, _ := enablement(unit) // empty if unknown, like systemctl
 	s.mu.Lock()
 	status := s.status
 	s.mu.Unlock()
@@ -121,7 +121,7 @@ func (p *firstProcess) show(c *systemctlCall, unit string) result {
 	}
 	known := map[string]string{
 		"Id": unit, "LoadState": load, "ActiveState": state, "SubState": sub, "UnitFileState": enabled, "FragmentPath": path,
-		"SourcePath": "", // nothing here is generated
+		"SourcePath": "", // no unit is generated
 		"MainPID":    fmt.Sprint(pid), "Description": description, "ExecMainStatus": fmt.Sprint(max(0, status.ExitStatus())),
 	}
 	names := c.properties
@@ -132,7 +132,7 @@ func (p *firstProcess) show(c *systemctlCall, unit string) result {
 	for _, n := range names {
 		v, ok := known[n]
 		if !ok {
-			return refuse("show the property %s", n)
+			return unsupported("show the property %s", n)
 		}
 		if !c.value {
 			v = n + "=" + v
@@ -162,10 +162,10 @@ func (s *service) reload() error {
 	u, state := s.file, s.state
 	s.mu.Unlock()
 	if state != "active" {
-		return errors.New("it is not active")
+		return errors.New("the service is not active")
 	}
 	if len(u.values["Service.ExecReload"]) == 0 {
-		return errors.New("it has no ExecReload")
+		return errors.New("the service has no ExecReload")
 	}
 	r, err := newRunner(s, u)
 	if err != nil {

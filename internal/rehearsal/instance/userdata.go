@@ -18,20 +18,20 @@ import (
 	"strings"
 )
 
-// part is a piece of user data, by cloud-init's names for its types.
+// part is a part of user data, with cloud-init's name for its type.
 type part struct {
-	kind string // such as text/x-shellscript; text/plain is what cloud-init does not know
-	name string // its file's
+	kind string // such as text/x-shellscript; text/plain for unknown formats
+	name string // file name
 	text []byte
 }
 
-// Types of parts that a machine acts on.
+// Types of parts that a machine executes.
 const (
 	shellScript = "text/x-shellscript"
 	bootHook    = "text/cloud-boothook"
 )
 
-// kinds are cloud-init's formats by their beginnings, the longer first.
+// kinds maps the prefixes of cloud-init's formats to types, longer prefixes first.
 var kinds = []struct{ begin, kind string }{
 	{"#cloud-config-archive", "text/cloud-config-archive"},
 	{"#cloud-config-jsonp", "text/cloud-config-jsonp"},
@@ -45,7 +45,7 @@ var kinds = []struct{ begin, kind string }{
 	{"#!", shellScript},
 }
 
-// parseUserData takes user data apart as cloud-init does.
+// parseUserData splits user data into parts, like cloud-init.
 func parseUserData(data []byte) ([]part, error) {
 	plain, err := unzip(data)
 	if err != nil {
@@ -68,6 +68,9 @@ func parseUserData(data []byte) ([]part, error) {
 		if p.kind == "text/plain" || p.kind == "text/x-not-multipart" || p.kind == shellScript {
 			p.kind = kindOf(p.text, p.kind)
 		}
+		if p.kind == bootHook || p.kind == shellScript {
+			p.text = unixLines(p.text)
+		}
 		if p.kind == bootHook {
 			p.text = bytes.TrimLeft(bytes.TrimPrefix(p.text, []byte("#cloud-boothook")), " \t\r\n")
 		}
@@ -78,17 +81,27 @@ func parseUserData(data []byte) ([]part, error) {
 	return parts, nil
 }
 
-func kindOf(text []byte, otherwise string) string {
+// unixLines converts Windows line ends. Like in cloud-init, the first line decides: a
+// script with mixed line ends stays unchanged.
+func unixLines(text []byte) []byte {
+	first, _, ended := bytes.Cut(text, []byte("\n"))
+	if !ended || !bytes.HasSuffix(first, []byte("\r")) {
+		return text
+	}
+	return bytes.ReplaceAll(text, []byte("\r\n"), []byte("\n"))
+}
+
+func kindOf(text []byte, defaultKind string) string {
 	begin := strings.ToLower(string(bytes.TrimSpace(text)))
 	for _, k := range kinds {
 		if strings.HasPrefix(begin, k.begin) {
 			return k.kind
 		}
 	}
-	return otherwise
+	return defaultKind
 }
 
-// appendParts walks a message; a multipart is only a container.
+// appendParts appends the parts of a message; a multipart is only a container.
 func appendParts(parts []part, header textproto.MIMEHeader, body io.Reader) ([]part, error) {
 	kind, options, err := mime.ParseMediaType(header.Get("Content-Type"))
 	if err != nil {
@@ -98,7 +111,7 @@ func appendParts(parts []part, header textproto.MIMEHeader, body io.Reader) ([]p
 		pieces := multipart.NewReader(body, options["boundary"])
 		for {
 			p, err := pieces.NextRawPart()
-			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // its end may be missing
+			if errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF) { // the end may be missing
 				return parts, nil
 			}
 			if err != nil {

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"compress/gzip"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -31,11 +32,16 @@ func TestParseUserData(t *testing.T) {
 		data string
 		want []string
 	}{
-		"a script":              {"#!/bin/sh\nexit\n", []string{shellScript + " part-001 #!/bin/sh\nexit\n"}},
+		"script":                {"#!/bin/sh\nexit\n", []string{shellScript + " part-001 #!/bin/sh\nexit\n"}},
 		"gzip":                  {zipped.String(), []string{shellScript + " part-001 #!/bin/sh\nexit\n"}},
-		"a boothook":            {"#cloud-boothook\n#!/bin/sh\n", []string{bootHook + " part-001 #!/bin/sh\n"}},
+		"boothook":              {"#cloud-boothook\n#!/bin/sh\n", []string{bootHook + " part-001 #!/bin/sh\n"}},
+		"Windows script":        {"#!/bin/sh\r\necho a\r\n", []string{shellScript + " part-001 #!/bin/sh\necho a\n"}},
+		"Windows boothook":      {"#cloud-boothook\r\n#!/bin/sh\r\nexit\r\n", []string{bootHook + " part-001 #!/bin/sh\nexit\n"}},
+		"mixed line ends":       {"#!/bin/sh\nprintf 'a\r\n'\n", []string{shellScript + " part-001 #!/bin/sh\nprintf 'a\r\n'\n"}},
+		"Windows multipart":     {strings.ReplaceAll(inner, "\n", "\r\n"), []string{"text/cloud-config part-001 #cloud-config", shellScript + " part-002 #!/bin/sh\necho in"}},
+		"armed, Windows script": {armed("#!/bin/sh\r\necho ⛏\r\n"), []string{hook, shellScript + " part-001 #!/bin/sh\necho ⛏\n"}},
 		"unknown":               {"{}", []string{"text/plain part-001 {}"}},
-		"speaks of MIME":        {"#!/bin/sh\n# MIME-Version: 1\n", []string{shellScript + " part-001 #!/bin/sh\n# MIME-Version: 1\n"}},
+		"script mentions MIME":  {"#!/bin/sh\n# MIME-Version: 1\n", []string{shellScript + " part-001 #!/bin/sh\n# MIME-Version: 1\n"}},
 		"armed, alone":          {armed(""), []string{bootHook + " part-001 " + deadman.Switch(time.Hour)}},
 		"armed, with a script":  {armed("#!/bin/sh\necho ⛏\n"), []string{hook, shellScript + " part-001 #!/bin/sh\necho ⛏\n"}},
 		"armed, with multipart": {armed(inner), []string{hook, "text/cloud-config part-002 #cloud-config", shellScript + " part-003 #!/bin/sh\necho in"}},

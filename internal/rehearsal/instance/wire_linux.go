@@ -14,21 +14,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The server and a machine's init talk over one socket pair, a JSON message a
-// packet, with open files alongside. The server asks, init answers with the
-// same ID; what init says of itself has ID 0.
+// The server and a machine's init communicate over one socket pair. A packet is a JSON
+// message, with open files attached. init replies to a request with the same ID; its
+// own messages have ID 0.
 
-// op is what a message is about.
+// op is the type of a message.
 type op string
 
 const (
-	opBoot   op = "boot"   // server: the spec; init: up, or why not
-	opRun    op = "run"    // server: start a session; init: started, with the terminal if one was asked for
+	opBoot   op = "boot"   // server: the boot plan; init: booted, or an error
+	opRun    op = "run"    // server: start a session; init: started, with the terminal if requested
 	opExit   op = "exit"   // init: the session of this ID has ended
 	opSignal op = "signal" // server: signal the session of this ID
 	opKeys   op = "keys"   // server: authorized keys of User; init: Data
-	opOff    op = "off"    // server: power off; init: powering off, or rebooting
-	opSync   op = "sync"   // server: write everything out; init: done
+	opOff    op = "off"    // server: power off; init: powering off or rebooting
+	opSync   op = "sync"   // server: sync the file systems; init: done
 )
 
 // message is one packet in either direction; each op uses some of the fields.
@@ -40,13 +40,13 @@ type message struct {
 	Session *session  `json:"session,omitempty"`
 	User    string    `json:"user,omitempty"`
 	Data    []byte    `json:"data,omitempty"`
-	Signal  string    `json:"signal,omitempty"` // without SIG: KILL
+	Signal  string    `json:"signal,omitempty"` // without SIG, such as KILL
 	Status  int       `json:"status,omitempty"` // exit status, if Signal is empty
 	Core    bool      `json:"core,omitempty"`
 	Reboot  bool      `json:"reboot,omitempty"`
 }
 
-// bootPlan is what init needs to know to boot.
+// bootPlan contains the settings of a boot.
 type bootPlan struct {
 	Spec   Spec   `json:"spec"`
 	Port   int    `json:"port"`
@@ -55,11 +55,11 @@ type bootPlan struct {
 	Check bool `json:"check,omitempty"`
 }
 
-// session is what a client of SSH asks to be run.
+// session is a session request of an SSH client.
 type session struct {
 	User      string   `json:"user"`
-	Command   string   `json:"command,omitempty"`   // for the user's shell; empty is a login shell
-	Subsystem string   `json:"subsystem,omitempty"` // instead of Command
+	Command   string   `json:"command,omitempty"`   // for the user's shell; empty for a login shell
+	Subsystem string   `json:"subsystem,omitempty"` // replaces Command
 	Env       []string `json:"env,omitempty"`
 	Client    string   `json:"client"` // SSH_CONNECTION
 	Term      string   `json:"term,omitempty"`
@@ -69,29 +69,28 @@ type session struct {
 }
 
 const (
-	wireBuffer  = 4 << 20 // bytes, of a socket; a packet must fit
-	wireMessage = 1 << 20 // bytes, the largest message; a command line is at most 128 KiB
-	wireFiles   = 3       // files with a message
+	wireBuffer  = 4 << 20 // socket buffer in bytes; at least one packet
+	wireMessage = 1 << 20 // maximum message in bytes; a command line is at most 128 KiB
+	wireFiles   = 3       // maximum number of files in a message
 )
 
-// wire is one end of the socket pair. Its methods may be called from several
-// goroutines, except for receive.
+// wire is one end of the socket pair. Its methods are safe for concurrent use, except
+// for receive.
 type wire struct {
 	conn *net.UnixConn
 	send sync.Mutex
-	poll bool // make received files fit for deadlines
+	poll bool // make received files support deadlines
 	buf  []byte
 }
 
-// newWires makes a connected pair: an end for this process, and one to give to
-// a child.
+// newWires returns a connected pair: an end for this process, and one for a child.
 func newWires() (*wire, *os.File, error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_SEQPACKET|unix.SOCK_CLOEXEC, 0)
 	if err != nil {
-		return nil, nil, fmt.Errorf("making a socket pair: %w", err)
+		return nil, nil, fmt.Errorf("creating a socket pair: %w", err)
 	}
 	for _, fd := range fds {
-		// Root may exceed the system's limit; without, long commands fail.
+		// Root can exceed the system's limit. Without this, long commands fail.
 		_ = unix.SetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_SNDBUFFORCE, wireBuffer)
 	}
 	theirs := os.NewFile(uintptr(fds[1]), "wire")
@@ -103,29 +102,29 @@ func newWires() (*wire, *os.File, error) {
 	return ours, theirs, nil
 }
 
-// openWire takes over an end that this process was started with.
+// openWire opens the end that this process inherited.
 func openWire(fd int) (*wire, error) {
 	f := os.NewFile(uintptr(fd), "wire")
-	defer func() { _ = f.Close() }() // FileConn has its own
+	defer func() { _ = f.Close() }() // FileConn has its own descriptor
 	c, err := net.FileConn(f)
 	if err != nil {
 		return nil, fmt.Errorf("opening the wire: %w", err)
 	}
 	u, ok := c.(*net.UnixConn)
 	if !ok {
-		return nil, fmt.Errorf("opening the wire: it is %T, not a unix socket", c)
+		return nil, fmt.Errorf("opening the wire: got %T, want a unix socket", c)
 	}
 	return &wire{conn: u}, nil
 }
 
-// write sends m and copies of files, which stay the caller's.
+// write sends m and copies of files, which remain the caller's.
 func (w *wire) write(m message, files ...*os.File) error {
 	b, err := json.Marshal(m)
 	if err != nil {
 		return err
 	}
 	if len(b) > wireMessage {
-		return fmt.Errorf("message of %d bytes is over %d", len(b), wireMessage)
+		return fmt.Errorf("message of %d bytes exceeds the limit of %d", len(b), wireMessage)
 	}
 	var rights []byte
 	if len(files) > 0 {
@@ -141,7 +140,7 @@ func (w *wire) write(m message, files ...*os.File) error {
 	return err
 }
 
-// receive waits for a message; the files that came with it are the caller's.
+// receive waits for a message. The caller owns the files of the message.
 func (w *wire) receive() (message, []*os.File, error) {
 	if w.buf == nil {
 		w.buf = make([]byte, wireMessage)

@@ -1,9 +1,9 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package kms keeps keys in a rehearsal, as AWS's Key Management Service does.
-// Nothing is encrypted with them: they can be made, named, disabled, described
-// and given a policy.
+// Package kms simulates AWS's Key Management Service in a rehearsal. Keys can be
+// created, aliased, disabled, described, given a policy and granted; nothing is
+// encrypted.
 package kms
 
 import (
@@ -19,10 +19,10 @@ import (
 // Service is one account's KMS in all regions.
 type Service struct {
 	AccountID string
-	Seed      string // of all ids
+	Seed      string // determines all ids
 
 	mu      sync.Mutex
-	made    int
+	count   int
 	regions map[string]*region
 }
 
@@ -31,17 +31,18 @@ type region struct {
 	aliases map[string]string // alias/name to id
 }
 
-// key is the KeyMetadata of one.
+// key is the KeyMetadata of a key.
 type key struct {
-	AWSAccountId, KeyId, Arn                            string //nolint:revive // as on the wire
+	AWSAccountId, KeyId, Arn                            string //nolint:revive // names of the API
 	Enabled                                             bool
 	Description, KeyUsage, KeyState, Origin, KeyManager string
 	CustomerMasterKeySpec, KeySpec                      string
 
 	policy string
+	grants []grant
 }
 
-// defaultAlias is the key that EBS makes for an account in each region.
+// defaultAlias is the AWS managed key for EBS, which exists in each region.
 const defaultAlias = "alias/aws/ebs"
 
 func (s *Service) region(name string) *region {
@@ -58,8 +59,8 @@ func (s *Service) region(name string) *region {
 }
 
 func (s *Service) add(r *region, name, manager, description string) *key {
-	s.made++
-	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", s.Seed, name, s.made))
+	s.count++
+	sum := sha256.Sum256(fmt.Appendf(nil, "%s %s %d", s.Seed, name, s.count))
 	h := hex.EncodeToString(sum[:16])
 	id := strings.Join([]string{h[:8], h[8:12], h[12:16], h[16:20], h[20:]}, "-")
 	k := &key{
@@ -71,24 +72,49 @@ func (s *Service) add(r *region, name, manager, description string) *key {
 	return k
 }
 
-// find takes an id, an alias, or the ARN of either.
-func (r *region) find(name string) (*key, error) {
+// find returns a key by id, alias, or the ARN of either. An ARN must name this account
+// and region.
+func (s *Service) find(r *region, regionName, name string) (*key, error) {
 	id := name
 	if strings.HasPrefix(name, "arn:") {
-		id = strings.TrimPrefix(name[strings.LastIndexByte(name, ':')+1:], "key/")
+		resource, ours := strings.CutPrefix(name, "arn:aws:kms:"+regionName+":"+s.AccountID+":")
+		id = strings.TrimPrefix(resource, "key/")
+		switch isAlias, isKey := strings.HasPrefix(resource, "alias/"), strings.HasPrefix(resource, "key/"); {
+		case !ours && strings.Count(name, ":") != 5:
+			return nil, query.Errorf("InvalidArnException", "Invalid arn '%s'", name)
+		case !ours, !isAlias && !isKey:
+			return nil, query.Errorf("NotFoundException", "Invalid arn '%s'", name)
+		}
 	}
 	if of, ok := r.aliases[id]; ok {
-		id = of
+		return r.keys[of], nil
 	}
-	k := r.keys[id]
-	if k == nil || strings.HasPrefix(name, "arn:") && strings.Contains(name, ":key/") && k.Arn != name {
-		return nil, query.Errorf("NotFoundException", "Invalid keyId '%s'", name)
+	if k := r.keys[id]; k != nil {
+		return k, nil
 	}
-	return k, nil
+	if strings.Contains(id, "alias/") {
+		return nil, query.Errorf("NotFoundException", "Alias arn:aws:kms:%s:%s:%s is not found.", regionName, s.AccountID, id)
+	}
+	return nil, query.Errorf("NotFoundException", "Invalid keyId '%s'", name)
 }
 
-// Call serves one action in a region. The answer is for encoding/json; the
-// error is always a *query.Error.
+// ForEBS returns the ARN of a key, or of its alias for an AWS managed key, and whether
+// EBS can encrypt with it. The ARN is empty if the key does not exist.
+func (s *Service) ForEBS(regionName, name string) (arn string, usable bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	k, err := s.find(s.region(regionName), regionName, name)
+	switch {
+	case err != nil:
+		return "", false
+	case k.KeyManager == "AWS":
+		return "arn:aws:kms:" + regionName + ":" + s.AccountID + ":" + defaultAlias, k.Enabled
+	}
+	return k.Arn, k.Enabled
+}
+
+// Call serves one action in a region. The response is encoded by
+// encoding/json; the error is always a *query.Error.
 func (s *Service) Call(regionName, action string, p query.Params) (any, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -108,14 +134,14 @@ func (s *Service) Call(regionName, action string, p query.Params) (any, error) {
 		if _, taken := r.aliases[name]; taken {
 			return nil, query.Errorf("AlreadyExistsException", "An alias with the name %s already exists", name)
 		}
-		k, err := r.find(p.Get("TargetKeyId"))
+		k, err := s.find(r, regionName, p.Get("TargetKeyId"))
 		if err != nil {
 			return nil, err
 		}
 		r.aliases[name] = k.KeyId
 		return nil, nil
 	}
-	k, err := r.find(p.Get("KeyId"))
+	k, err := s.find(r, regionName, p.Get("KeyId"))
 	if err != nil {
 		return nil, err
 	}
@@ -130,8 +156,14 @@ func (s *Service) Call(regionName, action string, p query.Params) (any, error) {
 		return struct{ Policy, PolicyName string }{k.policy, "default"}, nil
 	case "PutKeyPolicy":
 		k.policy = p.Get("Policy")
+	case "CreateGrant":
+		return s.createGrant(k, p)
+	case "RevokeGrant":
+		return nil, k.revokeGrant(p.Get("GrantId"))
+	case "ListGrants":
+		return k.listGrants(p), nil
 	default:
-		return nil, query.Errorf("UnknownOperationException", "The rehearsal does not have the action %s.", action)
+		return nil, query.Errorf("UnknownOperationException", "The rehearsal does not support the action %s.", action)
 	}
 	return nil, nil
 }

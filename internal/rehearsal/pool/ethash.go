@@ -12,9 +12,9 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
-// Ethash revision 23 from the light cache, as Ethereum's specification gives it
+// Ethash revision 23 from the light cache, as in Ethereum's specification
 // (https://ethereum.org/developers/docs/consensus-mechanisms/pow/mining/mining-algorithms/ethash/).
-// It shares nothing with the reference miner that it judges.
+// It shares no code with the reference miner that it verifies.
 
 const (
 	blocksPerSeed = 30000
@@ -26,18 +26,19 @@ const (
 
 type item [wordsPerItem]uint32
 
-// Light is what verifies the shares of one epoch.
+// Light verifies the shares of one epoch.
 type Light struct {
 	cache []item
-	pages uint32 // of 128 bytes, in the dataset
+	pages uint32 // number of 128-byte pages in the dataset
 }
 
-// NewLight makes the cache of an epoch: 16 MiB and about a second for the first.
-// In Etchash a seed is hashed twice for each epoch (ECIP-1099).
+// NewLight creates the cache of an epoch: 16 MiB in about a second for the first epoch.
+// Etchash hashes a seed twice for each epoch (ECIP-1099).
 func NewLight(epoch int, etchash bool) *Light {
+	e := uint64(epoch) //nolint:gosec // not negative
 	l := &Light{
-		cache: make([]item, miner.CacheBytes(uint64(epoch))/64),
-		pages: uint32(miner.DatasetBytes(uint64(epoch)) / 128),
+		cache: make([]item, miner.CacheBytes(e)/64),
+		pages: uint32(miner.DatasetBytes(e) / 128), //nolint:gosec // a size in memory
 	}
 	h := newHasher(sha3.NewLegacyKeccak512())
 	seed := SeedHash(epoch, etchash)
@@ -57,7 +58,7 @@ func NewLight(epoch int, etchash bool) *Light {
 	return l
 }
 
-// SeedHash is what a pool tells an epoch by.
+// SeedHash returns the seed hash by which a pool identifies an epoch.
 func SeedHash(epoch int, etchash bool) (seed [32]byte) {
 	rounds := epoch
 	if etchash {
@@ -71,8 +72,8 @@ func SeedHash(epoch int, etchash bool) (seed [32]byte) {
 	return seed
 }
 
-// Evaluate is one hash: the mix that proves the work, and the result that is to
-// be at or below the boundary.
+// Evaluate computes one hash: the mix digest, which proves the work, and the result,
+// which must not exceed the boundary.
 func (l *Light) Evaluate(header [32]byte, nonce uint64) (mix, result [32]byte) {
 	h := newHasher(sha3.NewLegacyKeccak512())
 	seed := h.item(binary.LittleEndian.AppendUint64(header[:], nonce))
@@ -99,9 +100,9 @@ func (l *Light) Evaluate(header [32]byte, nonce uint64) (mix, result [32]byte) {
 	return mix, result
 }
 
-// item is one of the dataset's.
+// item returns an item of the dataset.
 func (l *Light) item(h *hasher, index uint32) item {
-	size := uint32(len(l.cache))
+	size := uint32(len(l.cache)) //nolint:gosec // of 64 bytes each, in memory
 	mix := l.cache[index%size]
 	mix[0] ^= index
 	mix = h.item(mix.bytes())
@@ -130,10 +131,10 @@ type hasher struct {
 
 func newHasher(h hash.Hash) *hasher { return &hasher{Hash: h} }
 
-// item is the hash of data, as an item.
+// item returns the hash of data as an item.
 func (h *hasher) item(data []byte) (out item) {
 	h.Reset()
-	h.Write(data)
+	_, _ = h.Write(data)
 	h.sum = h.Sum(h.sum[:0])
 	for w := range out {
 		out[w] = binary.LittleEndian.Uint32(h.sum[4*w:])

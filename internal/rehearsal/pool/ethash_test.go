@@ -12,12 +12,12 @@ func TestSeeds(t *testing.T) {
 	const first = "290decd9548b62a8d60345a988386fc84ba6bc95484008f6362f93160ef3e563"
 	one, two := SeedHash(1, false), SeedHash(2, false)
 	if hex.EncodeToString(one[:]) != first || SeedHash(1, true) != two || SeedHash(0, true) != [32]byte{} {
-		t.Errorf("%x, %x", one, two)
+		t.Errorf("got %x, %x", one, two)
 	}
 }
 
-// Published hashes: of Ethereum's first block, of its ninth test network, and
-// two of the second and third epoch, from the tests of ethash itself.
+// Published hashes from ethash's own tests: of Ethereum's first block, of a block of
+// its ninth test network, and two of the second and third epoch.
 func TestEvaluate(t *testing.T) {
 	lights := map[int]*Light{}
 	for _, v := range []struct {
@@ -43,7 +43,7 @@ func TestEvaluate(t *testing.T) {
 		}
 		mix, result := lights[epoch].Evaluate(header, v.nonce)
 		if hex.EncodeToString(mix[:]) != v.mix || v.result != "" && hex.EncodeToString(result[:]) != v.result {
-			t.Errorf("block %d: %x, %x", v.block, mix, result)
+			t.Errorf("block %d: got %x, %x", v.block, mix, result)
 		}
 	}
 }

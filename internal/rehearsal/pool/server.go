@@ -1,9 +1,9 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package pool is a mining pool on loopback: eth-proxy's stratum, a JSON object
-// a line over TCP, as every Ethereum pool has spoken it. It believes no share:
-// each is computed again, from the light cache, by code of its own.
+// Package pool implements a mining pool on loopback with eth-proxy's stratum protocol:
+// one JSON object for each line over TCP. It verifies each share independently with
+// the light cache.
 package pool
 
 import (
@@ -20,20 +20,20 @@ import (
 	"sync"
 )
 
-// Config is what a pool mines, and how it treats miners.
+// Config configures a pool.
 type Config struct {
-	// Epoch is of Ethash, or of Etchash where that is set.
+	// Epoch is the epoch of Ethash, or of Etchash if that is set.
 	Epoch   int
 	Etchash bool
-	// Difficulty is how many hashes a share takes, about.
+	// Difficulty is the approximate number of hashes for each share.
 	Difficulty int64
-	// Locked lets nobody in.
+	// Locked rejects every login.
 	Locked bool
-	// Silent lets everybody in and gives no work.
+	// Silent accepts every login and sends no work.
 	Silent bool
 }
 
-// Pool is one that runs. Its methods may be called from several goroutines.
+// Pool is a running pool. Its methods are safe for concurrent use.
 type Pool struct {
 	config   Config
 	listener net.Listener
@@ -47,7 +47,7 @@ type Pool struct {
 	closed             bool
 	accepted, rejected int
 	users              []string
-	taken              map[string]bool // nonces that were accepted
+	acceptedNonces     map[string]bool // accepted nonces
 }
 
 // Start runs a pool on a free port of loopback until Close.
@@ -57,7 +57,7 @@ func Start(c Config) (*Pool, error) {
 		return nil, fmt.Errorf("starting a pool: %w", err)
 	}
 	p := &Pool{
-		config: c, listener: listener, connections: map[net.Conn]bool{}, taken: map[string]bool{},
+		config: c, listener: listener, connections: map[net.Conn]bool{}, acceptedNonces: map[string]bool{},
 		light: sync.OnceValue(func() *Light { return NewLight(c.Epoch, c.Etchash) }),
 	}
 	most := new(big.Int).Sub(new(big.Int).Lsh(big.NewInt(1), 256), big.NewInt(1))
@@ -67,25 +67,24 @@ func Start(c Config) (*Pool, error) {
 	return p, nil
 }
 
-// Addr is the pool's host and port.
+// Addr returns the pool's host and port.
 func (p *Pool) Addr() string { return p.listener.Addr().String() }
 
-// Shares are how many were accepted and rejected.
+// Shares returns the numbers of accepted and rejected shares.
 func (p *Pool) Shares() (accepted, rejected int) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return p.accepted, p.rejected
 }
 
-// Users are those who have logged in, each as "user", "user.worker" or
-// "user.worker:password".
+// Users returns the logins, each as "user", "user.worker" or "user.worker:password".
 func (p *Pool) Users() []string {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	return append([]string(nil), p.users...)
 }
 
-// Close ends every connection.
+// Close closes every connection.
 func (p *Pool) Close() {
 	_ = p.listener.Close()
 	p.mu.Lock()
@@ -135,14 +134,14 @@ func (p *Pool) serve(conn net.Conn) {
 		if err := json.Unmarshal(lines.Bytes(), &r); err != nil {
 			return
 		}
-		answer := map[string]any{"id": r.ID, "jsonrpc": "2.0", "result": p.answer(r)}
+		response := map[string]any{"id": r.ID, "jsonrpc": "2.0", "result": p.response(r)}
 		if r.Method == "eth_submitLogin" && p.config.Locked {
-			answer["error"] = map[string]any{"code": -1, "message": "Login denied"}
+			response["error"] = map[string]any{"code": -1, "message": "Login denied"}
 		}
 		if r.Method == "eth_getWork" && p.config.Silent {
 			continue
 		}
-		out, err := json.Marshal(answer)
+		out, err := json.Marshal(response)
 		if err != nil {
 			return
 		}
@@ -152,22 +151,22 @@ func (p *Pool) serve(conn net.Conn) {
 	}
 }
 
-func (p *Pool) answer(r request) any {
+func (p *Pool) response(r request) any {
 	switch r.Method {
 	case "eth_submitLogin":
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.users = append(p.users, who(r))
+		p.users = append(p.users, loginOf(r))
 		return !p.config.Locked
 	case "eth_getWork":
 		seed := SeedHash(p.config.Epoch, p.config.Etchash)
-		return []string{hexed(p.header[:]), hexed(seed[:]), hexed(p.boundary[:])}
+		return []string{toHex(p.header[:]), toHex(seed[:]), toHex(p.boundary[:])}
 	case "eth_submitWork":
 		good := len(r.Params) == 3 && p.verify(r.Params[0], r.Params[1], r.Params[2])
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		if good && !p.taken[r.Params[0]] {
-			p.taken[r.Params[0]] = true
+		if good && !p.acceptedNonces[r.Params[0]] {
+			p.acceptedNonces[r.Params[0]] = true
 			p.accepted++
 			return true
 		}
@@ -179,7 +178,7 @@ func (p *Pool) answer(r request) any {
 	return nil
 }
 
-func who(r request) string {
+func loginOf(r request) string {
 	name := strings.Join(r.Params[:min(1, len(r.Params))], "")
 	if r.Worker != "" {
 		name += "." + r.Worker
@@ -190,14 +189,14 @@ func who(r request) string {
 	return name
 }
 
-// verify computes a share again.
+// verify recomputes a share.
 func (p *Pool) verify(nonce, header, mix string) bool {
 	n, err := strconv.ParseUint(strings.TrimPrefix(nonce, "0x"), 16, 64)
-	if err != nil || header != hexed(p.header[:]) {
+	if err != nil || header != toHex(p.header[:]) {
 		return false
 	}
 	proof, result := p.light().Evaluate(p.header, n)
-	return mix == hexed(proof[:]) && bytes.Compare(result[:], p.boundary[:]) <= 0
+	return mix == toHex(proof[:]) && bytes.Compare(result[:], p.boundary[:]) <= 0
 }
 
-func hexed(data []byte) string { return "0x" + hex.EncodeToString(data) }
+func toHex(data []byte) string { return "0x" + hex.EncodeToString(data) }

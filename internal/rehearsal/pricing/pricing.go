@@ -1,9 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package pricing answers what instances cost in a rehearsal, in the shape of
-// the AWS Price List Query API. Its figures are made up and change nothing but
-// what a build says.
+// Package pricing simulates the AWS Price List Query API in a rehearsal. Its prices are
+// invented and affect only the reports of a build.
 package pricing
 
 import (
@@ -15,15 +14,15 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Offer is one type on demand in one region.
+// Offer is the on-demand price of one type in one region.
 type Offer struct {
 	Type, Region string
-	USD          float64 // an hour
+	USD          float64 // per hour
 }
 
 // Service is the price list.
 type Service struct {
-	// Offers lists everything, in any order.
+	// Offers lists all prices, in any order.
 	Offers func() []Offer
 }
 
@@ -31,14 +30,14 @@ type Service struct {
 // (https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html).
 var endpoints = []string{"us-east-1", "eu-central-1", "ap-south-1"}
 
-// Call serves one action in a region. The answer is for encoding/json; the
-// error is always a *query.Error.
+// Call serves one action in a region. The response is encoded by
+// encoding/json; the error is always a *query.Error.
 func (s Service) Call(region, action string, p query.Params) (any, error) {
 	if !slices.Contains(endpoints, region) {
 		return nil, &query.Error{Code: "UnrecognizedClientException", Message: "The security token included in the request is invalid.", Status: 400}
 	}
 	if action != "GetProducts" {
-		return nil, query.Errorf("UnknownOperationException", "The rehearsal does not have the action %s.", action)
+		return nil, query.Errorf("UnknownOperationException", "The rehearsal does not support the action %s.", action)
 	}
 	if code := p.Get("ServiceCode"); code != "AmazonEC2" {
 		return nil, query.Errorf("NotFoundException", "Invalid service code: %s", code)
@@ -64,12 +63,12 @@ func (s Service) Call(region, action string, p query.Params) (any, error) {
 	return answer, nil
 }
 
-// passes says whether attributes pass every filter. Letter case does not count,
-// as in AWS.
+// passes reports whether attributes pass every filter. Like in AWS, the match is
+// case-insensitive.
 func passes(attributes map[string]string, filters []query.Params) (bool, error) {
 	for _, f := range filters {
 		if kind := f.Get("Type"); kind != "TERM_MATCH" && kind != "EQUALS" {
-			return false, query.Errorf("InvalidParameterException", "The rehearsal does not have filters of type %s.", kind)
+			return false, query.Errorf("InvalidParameterException", "The rehearsal does not support filters of type %s.", kind)
 		}
 		if !strings.EqualFold(attributes[f.Get("Field")], f.Get("Value")) {
 			return false, nil
@@ -103,7 +102,7 @@ type dimension struct {
 	PerUnit     map[string]string `json:"pricePerUnit"`
 }
 
-// onDemandTerm and hourly are the codes that every on-demand price has in AWS.
+// onDemandTerm and hourly are the codes of every on-demand price in AWS.
 const onDemandTerm, hourly = "JRTCKXETXF", "6YS6EN2CT7"
 
 func productOf(o Offer) product {

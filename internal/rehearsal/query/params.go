@@ -1,8 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package query speaks the query protocol of EC2 and STS: a request is a form
-// of dotted names, an answer is XML.
+// Package query implements the query protocol of EC2 and STS: a request is a form with
+// dotted names, and a response is XML.
 package query
 
 import (
@@ -13,12 +13,12 @@ import (
 	"strings"
 )
 
-// Params are the parameters of a request, or of one structure in it. Names are
-// as on the wire: Filter.1.Value.2, BlockDeviceMapping.1.Ebs.VolumeSize.
+// Params are the parameters of a request, or of one structure in it, with the names of
+// the request: Filter.1.Value.2, BlockDeviceMapping.1.Ebs.VolumeSize.
 type Params map[string]string
 
-// FromForm takes the parameters from a decoded form; of a repeated name the
-// first value counts.
+// FromForm returns the parameters of a decoded form, with the first value of a
+// repeated name.
 func FromForm(form url.Values) Params {
 	p := Params{}
 	for name, values := range form {
@@ -29,10 +29,10 @@ func FromForm(form url.Values) Params {
 	return p
 }
 
-// Get returns a parameter, empty where it is absent.
+// Get returns a parameter, or an empty string if it is absent.
 func (p Params) Get(name string) string { return p[name] }
 
-// Or returns a parameter, or other where it is absent or empty.
+// Or returns a parameter, or other if it is absent or empty.
 func (p Params) Or(name, other string) string {
 	if v := p[name]; v != "" {
 		return v
@@ -40,7 +40,7 @@ func (p Params) Or(name, other string) string {
 	return other
 }
 
-// Has says whether a parameter, a list or a structure of that name was sent.
+// Has reports whether the request has a parameter, a list or a structure of that name.
 func (p Params) Has(name string) bool {
 	if _, ok := p[name]; ok {
 		return true
@@ -53,7 +53,7 @@ func (p Params) Has(name string) bool {
 	return false
 }
 
-// Bool returns a parameter that is true or false, and other where it is absent.
+// Bool returns a Boolean parameter, or other if it is absent.
 func (p Params) Bool(name string, other bool) bool {
 	v, err := strconv.ParseBool(p[name])
 	if err != nil {
@@ -62,7 +62,7 @@ func (p Params) Bool(name string, other bool) bool {
 	return v
 }
 
-// Int returns a whole number, and other where it is absent.
+// Int returns an integer parameter, or other if it is absent.
 func (p Params) Int(name string, other int) (int, error) {
 	text, ok := p[name]
 	if !ok || text == "" {
@@ -75,7 +75,7 @@ func (p Params) Int(name string, other int) (int, error) {
 	return v, nil
 }
 
-// Blob returns a parameter that is sent in base64.
+// Blob returns a base64-encoded parameter.
 func (p Params) Blob(name string) ([]byte, error) {
 	b, err := base64.StdEncoding.DecodeString(p[name])
 	if err != nil {
@@ -119,8 +119,8 @@ func (p Params) Items(name string) []Params {
 	}
 }
 
-// Over lays p over base: a parameter, list or structure that p has replaces
-// that of base as a whole.
+// Over merges p over base: a parameter, list or structure of p replaces that of base
+// completely.
 func (p Params) Over(base Params) Params {
 	top := func(k string) string { name, _, _ := strings.Cut(k, "."); return name }
 	mine := map[string]bool{}
@@ -137,7 +137,7 @@ func (p Params) Over(base Params) Params {
 	return out
 }
 
-// Equal says whether two requests ask for the same.
+// Equal reports whether two requests are equal.
 func (p Params) Equal(q Params) bool {
 	if len(p) != len(q) {
 		return false

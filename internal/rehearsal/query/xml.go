@@ -12,16 +12,16 @@ import (
 	"strings"
 )
 
-// Error is an error as AWS names it.
+// Error is an AWS error.
 type Error struct {
 	Code    string
 	Message string
-	Status  int // of HTTP; 0 is 400
+	Status  int // HTTP status; 0 for 400
 }
 
 func (e *Error) Error() string { return e.Code + ": " + e.Message }
 
-// HTTPStatus returns the status that the error travels with.
+// HTTPStatus returns the HTTP status of the error.
 func (e *Error) HTTPStatus() int {
 	if e.Status == 0 {
 		return http.StatusBadRequest
@@ -29,22 +29,22 @@ func (e *Error) HTTPStatus() int {
 	return e.Status
 }
 
-// Errorf makes an error with status 400.
+// Errorf returns an error with status 400.
 func Errorf(code, format string, args ...any) *Error {
 	return &Error{Code: code, Message: fmt.Sprintf(format, args...)}
 }
 
-// Set is a list on the wire: an element that is there even when it is empty,
-// with a child called item for each member.
+// Set is an XML list: an element that is present even if empty, with a child item for
+// each member.
 type Set[T any] struct {
 	Items []T `xml:"item"`
 }
 
-// SetOf makes a list of its arguments.
+// SetOf returns a list of its arguments.
 func SetOf[T any](items ...T) Set[T] { return Set[T]{Items: items} }
 
-// Members is such a list in the dialect of services other than EC2, whose
-// children are called member. In JSON it is an array.
+// Members is the list of services other than EC2, whose children are named member. In
+// JSON it is an array.
 type Members[T any] struct {
 	Items []T `xml:"member"`
 }
@@ -57,24 +57,25 @@ func (m Members[T]) MarshalJSON() ([]byte, error) {
 	return json.Marshal(m.Items)
 }
 
-// Dialect is what differs between the services of the query protocol.
+// Dialect contains the differences between the services of the query protocol.
 type Dialect struct {
-	// Namespace is the XML name space of answers.
+	// Namespace is the XML namespace of responses.
 	Namespace string
-	// Wrapped answers stand in an ActionResult beside ResponseMetadata, as
-	// those of STS do; those of EC2 stand in the root beside requestId.
+	// Wrapped responses are in an ActionResult beside ResponseMetadata, as for STS;
+	// responses of EC2 are in the root beside requestId.
 	Wrapped bool
 }
 
-// dialects are those of the services by their names in signatures.
+// dialects contains the dialects by the services' names in signatures.
 var dialects = map[string]Dialect{
 	"ec2":            {Namespace: "http://ec2.amazonaws.com/doc/2016-11-15/"},
+	"iam":            {Namespace: "https://iam.amazonaws.com/doc/2010-05-08/", Wrapped: true},
 	"sts":            {Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Wrapped: true},
 	"cloudformation": {Namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/", Wrapped: true},
 	"monitoring":     {Namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/", Wrapped: true},
 }
 
-// DialectOf returns that of a service, and EC2's for one that is not known.
+// DialectOf returns the dialect of a service, or EC2's for an unknown service.
 func DialectOf(service string) Dialect {
 	if d, ok := dialects[service]; ok {
 		return d
@@ -82,12 +83,12 @@ func DialectOf(service string) Dialect {
 	return dialects["ec2"]
 }
 
-// ContentType is that of answers.
+// ContentType is the content type of responses.
 func (Dialect) ContentType() string { return "text/xml;charset=UTF-8" }
 
-// Request reads the form of a request. It leaves out what is not part of the
-// parameters: the protocol's own fields, and a presigned request's signature.
-// A list is named as in EC2 and JSON: Regions.1, not Regions.member.1.
+// Request parses the form of a request. It omits the protocol's own fields and the
+// signature of a presigned request. Lists are named as in EC2 and JSON: Regions.1, not
+// Regions.member.1.
 func (d Dialect) Request(r *http.Request) (action string, p Params, err error) {
 	if err := r.ParseForm(); err != nil {
 		return "", nil, Errorf("MalformedQueryString", "The query string contains a syntax error: %v", err)
@@ -105,12 +106,12 @@ func (d Dialect) Request(r *http.Request) (action string, p Params, err error) {
 	return r.Form.Get("Action"), p, nil
 }
 
-// Answer renders the answer to an action. body is a struct with xml tags, Raw,
-// or nil for an answer without any data.
-func (d Dialect) Answer(action, requestID string, body any) ([]byte, error) {
+// Response renders the response to an action. body is a struct with xml tags, Raw, or
+// nil for a response without data.
+func (d Dialect) Response(action, requestID string, body any) ([]byte, error) {
 	inner, err := Encode(body)
 	if err != nil {
-		return nil, fmt.Errorf("encoding the answer to %s: %w", action, err)
+		return nil, fmt.Errorf("encoding the response to %s: %w", action, err)
 	}
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
@@ -139,11 +140,11 @@ func (d Dialect) Failure(requestID string, e *Error) []byte {
 	return b.Bytes()
 }
 
-// Raw is the body of an answer that is XML already.
+// Raw is a response body that is already XML.
 type Raw []byte
 
-// Encode renders the body of an answer. A service does it while its state is
-// locked, since the body may point into that state.
+// Encode renders the body of a response. A service calls it while its state is locked,
+// since the body may refer to that state.
 func Encode(body any) (Raw, error) {
 	if raw, ok := body.(Raw); ok || body == nil {
 		return raw, nil
@@ -158,6 +159,6 @@ func Encode(body any) (Raw, error) {
 
 func escape(s string) string {
 	var b bytes.Buffer
-	_ = xml.EscapeText(&b, []byte(s)) // a buffer's writes cannot fail
+	_ = xml.EscapeText(&b, []byte(s)) // writes to a buffer cannot fail
 	return b.String()
 }

@@ -19,10 +19,10 @@ import (
 	"sync"
 )
 
-// decode takes the body out of its chunks, if it came in such, and compares it
-// with every checksum that came with it, in a header or behind the chunks
-// (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html).
-// Signatures are not looked at.
+// decode removes the chunk encoding of the body, and verifies every checksum in the
+// headers and trailers
+// (https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-streaming-trailers.html). It
+// ignores signatures.
 func (c *call) decode() error {
 	sent := c.header.Get("x-amz-content-sha256")
 	if strings.HasPrefix(sent, "STREAMING-") {
@@ -58,8 +58,8 @@ func (c *call) decode() error {
 	return nil
 }
 
-// dechunk reads `SIZE[;chunk-signature=...]\r\n DATA\r\n` up to the chunk of no
-// size, which trailers follow.
+// dechunk parses `SIZE[;chunk-signature=...]\r\n DATA\r\n` up to the chunk of size
+// zero, then the trailers.
 func dechunk(text []byte) (body []byte, trailer http.Header, ok bool) {
 	trailer = http.Header{}
 	for {
@@ -85,13 +85,13 @@ func dechunk(text []byte) (body []byte, trailer http.Header, ok bool) {
 	}
 }
 
-// algorithm is one of S3's checksums, by its name in headers.
+// algorithm is one of S3's checksum algorithms, by its name in headers.
 type algorithm struct {
 	name string
 	new  func() hash.Hash
 }
 
-// nvme is the polynomial of CRC-64/NVME, reversed
+// nvme is the reversed polynomial of CRC-64/NVME
 // (https://reveng.sourceforge.io/crc-catalogue/17plus.htm#crc.cat.crc-64-nvme).
 var nvme = sync.OnceValue(func() *crc64.Table { return crc64.MakeTable(0x9a6c9329ac4bc9b5) })
 
@@ -103,15 +103,14 @@ var algorithms = []algorithm{
 	{"sha256", sha256.New},
 }
 
-// of returns the checksum of a body, in base64.
+// of returns the checksum of a body in base64.
 func (a algorithm) of(body []byte) string {
 	h := a.new()
 	_, _ = h.Write(body) // never fails
 	return base64.StdEncoding.EncodeToString(h.Sum(nil))
 }
 
-// checksum returns the algorithm that a writer has chosen; that of S3 itself
-// where none is.
+// checksum returns the requested algorithm, or S3's default.
 func (c *call) checksum() algorithm {
 	chosen := strings.ToLower(c.header.Get("x-amz-sdk-checksum-algorithm") + c.header.Get("x-amz-checksum-algorithm"))
 	for _, a := range algorithms {

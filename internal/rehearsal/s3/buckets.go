@@ -12,13 +12,13 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
-// bucket is one, as buckets are made today: without ACLs, and closed to the
-// public.
+// bucket is a bucket with the defaults of new buckets: ACLs disabled and public access
+// blocked.
 type bucket struct {
 	name, region string
 	created      time.Time
 	versioning   string // "", Enabled or Suspended
-	ownership    string // "" once it was deleted
+	ownership    string // "" if deleted
 	block        *publicAccessBlock
 	tags         []tag
 	keys         map[string][]*version // the last one is current
@@ -28,7 +28,7 @@ const enforced = "BucketOwnerEnforced"
 
 var bucketName = lazyregexp.New(`^[a-z0-9][a-z0-9.-]{1,61}[a-z0-9]$`)
 
-// timeFormat is that of times in S3's XML.
+// timeFormat is the format of times in S3's XML.
 const timeFormat = "2006-01-02T15:04:05.000Z"
 
 func (c *call) createBucket() error {
@@ -67,7 +67,7 @@ func (c *call) createBucket() error {
 	c.out.Header.Set("Location", "/"+c.Bucket)
 	if b := c.s.buckets[c.Bucket]; b != nil {
 		if b.region == "us-east-1" && c.region == "us-east-1" {
-			return nil // as S3 does there, and there alone
+			return nil // S3 does this only in us-east-1
 		}
 		return fail(409, "BucketAlreadyOwnedByYou", "Your previous request to create the named bucket succeeded and you already own it.")
 	}
@@ -99,7 +99,7 @@ func (c *call) getLocation() error {
 	if at == "us-east-1" {
 		at = ""
 	}
-	return c.answerXML("LocationConstraint", at)
+	return c.writeXML("LocationConstraint", at)
 }
 
 type owner struct {
@@ -107,7 +107,7 @@ type owner struct {
 	DisplayName string `xml:",omitempty"`
 }
 
-// owner is the canonical user of the account.
+// owner returns the canonical user of the account.
 func (c *call) owner() owner { return owner{ID: canonicalID(c.s.AccountID)} }
 
 type listedBucket struct{ Name, CreationDate, BucketRegion string }
@@ -123,10 +123,10 @@ func (c *call) listBuckets() error {
 			out.Buckets = append(out.Buckets, listedBucket{name, b.created.Format(timeFormat), b.region})
 		}
 	}
-	return c.answerXML("ListAllMyBucketsResult", out)
+	return c.writeXML("ListAllMyBucketsResult", out)
 }
 
-// Bucket is what there is of a bucket, for an inventory.
+// Bucket describes a bucket in the inventory.
 type Bucket struct {
 	Name, Region string
 	Tags         map[string]string

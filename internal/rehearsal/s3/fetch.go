@@ -8,25 +8,25 @@ import (
 	"net/http"
 )
 
-// Fetch reads an object by its address, as CloudFormation reads a TemplateURL:
+// Fetch returns an object by its URL, as CloudFormation reads a TemplateURL:
 // https://BUCKET.s3.REGION.amazonaws.com/KEY, or with the bucket in the path.
 func (s *Service) Fetch(address string) ([]byte, error) {
 	r, err := http.NewRequest(http.MethodGet, address, http.NoBody)
 	if err != nil {
-		return nil, fmt.Errorf("%q is no address: %w", address, err)
+		return nil, fmt.Errorf("%q is not a URL: %w", address, err)
 	}
 	q, err := Read(r)
 	if err != nil {
 		return nil, err
 	}
-	answer, err := s.Call(s.regionOf(q.Bucket), q)
+	response, err := s.Call(s.regionOf(q.Bucket), q)
 	if err != nil {
 		return nil, err
 	}
-	return answer.Body, nil
+	return response.Body, nil
 }
 
-// regionOf is where a bucket is, or a region that has S3.
+// regionOf returns the region of a bucket, or a region with S3 for a missing one.
 func (s *Service) regionOf(bucket string) string {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// maxKeys is the longest page of a list.
+// maxKeys is the maximum page size of a list.
 const maxKeys = 1000
 
 type listed struct {
@@ -25,7 +25,7 @@ type listed struct {
 
 type commonPrefix struct{ Prefix string }
 
-// listing is the answer to ListObjects and ListObjectsV2.
+// listing is the response to ListObjects and ListObjectsV2.
 type listing struct {
 	Name, Prefix          string
 	Marker                *string
@@ -42,7 +42,7 @@ type listing struct {
 	CommonPrefixes        []commonPrefix
 }
 
-// page is what of a list is asked for.
+// page contains the parameters of a list request.
 type page struct {
 	prefix, delimiter string
 	limit             int
@@ -67,8 +67,7 @@ func (c *call) page() (page, error) {
 	return p, nil
 }
 
-// group returns the common prefix that a key is shown by, empty where it is
-// shown itself.
+// group returns the common prefix that represents a key, or an empty string.
 func (p page) group(key string) string {
 	if p.delimiter == "" {
 		return ""
@@ -109,7 +108,7 @@ func (c *call) listObjects() error {
 		}
 		g := p.group(key)
 		if g != "" && (g == group || g == after) {
-			continue // shown already, on this page or the one before
+			continue // already listed, on this page or the previous one
 		}
 		if shown == p.limit {
 			out.IsTruncated = p.limit > 0
@@ -141,7 +140,7 @@ func (c *call) listObjects() error {
 	case out.IsTruncated && p.delimiter != "":
 		out.NextMarker = p.encode(last)
 	}
-	return c.answerXML("ListBucketResult", out)
+	return c.writeXML("ListBucketResult", out)
 }
 
 func (v *version) class() string {
@@ -183,7 +182,7 @@ func (c *call) listVersions() error {
 	afterKey, afterID := c.query.Get("key-marker"), c.query.Get("version-id-marker")
 	out.KeyMarker, out.VersionIDMarker = p.encode(afterKey), afterID
 	shown, group, lastKey, lastID := 0, "", "", ""
-	// more counts one more; it says whether there is room.
+	// more counts an entry, and reports whether the page has space for it.
 	more := func(key, id string) bool {
 		if shown == p.limit {
 			out.IsTruncated = p.limit > 0
@@ -231,5 +230,5 @@ keys:
 	if out.IsTruncated {
 		out.NextKeyMarker, out.NextVersionIDMarker = p.encode(lastKey), lastID
 	}
-	return c.answerXML("ListVersionsResult", out)
+	return c.writeXML("ListVersionsResult", out)
 }

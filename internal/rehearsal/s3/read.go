@@ -11,7 +11,7 @@ import (
 	"strings"
 )
 
-// find returns a version of an object, the current one where id is empty.
+// find returns a version of an object: the current one if id is empty.
 func (b *bucket) find(key, id string) (*version, error) {
 	v := b.current(key)
 	if id != "" {
@@ -34,7 +34,7 @@ func (b *bucket) find(key, id string) (*version, error) {
 	return v, nil
 }
 
-// version is the one that the request names.
+// version returns the requested version.
 func (c *call) version() (*version, error) {
 	v, err := c.b.find(c.Key, c.query.Get("versionId"))
 	if v != nil && c.b.versioning != "" {
@@ -85,13 +85,13 @@ func (c *call) getObject() error {
 		c.out.Status, c.out.Body = 206, v.body[from:to]
 		h.Set("Content-Range", "bytes "+strconv.Itoa(from)+"-"+strconv.Itoa(to-1)+"/"+strconv.Itoa(len(v.body)))
 	} else if strings.EqualFold(c.header.Get("x-amz-checksum-mode"), "ENABLED") {
-		v.sayChecksum(h)
+		v.setChecksum(h)
 	}
 	h.Set("Content-Length", strconv.Itoa(len(c.out.Body)))
 	return nil
 }
 
-// byteRange reads bytes=A-B, bytes=A- or bytes=-N; to is one past the last byte.
+// byteRange parses bytes=A-B, bytes=A- or bytes=-N; to is one past the last byte.
 func byteRange(text string, size int) (from, to int, ok bool) {
 	first, last, ok := strings.Cut(strings.TrimPrefix(text, "bytes="), "-")
 	if !ok {
@@ -110,8 +110,9 @@ func byteRange(text string, size int) (from, to int, ok bool) {
 	return from, to, err == nil && from >= 0 && from < to
 }
 
-// remove deletes a version, or what is current, and returns what was then
-// deleted or made: the version's id, and whether it is a delete marker.
+// remove deletes a version. Without an id it deletes the object, or writes a delete
+// marker if the bucket has versions. It returns the id of the version, and "true" if it
+// is a delete marker.
 func (c *call) remove(key, id string) (removed, marker string) {
 	list := c.b.keys[key]
 	if id != "" {
@@ -129,7 +130,7 @@ func (c *call) remove(key, id string) (removed, marker string) {
 		delete(c.b.keys, key)
 		return "", ""
 	}
-	sub := &call{Request: &Request{Bucket: c.Bucket, Key: key}, s: c.s, b: c.b, now: c.now, out: Answer{Header: http.Header{}}}
+	sub := &call{Request: &Request{Bucket: c.Bucket, Key: key}, s: c.s, b: c.b, now: c.now, out: Response{Header: http.Header{}}}
 	v := &version{marker: true}
 	sub.write(v)
 	return v.id, "true"
@@ -189,7 +190,7 @@ func (c *call) deleteObjects() error {
 		}
 		out.Deleted = append(out.Deleted, d)
 	}
-	return c.answerXML("DeleteResult", out)
+	return c.writeXML("DeleteResult", out)
 }
 
 func encodeToken(key string) string { return base64.URLEncoding.EncodeToString([]byte(key)) }

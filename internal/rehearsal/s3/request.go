@@ -14,22 +14,22 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// MaxBody is the largest body that is taken, in bytes. S3 itself takes 5 GiB.
+// MaxBody is the maximum size of a body in bytes. S3 itself allows 5 GiB.
 const MaxBody = 64 << 20
 
-// Request is a request as S3 reads it.
+// Request is a parsed S3 request.
 type Request struct {
-	Action      string // by its name in the API, such as PutObject; empty if there is none
+	Action      string // name in the API, such as PutObject; empty if unknown
 	Bucket, Key string
-	Params      query.Params // what faults can ask for: Bucket, Key, Prefix, VersionId, ACL, Tagging
+	Params      query.Params // parameters that faults can match: Bucket, Key, Prefix, VersionId, ACL, Tagging
 
 	header http.Header
 	query  url.Values
 	body   []byte
 }
 
-// routes are the actions by method, whether a bucket (b) or an object (o) is
-// named, and the sub-resource of the query string.
+// routes maps method, kind of resource (b for bucket, o for object) and sub-resource to
+// actions.
 var routes = map[string]string{
 	"GET": "ListBuckets",
 
@@ -45,14 +45,14 @@ var routes = map[string]string{
 	"GET o acl": "GetObjectAcl", "PUT o acl": "PutObjectAcl",
 }
 
-// subresources are all that S3 knows, so that one which the rehearsal lacks is
-// not taken for the object or bucket itself.
+// subresources lists all sub-resources of S3. A request for an unsupported one must not
+// act on the object or bucket itself.
 var subresources = strings.Fields(`accelerate acl analytics attributes cors delete encryption intelligent-tiering inventory legal-hold lifecycle
 	list-type location logging metrics notification object-lock ownershipControls policy policyStatus publicAccessBlock replication requestPayment
 	restore retention select tagging torrent uploadId uploads versioning versions website`)
 
-// Read reads a request. Where its body can't be read, the rest is there beside
-// the error.
+// Read parses a request. If the body cannot be read, the error is returned together
+// with the rest of the request.
 func Read(r *http.Request) (*Request, error) {
 	q := &Request{header: r.Header, query: r.URL.Query()}
 	q.Bucket, q.Key = name(r)
@@ -91,8 +91,8 @@ func Read(r *http.Request) (*Request, error) {
 	return q, nil
 }
 
-// name returns the bucket, of the host (BUCKET.s3.REGION.amazonaws.com) or else
-// of the path, and the key.
+// name returns the bucket and the key. The bucket is in the host
+// (BUCKET.s3.REGION.amazonaws.com) or in the path.
 func name(r *http.Request) (bucket, key string) {
 	path := strings.TrimPrefix(r.URL.Path, "/")
 	if i := strings.LastIndex(r.Host, ".s3."); i > 0 {
@@ -102,11 +102,11 @@ func name(r *http.Request) (bucket, key string) {
 	return bucket, key
 }
 
-// namespace is that of S3's XML.
+// namespace is the XML namespace of S3.
 const namespace = "http://s3.amazonaws.com/doc/2006-03-01/"
 
-// answerXML makes body, under the name of its root, the answer.
-func (c *call) answerXML(root string, body any) error {
+// writeXML encodes body as the response, with root as its root element.
+func (c *call) writeXML(root string, body any) error {
 	var b bytes.Buffer
 	b.WriteString(xml.Header)
 	start := xml.StartElement{Name: xml.Name{Local: root}, Attr: []xml.Attr{{Name: xml.Name{Local: "xmlns"}, Value: namespace}}}
@@ -118,7 +118,7 @@ func (c *call) answerXML(root string, body any) error {
 	return nil
 }
 
-// bodyXML reads the request's body.
+// bodyXML parses the request's body.
 func (c *call) bodyXML(into any) error {
 	if err := xml.Unmarshal(c.body, into); err != nil {
 		return fail(400, "MalformedXML", "The XML you provided was not well-formed or did not validate against our published schema")
@@ -126,7 +126,7 @@ func (c *call) bodyXML(into any) error {
 	return nil
 }
 
-// Failure renders an error as S3 does. The answer to HEAD has no body.
+// Failure renders an error as S3 does. The response to HEAD has no body.
 func Failure(requestID string, q *Request, e *query.Error) []byte {
 	v := struct {
 		XMLName    xml.Name `xml:"Error"`
@@ -139,7 +139,7 @@ func Failure(requestID string, q *Request, e *query.Error) []byte {
 	}{Code: e.Code, Message: e.Message, BucketName: q.Bucket, Key: q.Key, RequestID: requestID, HostID: "rehearsal"}
 	text, err := xml.Marshal(v)
 	if err != nil {
-		return nil // texts always encode
+		return nil // strings always encode
 	}
 	return append([]byte(xml.Header), text...)
 }

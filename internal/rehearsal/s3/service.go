@@ -1,10 +1,9 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package s3 behaves as Amazon S3 does, where publishing files is concerned:
-// buckets of a region, conditional writes, checksums, versions, tags, ACLs and
-// what blocks them. Everything lives in memory. There are no multipart uploads
-// and no bucket policies.
+// Package s3 simulates the parts of Amazon S3 that publishing files uses: buckets of a
+// region, conditional writes, checksums, versions, tags, ACLs and their restrictions.
+// Its state is in memory. It supports neither multipart uploads nor bucket policies.
 package s3
 
 import (
@@ -24,29 +23,28 @@ type Service struct {
 
 	mu      sync.Mutex
 	buckets map[string]*bucket
-	made    int // versions
+	count   int // number of versions
 }
 
-// Answer is what a request is answered with. Beside an error, only its header
-// counts.
-type Answer struct {
-	Status int // 0 is 200
+// Response is a response. With an error, only its header is used.
+type Response struct {
+	Status int // 0 for 200
 	Header http.Header
 	Body   []byte
 }
 
-// call is one request while it is served. The service is locked meanwhile.
+// call is the request being served. It holds the service's lock.
 type call struct {
 	*Request
 	s      *Service
 	region string
-	b      *bucket // nil for the actions of no bucket
+	b      *bucket // nil for actions without a bucket
 	now    time.Time
-	out    Answer
+	out    Response
 }
 
-// actions are what there is, by the API's name. What an action leaves in
-// call.out is the answer.
+// actions lists the supported actions by their API names. An action writes its response
+// to call.out.
 var actions = map[string]func(*call) error{
 	"ListBuckets":                   (*call).listBuckets,
 	"CreateBucket":                  (*call).createBucket,
@@ -85,10 +83,10 @@ func fail(status int, code, message string) *query.Error {
 	return &query.Error{Code: code, Message: message, Status: status}
 }
 
-// Call serves a request that was signed for a region. The answer is never nil,
-// the error always a *query.Error.
-func (s *Service) Call(region string, q *Request) (*Answer, error) {
-	c := &call{Request: q, s: s, region: region, now: s.Clock.Now().UTC(), out: Answer{Header: http.Header{}}}
+// Call serves a request that was signed for a region. The response is never nil; the
+// error is always a *query.Error.
+func (s *Service) Call(region string, q *Request) (*Response, error) {
+	c := &call{Request: q, s: s, region: region, now: s.Clock.Now().UTC(), out: Response{Header: http.Header{}}}
 	return &c.out, c.serve()
 }
 
@@ -96,7 +94,7 @@ func (c *call) serve() error {
 	run := actions[c.Action]
 	switch {
 	case run == nil:
-		return fail(501, "NotImplemented", "The rehearsal does not have this action of S3.")
+		return fail(501, "NotImplemented", "The rehearsal does not support this action of S3.")
 	case c.s.Open != nil && !c.s.Open(c.region):
 		return fail(403, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
 	}

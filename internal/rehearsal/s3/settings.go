@@ -15,7 +15,7 @@ func canonicalID(account string) string {
 }
 
 func (c *call) getVersioning() error {
-	return c.answerXML("VersioningConfiguration", struct {
+	return c.writeXML("VersioningConfiguration", struct {
 		Status string `xml:",omitempty"`
 	}{c.b.versioning})
 }
@@ -40,7 +40,7 @@ func (c *call) getPublicAccessBlock() error {
 	if c.b.block == nil {
 		return fail(404, "NoSuchPublicAccessBlockConfiguration", "The public access block configuration was not found")
 	}
-	return c.answerXML("PublicAccessBlockConfiguration", *c.b.block)
+	return c.writeXML("PublicAccessBlockConfiguration", *c.b.block)
 }
 
 func (c *call) putPublicAccessBlock() error {
@@ -67,7 +67,7 @@ func (c *call) getOwnership() error {
 	}
 	var out ownershipControls
 	out.Rule.ObjectOwnership = c.b.ownership
-	return c.answerXML("OwnershipControls", out)
+	return c.writeXML("OwnershipControls", out)
 }
 
 func (c *call) putOwnership() error {
@@ -89,7 +89,7 @@ func (c *call) deleteOwnership() error {
 	return nil
 }
 
-// checkACL says whether a canned ACL can be given in the bucket.
+// checkACL returns an error if the bucket does not allow a canned ACL.
 func (c *call) checkACL(acl string) error {
 	public := strings.HasPrefix(acl, "public-") || acl == "authenticated-read"
 	switch {
@@ -106,7 +106,7 @@ func (c *call) checkACL(acl string) error {
 			return nil
 		}
 	}
-	return fail(400, "InvalidArgument", "The canned ACL "+acl+" is not one.")
+	return fail(400, "InvalidArgument", acl+" is not a canned ACL.")
 }
 
 type grantee struct {
@@ -121,8 +121,8 @@ type grant struct {
 	Permission string
 }
 
-// answerACL renders a canned ACL as its grants.
-func (c *call) answerACL(acl string) error {
+// writeACL renders a canned ACL as grants.
+func (c *call) writeACL(acl string) error {
 	const instance = "http://www.w3.org/2001/XMLSchema-instance"
 	out := struct {
 		Owner  owner
@@ -140,17 +140,17 @@ func (c *call) answerACL(acl string) error {
 	case "authenticated-read":
 		group("AuthenticatedUsers", "READ")
 	}
-	return c.answerXML("AccessControlPolicy", out)
+	return c.writeXML("AccessControlPolicy", out)
 }
 
-func (c *call) getBucketACL() error { return c.answerACL("private") }
+func (c *call) getBucketACL() error { return c.writeACL("private") }
 
 func (c *call) getACL() error {
 	v, err := c.version()
 	if err != nil {
 		return err
 	}
-	return c.answerACL(v.acl)
+	return c.writeACL(v.acl)
 }
 
 func (c *call) putACL() error {
@@ -160,7 +160,7 @@ func (c *call) putACL() error {
 	}
 	acl := c.header.Get("x-amz-acl")
 	if acl == "" {
-		return fail(501, "NotImplemented", "The rehearsal takes canned ACLs only.")
+		return fail(501, "NotImplemented", "The rehearsal supports only canned ACLs.")
 	}
 	if err := c.checkACL(acl); err != nil {
 		return err

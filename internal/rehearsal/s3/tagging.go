@@ -17,7 +17,7 @@ type tagging struct {
 	Tags []tag `xml:"TagSet>Tag"`
 }
 
-// tagsOf reads the tags of a header, k=v&k=v.
+// tagsOf parses the tags of a header, k=v&k=v.
 func tagsOf(header http.Header) ([]tag, error) {
 	values, err := url.ParseQuery(header.Get("x-amz-tagging"))
 	if err != nil {
@@ -34,7 +34,7 @@ func tagsOf(header http.Header) ([]tag, error) {
 	return tags, checkTags(tags, maxTags)
 }
 
-const maxTags = 10 // of an object; a bucket takes 50
+const maxTags = 10 // per object; a bucket allows 50
 
 func checkTags(tags []tag, most int) error {
 	if len(tags) > most {
@@ -68,7 +68,7 @@ func (c *call) getTags() error {
 	if err != nil {
 		return err
 	}
-	return c.answerXML("Tagging", tagging{v.tags})
+	return c.writeXML("Tagging", tagging{v.tags})
 }
 
 func (c *call) putTags() error {
@@ -97,7 +97,7 @@ func (c *call) getBucketTags() error {
 	if len(c.b.tags) == 0 {
 		return fail(404, "NoSuchTagSet", "The TagSet does not exist")
 	}
-	return c.answerXML("Tagging", tagging{c.b.tags})
+	return c.writeXML("Tagging", tagging{c.b.tags})
 }
 
 func (c *call) putBucketTags() error {

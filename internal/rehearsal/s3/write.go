@@ -13,22 +13,22 @@ import (
 	"time"
 )
 
-// version is what an object was from one write to the next.
+// version is one version of an object.
 type version struct {
-	id       string // "null" of a write without versioning
-	marker   bool   // it stands for that the object was deleted
+	id       string // "null" for a write without versioning
+	marker   bool   // delete marker
 	body     []byte
 	etag     string
 	modified time.Time
-	header   http.Header // what goes back with the body as it came
-	checksum [2]string   // the algorithm's name, and the value
+	header   http.Header // stored headers, returned with the body
+	checksum [2]string   // algorithm and value
 	tags     []tag
 	acl      string
 }
 
-// kept are the headers of a write that are part of the object; so is
+// storedHeaderNames lists the request headers that are stored with the object, besides
 // x-amz-meta-*.
-var kept = []string{
+var storedHeaderNames = []string{
 	"Content-Type", "Cache-Control", "Content-Disposition", "Content-Encoding", "Content-Language", "Expires",
 	"X-Amz-Server-Side-Encryption", "X-Amz-Server-Side-Encryption-Aws-Kms-Key-Id", "X-Amz-Server-Side-Encryption-Bucket-Key-Enabled",
 	"X-Amz-Server-Side-Encryption-Customer-Algorithm", "X-Amz-Server-Side-Encryption-Customer-Key-Md5",
@@ -40,9 +40,9 @@ const (
 	encryption = "X-Amz-Server-Side-Encryption"
 )
 
-func keep(header http.Header) http.Header {
+func storedHeaders(header http.Header) http.Header {
 	out := http.Header{}
-	for _, name := range kept {
+	for _, name := range storedHeaderNames {
 		if v := header.Get(name); v != "" {
 			out.Set(name, v)
 		}
@@ -52,7 +52,7 @@ func keep(header http.Header) http.Header {
 			out[name] = values
 		}
 	}
-	// aws-chunked is of the request, not of the object.
+	// aws-chunked encodes the request, not the object.
 	var codings []string
 	for coding := range strings.SplitSeq(out.Get("Content-Encoding"), ",") {
 		if coding = strings.TrimSpace(coding); coding != "" && coding != "aws-chunked" {
@@ -67,12 +67,12 @@ func keep(header http.Header) http.Header {
 		out.Set("Content-Type", "binary/octet-stream")
 	}
 	if out.Get(encryption) == "" {
-		out.Set(encryption, "AES256") // as every bucket does by itself
+		out.Set(encryption, "AES256") // S3 encrypts every object by default
 	}
 	return out
 }
 
-// current returns the newest version of a key, a delete marker too.
+// current returns the newest version of a key, which may be a delete marker.
 func (b *bucket) current(key string) *version {
 	if list := b.keys[key]; len(list) > 0 {
 		return list[len(list)-1]
@@ -80,7 +80,7 @@ func (b *bucket) current(key string) *version {
 	return nil
 }
 
-// checkConditions is what If-Match and If-None-Match ask of a write
+// checkConditions applies If-Match and If-None-Match to a write
 // (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
 func (c *call) checkConditions() error {
 	now := c.b.current(c.Key)
@@ -102,8 +102,8 @@ func (c *call) write(v *version) {
 	v.modified, v.id = c.now, "null"
 	list := c.b.keys[c.Key]
 	if c.b.versioning == "Enabled" {
-		c.s.made++
-		v.id = fmt.Sprintf("%032x", md5.Sum(fmt.Appendf(nil, "%s/%s %d", c.Bucket, c.Key, c.s.made)))
+		c.s.count++
+		v.id = fmt.Sprintf("%032x", md5.Sum(fmt.Appendf(nil, "%s/%s %d", c.Bucket, c.Key, c.s.count)))
 	} else {
 		list = without(list, "null")
 	}
@@ -113,7 +113,7 @@ func (c *call) write(v *version) {
 	}
 }
 
-// without returns the versions but the one of an id.
+// without returns the versions except that with an id.
 func without(list []*version, id string) []*version {
 	var out []*version
 	for _, v := range list {
@@ -140,22 +140,22 @@ func (c *call) putObject() error {
 	}
 	sum, a := md5.Sum(c.body), c.checksum()
 	v := &version{
-		body: c.body, etag: `"` + hex.EncodeToString(sum[:]) + `"`, header: keep(c.header), tags: tags, acl: c.header.Get("x-amz-acl"),
+		body: c.body, etag: `"` + hex.EncodeToString(sum[:]) + `"`, header: storedHeaders(c.header), tags: tags, acl: c.header.Get("x-amz-acl"),
 		checksum: [2]string{a.name, a.of(c.body)},
 	}
 	c.write(v)
 	c.out.Header.Set("ETag", v.etag)
-	v.sayEncryption(c.out.Header)
-	v.sayChecksum(c.out.Header)
+	v.setEncryption(c.out.Header)
+	v.setChecksum(c.out.Header)
 	return nil
 }
 
-func (v *version) sayChecksum(h http.Header) {
+func (v *version) setChecksum(h http.Header) {
 	h.Set("x-amz-checksum-"+v.checksum[0], v.checksum[1])
 	h.Set("x-amz-checksum-type", "FULL_OBJECT")
 }
 
-func (v *version) sayEncryption(h http.Header) { copyEncryption(h, v.header) }
+func (v *version) setEncryption(h http.Header) { copyEncryption(h, v.header) }
 
 func copyEncryption(to, from http.Header) {
 	for name, values := range from {
@@ -165,7 +165,7 @@ func copyEncryption(to, from http.Header) {
 	}
 }
 
-// copyObject copies within S3, from a bucket of any region.
+// copyObject copies an object, which may be in a bucket of another region.
 func (c *call) copyObject() error {
 	path, err := url.PathUnescape(c.header.Get("x-amz-copy-source"))
 	if err != nil {
@@ -199,9 +199,9 @@ func (c *call) copyObject() error {
 	}
 	v := &version{body: from.body, etag: from.etag, header: from.header.Clone(), checksum: from.checksum, tags: from.tags, acl: c.header.Get("x-amz-acl")}
 	if replace {
-		v.header = keep(c.header)
+		v.header = storedHeaders(c.header)
 	} else if c.header.Get(encryption) != "" {
-		copyEncryption(v.header, keep(c.header))
+		copyEncryption(v.header, storedHeaders(c.header))
 	}
 	if c.header.Get("x-amz-tagging-directive") == "REPLACE" {
 		if v.tags, err = tagsOf(c.header); err != nil {
@@ -209,6 +209,6 @@ func (c *call) copyObject() error {
 		}
 	}
 	c.write(v)
-	v.sayEncryption(c.out.Header)
-	return c.answerXML("CopyObjectResult", struct{ ETag, LastModified string }{v.etag, v.modified.Format(timeFormat)})
+	v.setEncryption(c.out.Header)
+	return c.writeXML("CopyObjectResult", struct{ ETag, LastModified string }{v.etag, v.modified.Format(timeFormat)})
 }

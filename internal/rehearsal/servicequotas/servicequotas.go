@@ -1,8 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package servicequotas answers how much of EC2 an account may run in a
-// rehearsal, as AWS's Service Quotas does.
+// Package servicequotas simulates AWS's Service Quotas for EC2 in a rehearsal.
 package servicequotas
 
 import (
@@ -13,12 +12,12 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Default is what each quota is until Set says otherwise, in vCPUs: room for
-// the largest type. A new account of AWS has 0 of most.
+// Default is the default of each quota in vCPUs, sufficient for the largest type. Most
+// of these quotas are 0 in a new AWS account.
 const Default = 768
 
-// quotaNames are the quotas of vCPUs that EC2 has for GPU and standard types,
-// as `aws service-quotas list-service-quotas --service-code ec2` names them.
+// quotaNames maps the vCPU quotas of GPU and standard types to their names, as in `aws
+// service-quotas list-service-quotas --service-code ec2`.
 var quotaNames = map[string]string{
 	"L-DB2E81BA": "Running On-Demand G and VT instances",
 	"L-3819A6DF": "All G and VT Spot Instance Requests",
@@ -29,13 +28,13 @@ var quotaNames = map[string]string{
 	"L-34B43A08": "All Standard (A, C, D, H, I, M, R, T, Z) Spot Instance Requests",
 }
 
-// Service knows the quotas of one account. The zero value is ready.
+// Service contains the quotas of one account. The zero value is ready to use.
 type Service struct {
 	mu    sync.Mutex
 	value map[[2]string]float64 // by region and code
 }
 
-// Set makes a quota have a value in a region.
+// Set sets the value of a quota in a region.
 func (s *Service) Set(region, code string, value float64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -65,8 +64,8 @@ func (s *Service) quota(region, code string) quota {
 	}
 }
 
-// Call serves one action in a region. The answer is for encoding/json; the
-// error is always a *query.Error.
+// Call serves one action in a region. The response is encoded by
+// encoding/json; the error is always a *query.Error.
 func (s *Service) Call(region, action string, p query.Params) (any, error) {
 	switch action {
 	case "GetServiceQuota", "GetAWSDefaultServiceQuota":
@@ -83,5 +82,5 @@ func (s *Service) Call(region, action string, p query.Params) (any, error) {
 		slices.SortFunc(all.Quotas, func(a, b quota) int { return strings.Compare(a.QuotaCode, b.QuotaCode) })
 		return all, nil
 	}
-	return nil, query.Errorf("UnknownOperationException", "The rehearsal does not have the action %s.", action)
+	return nil, query.Errorf("UnknownOperationException", "The rehearsal does not support the action %s.", action)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// described is a Parameter on the wire, and with what follows Version a
+// described is a Parameter in a response. The fields after Version belong to
 // ParameterHistory.
 type described struct {
 	Name, Type, Value string
@@ -37,7 +37,7 @@ func errVersion(name string) error {
 	return query.Errorf("ParameterVersionNotFound", "Systems Manager could not find version of %s. Verify the version and try again.", name)
 }
 
-// find returns a parameter that has a version which is there.
+// find returns a parameter that has a valid version.
 func (c *call) find(name string) (*parameter, error) {
 	if p := c.all[name]; p != nil && p.current() != nil {
 		return p, nil
@@ -48,7 +48,7 @@ func (c *call) find(name string) (*parameter, error) {
 func (p *parameter) byNumber(text string) *version {
 	n, err := strconv.Atoi(text)
 	for _, v := range p.versions {
-		if err == nil && v.number == n && v.looksUntil.IsZero() {
+		if err == nil && v.number == n && v.validatesUntil.IsZero() {
 			return v
 		}
 	}
@@ -101,7 +101,7 @@ func (c *call) read(name string) (described, error) {
 func (c *call) describe(name string, v *version) described {
 	value := v.Value
 	if v.Type == "SecureString" && !c.p.Bool("WithDecryption", false) {
-		sum := sha256.Sum256([]byte(value)) // as good as a ciphertext: nothing is encrypted here
+		sum := sha256.Sum256([]byte(value)) // in place of a ciphertext; nothing is encrypted
 		value = base64.StdEncoding.EncodeToString(sum[:])
 	}
 	return described{
@@ -117,7 +117,7 @@ func (c *call) get() (any, error) {
 	return struct{ Parameter described }{v}, nil
 }
 
-func (c *call) getSome() (any, error) {
+func (c *call) getMany() (any, error) {
 	out := struct {
 		Parameters        []described
 		InvalidParameters []string
@@ -158,7 +158,7 @@ func (c *call) history() (any, error) {
 	}
 	var all []described
 	for _, v := range p.versions {
-		if !v.looksUntil.IsZero() {
+		if !v.validatesUntil.IsZero() {
 			continue
 		}
 		d := c.describe(c.p.Get("Name"), v)
@@ -168,8 +168,7 @@ func (c *call) history() (any, error) {
 	return c.page(all, 50)
 }
 
-// page answers with the part of a list that is asked for, and where the next
-// begins.
+// page returns the requested page of a list and the token of the next page.
 func (c *call) page(all []described, most int) (any, error) {
 	size, err := c.p.Int("MaxResults", most)
 	if err != nil || size < 1 || size > most {

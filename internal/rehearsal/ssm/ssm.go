@@ -1,9 +1,10 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package ssm behaves as the Parameter Store of AWS Systems Manager does:
-// parameters with versions, labels and tags. One that names an image is there
-// only once SSM has seen that image. Everything lives in memory.
+// Package ssm simulates two parts of AWS Systems Manager: Parameter Store, with
+// versions, labels and tags, where an image parameter exists only after SSM has
+// validated the image; and Session Manager, which forwards a port of an instance. Its
+// state is in memory.
 package ssm
 
 import (
@@ -14,25 +15,29 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/tunnel"
 )
 
-// Service is one account's Parameter Store in all regions.
+// Service is one account's Systems Manager in all regions.
 type Service struct {
-	Clock     pace.Clock
-	Looks     time.Duration // how long it takes to look at an image
-	AccountID string
-	Open      func(region string) bool     // whether the account can use a region
-	HasImage  func(region, id string) bool // whether it sees an available image there
+	Clock           pace.Clock
+	ImageValidation time.Duration // duration of the validation of an image
+	AccountID       string
+	Open            func(region string) bool     // whether the account can use a region
+	HasImage        func(region, id string) bool // whether the image is available to the account
+	// Agent returns the address of an instance whose agent is connected.
+	Agent    func(region, id string) (address string, connected bool)
+	Sessions *tunnel.Sessions // sessions of Session Manager
 
 	mu      sync.Mutex
 	regions map[string]map[string]*parameter
 }
 
-// call is one request while it is served. The service is locked meanwhile.
+// call is the request being served. It holds the service's lock.
 type call struct {
 	s      *Service
 	region string
-	all    map[string]*parameter // of the region, by name
+	all    map[string]*parameter // the region's parameters by name
 	p      query.Params
 	now    time.Time
 }
@@ -40,24 +45,26 @@ type call struct {
 var actions = map[string]func(*call) (any, error){
 	"PutParameter":           (*call).put,
 	"GetParameter":           (*call).get,
-	"GetParameters":          (*call).getSome,
+	"GetParameters":          (*call).getMany,
 	"GetParametersByPath":    (*call).getByPath,
 	"GetParameterHistory":    (*call).history,
 	"LabelParameterVersion":  (*call).label,
 	"DeleteParameter":        (*call).remove,
-	"DeleteParameters":       (*call).removeSome,
+	"DeleteParameters":       (*call).removeMany,
 	"AddTagsToResource":      (*call).addTags,
 	"RemoveTagsFromResource": (*call).removeTags,
 	"ListTagsForResource":    (*call).listTags,
+	"StartSession":           (*call).startSession,
+	"TerminateSession":       (*call).terminateSession,
 }
 
-// Call serves one action in a region. The answer is for encoding/json; the
-// error is always a *query.Error.
+// Call serves one action in a region. The response is encoded by
+// encoding/json; the error is always a *query.Error.
 func (s *Service) Call(region, action string, p query.Params) (any, error) {
 	run := actions[action]
 	switch {
 	case run == nil:
-		return nil, query.Errorf("InvalidAction", "The rehearsal does not have the action %s.", action)
+		return nil, query.Errorf("InvalidAction", "The rehearsal does not support the action %s.", action)
 	case !s.Open(region):
 		return nil, query.Errorf("UnrecognizedClientException", "The security token included in the request is invalid.")
 	}
@@ -74,15 +81,15 @@ func (s *Service) Call(region, action string, p query.Params) (any, error) {
 	return run(c)
 }
 
-// settle lets SSM look at those images whose time has come: the version is
-// there if the image is, and else it never was.
+// settle completes the image validations that are due: a version of a missing image is
+// deleted.
 func (s *Service) settle(region string, now time.Time) {
 	for name, p := range s.regions[region] {
 		p.versions = slices.DeleteFunc(p.versions, func(v *version) bool {
-			if v.looksUntil.IsZero() || now.Before(v.looksUntil) {
+			if v.validatesUntil.IsZero() || now.Before(v.validatesUntil) {
 				return false
 			}
-			v.looksUntil = time.Time{}
+			v.validatesUntil = time.Time{}
 			return !s.HasImage(region, v.Value)
 		})
 		if len(p.versions) == 0 {
@@ -91,14 +98,14 @@ func (s *Service) settle(region string, now time.Time) {
 	}
 }
 
-// Parameter is what there is of one, for an inventory.
+// Parameter describes a parameter in the inventory.
 type Parameter struct {
 	Name, Region string
-	Image        string // that it names
+	Image        string // image id in the parameter
 	Tags         map[string]string
 }
 
-// Parameters returns all that are there, by region and name.
+// Parameters returns all parameters, ordered by region and name.
 func (s *Service) Parameters() []Parameter {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -10,10 +10,10 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// tagged returns the parameter that a call for tags names.
+// tagged returns the parameter whose tags are requested.
 func (c *call) tagged() (*parameter, error) {
 	if kind := c.p.Get("ResourceType"); kind != "Parameter" {
-		return nil, query.Errorf("InvalidResourceType", "The rehearsal has no resources of type %s.", kind)
+		return nil, query.Errorf("InvalidResourceType", "The rehearsal does not support resources of type %s.", kind)
 	}
 	p, err := c.find(c.p.Get("ResourceId"))
 	if err != nil {

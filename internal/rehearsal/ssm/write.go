@@ -11,7 +11,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// imageType is the data type of a parameter that names an image
+// imageType is the data type of an image parameter
 // (https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-ec2-aliases.html).
 const imageType = "aws:ec2:image"
 
@@ -24,23 +24,23 @@ const (
 )
 
 type parameter struct {
-	versions []*version // the oldest first; those that SSM still looks at too
+	versions []*version // oldest first, including those in validation
 	tags     map[string]string
 }
 
 type version struct {
 	Type, Value, DataType, Description, AllowedPattern string
 
-	number     int
-	modified   time.Time
-	labels     []string
-	looksUntil time.Time // zero once it is there
+	number         int
+	modified       time.Time
+	labels         []string
+	validatesUntil time.Time // end of the image validation; zero afterwards
 }
 
-// current returns the newest version that is there, nil if none is.
+// current returns the newest valid version, or nil.
 func (p *parameter) current() *version {
 	for i := len(p.versions) - 1; i >= 0; i-- {
-		if p.versions[i].looksUntil.IsZero() {
+		if p.versions[i].validatesUntil.IsZero() {
 			return p.versions[i]
 		}
 	}
@@ -94,7 +94,7 @@ func (c *call) put() (any, error) {
 		return nil, query.Errorf("ValidationException", "The value %s is not the id of an image.", v.Value)
 	}
 	if v.DataType == imageType {
-		v.looksUntil = c.now.Add(c.s.Looks)
+		v.validatesUntil = c.now.Add(c.s.ImageValidation)
 	}
 	if p == nil {
 		p = &parameter{tags: map[string]string{}}
@@ -107,7 +107,7 @@ func (c *call) put() (any, error) {
 	if len(p.versions) > maxVersions {
 		if len(p.versions[0].labels) > 0 {
 			p.versions = p.versions[:maxVersions]
-			return nil, query.Errorf("ParameterMaxVersionLimitExceeded", "You attempted to create a new version of %s, and the oldest one, which has a label, can't be deleted for it.", name)
+			return nil, query.Errorf("ParameterMaxVersionLimitExceeded", "You attempted to create a new version of %s, but the oldest version can't be deleted because it has a label.", name)
 		}
 		p.versions = p.versions[1:]
 	}
@@ -143,14 +143,14 @@ func (c *call) label() (any, error) {
 	}
 	merged := append([]string{}, v.labels...)
 	for _, l := range good {
-		merged = append(drop(merged, l), l)
+		merged = append(without(merged, l), l)
 	}
 	if len(merged) > maxLabels {
 		return nil, query.Errorf("ParameterVersionLabelLimitExceeded", "A parameter version can have a maximum of %d labels.", maxLabels)
 	}
 	for _, l := range good {
 		for _, other := range p.versions {
-			other.labels = drop(other.labels, l)
+			other.labels = without(other.labels, l)
 		}
 	}
 	v.labels = merged
@@ -160,7 +160,7 @@ func (c *call) label() (any, error) {
 // labelRule: 1 to 100 letters, digits, dots, dashes, underscores, no digit first.
 var labelRule = lazyregexp.New(`^[a-zA-Z_.-][a-zA-Z0-9_.-]{0,99}$`)
 
-func drop(list []string, s string) []string {
+func without(list []string, s string) []string {
 	var out []string
 	for _, have := range list {
 		if have != s {
@@ -178,7 +178,7 @@ func (c *call) remove() (any, error) {
 	return nil, nil
 }
 
-func (c *call) removeSome() (any, error) {
+func (c *call) removeMany() (any, error) {
 	out := struct{ DeletedParameters, InvalidParameters []string }{[]string{}, []string{}}
 	for _, name := range c.p.List("Names") {
 		if _, err := c.find(name); err != nil {

@@ -1,11 +1,12 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package sts answers who one is in a rehearsal, as AWS's Security Token
-// Service does.
+// Package sts simulates AWS's Security Token Service in a rehearsal: it returns the
+// identity of the caller.
 package sts
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"strings"
@@ -14,12 +15,16 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Service knows the one user of the account.
+// Service contains one caller: the only user of the rehearsal's account, or a session of
+// another account's role.
 type Service struct {
 	AccountID string
 	AccessKey string
 	SecretKey string
 	Now       func() time.Time
+	Caller    string // ARN of the caller; empty for the user
+	// Open starts a session of a role in another account, and returns its keys.
+	Open func(account, roleARN, session string) (accessKey, secretKey string)
 }
 
 // Call serves one action. The body is a struct with xml tags; the error is
@@ -27,7 +32,7 @@ type Service struct {
 func (s Service) Call(action string, p query.Params) (any, error) {
 	switch action {
 	case "GetCallerIdentity":
-		return identity{"arn:aws:iam::" + s.AccountID + ":user/rehearsal", userID(s.AccessKey), s.AccountID}, nil
+		return identity{cmp.Or(s.Caller, "arn:aws:iam::"+s.AccountID+":user/rehearsal"), userID(s.AccessKey), s.AccountID}, nil
 	case "GetSessionToken":
 		return struct {
 			Credentials credentials `xml:"Credentials"`
@@ -58,7 +63,7 @@ type credentials struct {
 	Expires   string `xml:"Expiration"`
 }
 
-// credentials are the caller's own once more: the rehearsal has no others.
+// credentials returns the caller's own credentials: its account has no others.
 func (s Service) credentials() credentials {
 	return credentials{s.AccessKey, s.SecretKey, "rehearsal", s.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
 }
@@ -80,12 +85,17 @@ func (s Service) assumeRole(p query.Params) (any, error) {
 		Credentials credentials `xml:"Credentials"`
 	}
 	answer.User.ID = "AROA" + userID(arn)[4:] + ":" + name
-	answer.User.Arn = "arn:aws:sts::" + s.AccountID + ":assumed-role/" + role + "/" + name
+	account := s.AccountID
 	answer.Credentials = s.credentials()
+	if parts := strings.Split(arn, ":"); len(parts) == 6 && parts[4] != account && s.Open != nil {
+		account = parts[4]
+		answer.Credentials.AccessKey, answer.Credentials.SecretKey = s.Open(account, arn, name)
+	}
+	answer.User.Arn = "arn:aws:sts::" + account + ":assumed-role/" + role + "/" + name
 	return answer, nil
 }
 
-// userID makes the 21 characters that a principal is known by.
+// userID generates the 21 characters of a principal's id.
 func userID(of string) string {
 	sum := sha256.Sum256([]byte(of))
 	return "AIDA" + strings.ToUpper(hex.EncodeToString(sum[:]))[:17]

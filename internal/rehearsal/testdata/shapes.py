@@ -1,8 +1,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
-"""Reads recorded answers, a JSON object a line, and compares each with the
-shape that botocore's model of the service gives: every element must be known
-there, and every value must be of its type."""
+"""Validates recorded responses, one JSON object per line, against botocore's models.
+Every element must be in the shape of the response, and every value must have its type."""
 import datetime
 import json
 import sys
@@ -11,9 +10,9 @@ import botocore.session
 
 session = botocore.session.get_session()
 models = {name: session.get_service_model(model) for name, model in {
-    "ec2": "ec2", "sts": "sts", "kms": "kms", "servicequotas": "service-quotas", "s3": "s3", "ssm": "ssm",
+    "ec2": "ec2", "sts": "sts", "kms": "kms", "servicequotas": "service-quotas", "s3": "s3", "ssm": "ssm", "iam": "iam",
     "cloudformation": "cloudformation", "monitoring": "cloudwatch"}.items()}
-problems, judged = set(), set()
+problems, validated = set(), set()
 
 
 def local(element):
@@ -38,22 +37,22 @@ def check(shape, element, where, wrapped):
                 seen.add(name)
                 continue
             if name in seen:
-                problems.add(f"{where}.{name}: twice")
+                problems.add(f"{where}.{name}: duplicate")
             seen.add(name)
             check(known[name], child, f"{where}.{name}", wrapped)
         for name in shape.required_members:
             how = shape.members[name].serialization
             if how.get("name", name) not in seen and not how.get("xmlAttribute"):
-                problems.add(f"{where}.{name}: required, and not there")
+                problems.add(f"{where}.{name}: required, but missing")
     elif kind == "list":
         item = shape.member.serialization.get("name", "member" if wrapped else "item")
         for child in element:
             if local(child) != item:
-                problems.add(f"{where}: has {local(child)} where {item} was expected")
+                problems.add(f"{where}: got element {local(child)}, want {item}")
             else:
                 check(shape.member, child, where + "[]", wrapped)
     elif len(element):
-        problems.add(f"{where}: has children, expected a {kind}")
+        problems.add(f"{where}: has children, want a {kind}")
     else:
         try:
             if kind in ("integer", "long"):
@@ -81,7 +80,7 @@ def check_json(shape, value, where):
                 check_json(shape.members[name], part, f"{where}.{name}")
         for name in shape.required_members:
             if name not in value:
-                problems.add(f"{where}.{name}: required, and not there")
+                problems.add(f"{where}.{name}: required, but missing")
     elif kind == "list":
         for part in value:
             check_json(shape.member, part, where + "[]")
@@ -95,55 +94,55 @@ def check_json(shape, value, where):
 
 
 for line in open(sys.argv[1]):
-    answer = json.loads(line)
-    if answer["service"] != "s3" and answer["body"].startswith("{"):
-        where = answer["service"] + ":" + answer["action"]
-        if answer["status"] == 200:
-            output = models[answer["service"]].operation_model(answer["action"]).output_shape
-            body = json.loads(answer["body"])
+    response = json.loads(line)
+    if response["service"] != "s3" and response["body"].startswith("{"):
+        where = response["service"] + ":" + response["action"]
+        if response["status"] == 200:
+            output = models[response["service"]].operation_model(response["action"]).output_shape
+            body = json.loads(response["body"])
             if output:
                 check_json(output, body, where)
             elif body:
-                problems.add(f"{where}: expected no answer")
-            judged.add(where)
+                problems.add(f"{where}: expected an empty response")
+            validated.add(where)
         continue
-    if not answer["body"]:
+    if not response["body"]:
         continue
-    if answer["service"] == "s3" and answer["status"] < 300:
-        where = "s3:" + answer["action"]
-        shape = models["s3"].operation_model(answer["action"]).output_shape
+    if response["service"] == "s3" and response["status"] < 300:
+        where = "s3:" + response["action"]
+        shape = models["s3"].operation_model(response["action"]).output_shape
         payload = shape.serialization.get("payload")
         if payload and shape.members[payload].type_name == "blob":
             continue
-        root = ET.fromstring(answer["body"])
+        root = ET.fromstring(response["body"])
         if payload:
             shape = shape.members[payload]
-        if shape.name != "GetBucketLocationOutput":  # which is the text of the root itself
+        if shape.name != "GetBucketLocationOutput":  # its value is the text of the root element
             check(shape, root, where, False)
-        judged.add(where)
+        validated.add(where)
         continue
-    root = ET.fromstring(answer["body"])
-    where = answer["service"] + ":" + answer["action"]
-    if answer["status"] != 200:
+    root = ET.fromstring(response["body"])
+    where = response["service"] + ":" + response["action"]
+    if response["status"] != 200:
         names = {local(e) for e in root.iter()}
         if not {"Code", "Message"} <= names:
             problems.add(f"{where}: an error without Code and Message")
         continue
-    operation = models[answer["service"]].operation_model(answer["action"])
-    if local(root) != answer["action"] + "Response":
-        problems.add(f"{where}: the root is {local(root)}")
-    wrapped = answer["service"] != "ec2"
+    operation = models[response["service"]].operation_model(response["action"])
+    if local(root) != response["action"] + "Response":
+        problems.add(f"{where}: the root element is {local(root)}")
+    wrapped = response["service"] != "ec2"
     if wrapped:
-        root = next(e for e in root if local(e) == answer["action"] + "Result")
+        root = next(e for e in root if local(e) == response["action"] + "Result")
     else:
         ids = [e for e in root if local(e) == "requestId"]
         if len(ids) != 1:
             problems.add(f"{where}: has {len(ids)} requestIds")
         for e in ids:
             root.remove(e)
-    judged.add(answer["action"])
+    validated.add(response["action"])
     if operation.output_shape is None:
-        # EC2 answers these with <return>true</return>, which the model omits.
+        # EC2 responds with <return>true</return>, which the model omits.
         for e in root:
             if local(e) != "return":
                 problems.add(f"{where}.{local(e)}: the operation has no output")
@@ -152,5 +151,5 @@ for line in open(sys.argv[1]):
 
 for p in sorted(problems):
     print(p)
-print(f"{len(judged)} actions judged")
+print(f"{len(validated)} actions validated")
 sys.exit(1 if problems else 0)

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # api.sh PORT
-# Asks the miner's API on loopback, which speaks a JSON object a line over TCP.
-# Every instance has curl, and that can do without HTTP; it reads on until its
-# input ends. No answer is none of this script's failures.
+# Queries the miner's API on loopback: one JSON object per line over TCP. Uses
+# curl, which every instance has, in telnet mode. A missing response is not an
+# error.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # build.sh BINARY [COMMANDS...]
-# Builds what configure.sh has configured, or runs COMMANDS in the source
-# instead, and sees that there is a BINARY.
+# Builds the configured source, or runs COMMANDS in the source instead, and checks
+# that the result contains BINARY.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
@@ -23,7 +23,7 @@ if [ $# -gt 0 ]; then
 	where=$scratch/source
 else
 	where=$scratch/build
-	# Only what is needed, if the build names it as its binary.
+	# Build only BINARY if the build has a target of that name.
 	if cmake --build "$where" --target help | grep -Eq "(^|[ .]+)$binary(:.*)?\$"; then
 		cmake --build "$where" --parallel "$(nproc)" --target "$binary" || fail "the source does not compile"
 	else
@@ -33,6 +33,6 @@ fi
 
 found=$(find "$where" -type f -name "$binary" -perm -u+x | head -n 1)
 [ -n "$found" ] ||
-	fail "the build made no program $binary" "set binary_name to the name of the program that the source builds"
+	fail "the build produced no program $binary" "set binary_name to the name of the program that the source builds"
 fact bytes "$(wc -c <"$found" | tr -d ' ')"
 ok

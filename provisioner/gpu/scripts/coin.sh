@@ -2,8 +2,8 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Says whether the source knows Etchash (ECIP-1099), or is ethminer's, which can
-# be taught.
+# Reports whether the source supports Etchash (ECIP-1099), or is ethminer's and can
+# be edited to.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"

@@ -17,8 +17,8 @@ for dependency in "$scratch"/deps/*/; do
 	[ -f "$dependency/CMakeLists.txt" ] || continue
 	name=${dependency%/}
 	name=${name##*/}
-	# CMake 4 knows no policies of before 3.5. The names of what not to build
-	# are these libraries' own.
+	# CMake 4 has no policies older than 3.5. The libraries define their own
+	# options for skipping tests and examples.
 	set_up() {
 		cmake -S "$dependency" -B "$scratch/deps-build/$name" ${generator:+-G "$generator"} \
 			-DCMAKE_BUILD_TYPE=Release -DHUNTER_ENABLED=OFF -DCMAKE_POLICY_VERSION_MINIMUM=3.5 \
@@ -26,7 +26,7 @@ for dependency in "$scratch"/deps/*/; do
 			-DBUILD_TESTING=OFF -DCMAKE_INSTALL_PREFIX="$scratch/prefix" </dev/null
 	}
 	{ set_up && cmake --build "$scratch/deps-build/$name" --parallel "$(nproc)" --target install; } ||
-		fail "the library $name, which the source needs, does not build"
+		fail "the library $name, which the source requires, does not build"
 done
 
 rm -rf "$scratch/build"

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Says what the instance is. Changes nothing.
+# Reports what the instance is. Read-only.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
@@ -25,14 +25,14 @@ fact free_mb "$(df -Pm "$WORK" | awk 'NR == 2 { print $4 }')"
 fact memory_mb "$(awk '/^MemTotal:/ { print int($2 / 1024) }' /proc/meminfo)"
 fact used_kb "$(used)"
 
-# x86 says "model name", arm only part numbers: lscpu knows their names.
+# /proc/cpuinfo has no model name on arm; lscpu does.
 cpu=$(awk -F ': *' '/^model name/ { print $2; exit }' /proc/cpuinfo)
 if [ -z "$cpu" ] && have lscpu; then
 	cpu=$(lscpu | awk -F ': *' '/^Model name/ { print $2; exit }')
 fi
 fact cpu "${cpu:-unknown}"
 
-# GPUs on the bus, driver or not: NVIDIA's VGA and 3D controllers.
+# NVIDIA's VGA and 3D controllers on the PCI bus, with or without a driver.
 for vendor in "$root"/sys/bus/pci/devices/*/vendor; do
 	[ -r "$vendor" ] || continue
 	class=$(cat "${vendor%/*}/class")
@@ -41,7 +41,7 @@ for vendor in "$root"/sys/bus/pci/devices/*/vendor; do
 	esac
 done
 
-# Disks of the host that EC2 lends with some types. They are empty at each start.
+# Instance-store disks. They are empty after each start.
 for model in "$root"/sys/block/nvme*/device/model; do
 	[ -r "$model" ] || continue
 	case "$(cat "$model")" in
@@ -52,7 +52,7 @@ for model in "$root"/sys/block/nvme*/device/model; do
 	esac
 done
 
-# Only EC2 has the metadata service; elsewhere that address is somebody else.
+# Only EC2 has the metadata service; elsewhere the address may be another host.
 case "$(cat "$root/sys/class/dmi/id/sys_vendor" 2>/dev/null || true)" in
 "Amazon EC2"*)
 	imds=${IMDS:-http://169.254.169.254}
@@ -73,15 +73,12 @@ if have nvidia-smi; then
 	fi
 fi
 
-for nvcc in "$(command -v nvcc || true)" "$root/usr/local/cuda/bin/nvcc" "$WORK"/scratch/cuda/usr/local/cuda-*/bin/nvcc; do
-	if [ -x "$nvcc" ]; then
-		fact nvcc "$nvcc"
-		fact cuda "$("$nvcc" --version 2>/dev/null | sed -n 's/^.*release \([0-9.]*\).*$/\1/p')"
-		break
-	fi
+# An image may have several toolkits and links to them.
+for candidate in "$(command -v nvcc || true)" "$root"/usr/local/cuda/bin/nvcc "$root"/usr/local/cuda-*/bin/nvcc "$WORK"/scratch/cuda/usr/local/cuda-*/bin/nvcc; do
+	[ ! -x "$candidate" ] || describe_toolkit "$candidate"
 done
 
-# What earlier runs have finished: see phase.go.
+# Phases that earlier runs finished: see phase.go.
 for stamp in "$root"/etc/ethminer/phases/* "$WORK"/stamps/*; do
 	[ -f "$stamp" ] || continue
 	fact stamp "${stamp##*/} $(cat "$stamp")"
@@ -89,7 +86,7 @@ done
 if [ -f "$root/usr/local/bin/ethminer" ]; then
 	sum=$(sha256sum "$root/usr/local/bin/ethminer")
 	fact installed "${sum%% *}"
-	# Some builds cannot say their version.
+	# Some builds cannot print a version.
 	version=$("$root/usr/local/bin/ethminer" -V 2>&1 </dev/null | awk 'NF { print; exit }') || version=
 	fact version "$version"
 fi

@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # driver.sh BRANCH PACKAGES...
-# Installs NVIDIA's driver without DKMS, every package at the version that apt
-# would choose now, and holds it and the kernel: an upgrade of one without the
-# other ends mining ("Driver/library version mismatch"). A name that ends with
-# "=driver" gets the driver's own version.
+# Installs NVIDIA's driver without DKMS, with every package pinned at apt's current
+# candidate, and holds driver and kernel: upgrading only one of them breaks mining
+# ("Driver/library version mismatch"). A name that ends with "=driver" is
+# installed in the driver's version.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
@@ -14,10 +14,10 @@
 branch=$1
 shift
 [ "$(id -u)" = 0 ] ||
-	fail "installing a driver needs root" "let the login user run sudo without a password and keep execute_as_root = true, or start from an image with a driver"
+	fail "installing a driver needs root" "allow the login user to run sudo without a password and keep execute_as_root = true, or start from an image with a driver"
 used_before=$(used)
 updated=yes
-apt update >"$WORK/apt.log" 2>&1 || updated=no
+apt_update "$WORK/apt.log" || updated=no
 cat "$WORK/apt.log"
 
 candidate() { apt-cache policy "$1" | sed -n 's/^ *Candidate: *//p' | grep -v '(none)'; }
@@ -28,22 +28,22 @@ for package in "$@"; do
 	name=${package%=driver}
 	version=$(candidate "$name") || version=
 	[ -n "$version" ] ||
-		apt_failed " $name, of which there is no version" "$WORK/apt.log"
+		apt_failed " $name: no version is available" "$WORK/apt.log"
 	case $name in
 	nvidia-utils-*)
 		driver=$version
-		# Old branches become transitional packages that pull a newer one.
+		# Old branches become transitional packages that pull in a newer one.
 		case $version in
 		"$branch".*) ;;
-		*) fail "$name is $version, which is not of the branch $branch" "set driver_branch to a branch that Ubuntu still has" ;;
+		*) fail "$name is $version, which does not belong to branch $branch" "set driver_branch to a branch that Ubuntu still provides" ;;
 		esac
 		;;
 	esac
 	if [ "$name" != "$package" ]; then
-		# Packaged apart, so that revisions differ: the upstream version counts.
+		# A separate source package with its own revisions: match the upstream version.
 		version=$(apt-cache madison "$name" | awk -v want="${driver%%-*}" '{ split($3, v, "-"); if (v[1] == want) { print $3; exit } }')
 		[ -n "$version" ] ||
-			fail "apt has no $name of version ${driver%%-*}" "the GPUs of this type need it at exactly the driver's version: choose another driver_branch"
+			fail "apt has no $name of version ${driver%%-*}" "the GPUs of this type require it in exactly the driver's version: choose another driver_branch"
 	fi
 	pinned="$pinned $name=$version"
 done
@@ -56,9 +56,8 @@ if ! apt install --no-install-recommends $pinned >"$WORK/apt.log" 2>&1; then
 fi
 cat "$WORK/apt.log"
 
-kernels=$(dpkg-query -W -f '${db:Status-Status} ${Package}\n' 'linux-aws*' 'linux-image*' 'linux-headers*' 'linux-modules*' 2>/dev/null | sed -n 's/^installed //p') || true
 # shellcheck disable=SC2046,SC2086
-apt-mark hold $kernels $(printf '%s\n' $pinned | sed 's/=.*//') || fail "apt-mark cannot hold the driver and the kernel"
+apt-mark hold $(kernels) $(printf '%s\n' $pinned | sed 's/=.*//') || fail "apt-mark cannot hold the driver and the kernel"
 
 fact driver "${driver%%-*}"
 fact pinned "${pinned# }"
@@ -67,7 +66,13 @@ fact grown_kb "$(($(used) - used_before))"
 if modprobe nvidia 2>/dev/null && nvidia-smi >/dev/null 2>&1; then
 	fact reboot no
 else
-	# The modules are for the newest kernel, which need not be the running one.
+	# The modules are for the newest kernel of the archive, which may be neither the
+	# running nor the next one: check before a reboot into a kernel without them.
+	next=$(find "$ETHMINER_ROOT/boot" -name 'vmlinuz-*' 2>/dev/null | sed 's/^.*vmlinuz-//' | sort -V | tail -n 1) || next=
+	if [ -n "$next" ] && [ -z "$(find "$ETHMINER_ROOT/lib/modules/$next" -name 'nvidia.ko*' 2>/dev/null | head -n 1)" ]; then
+		having=$(find "$ETHMINER_ROOT/lib/modules" -name 'nvidia.ko*' 2>/dev/null | sed 's|^.*/lib/modules/\([^/]*\)/.*$|\1|' | sort -u | tr '\n' ' ')
+		fail "the kernel that boots next, $next, has no NVIDIA module (kernels that have one: ${having:-none}): the archive's kernel is newer than its modules" "start from an image with a newer kernel or a driver, or set driver_branch to a branch with modules for $next"
+	fi
 	fact reboot yes
 fi
 ok

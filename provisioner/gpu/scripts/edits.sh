@@ -3,13 +3,13 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # edits.sh [TREE NAME ISSUE OLD NEW DONE LEFT MUST COUNT FILES...]...
-# Applies guarded edits to the source (see internal/edits), and says where each
-# applied. Then applies $WORK/patches/*.patch, the user's own.
+# Applies guarded edits to the source (see internal/minerpatch) and prints where each
+# applied. Then applies the user's patches, $WORK/patches/*.patch.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
 
-# replace FILE OLD NEW: every OLD by NEW, both literal; fails without an OLD.
+# replace FILE OLD NEW: replaces every OLD, both literal; fails if there is none.
 replace() {
 	OLD=$2 NEW=$3 awk '
 		BEGIN { RS = "\003"; old = ENVIRON["OLD"]; new = ENVIRON["NEW"] }
@@ -24,7 +24,7 @@ replace() {
 		}
 		END { exit n ? 0 : 1 }
 	' "$1" >"$scratch/edited" || return 1
-	# Not mv: the file keeps its mode.
+	# Not mv, to keep the file's mode.
 	cat "$scratch/edited" >"$1"
 	rm -f "$scratch/edited"
 }
@@ -36,14 +36,14 @@ while [ $# -gt 0 ]; do
 	ethash) cd "$scratch/deps/ethash" 2>/dev/null || cd "$scratch/source" ;;
 	*) cd "$scratch/source" ;;
 	esac
-	applied="" mended=""
+	applied="" fixed=""
 	while [ "$count" -gt 0 ]; do
 		count=$((count - 1))
-		# The shell's wildcards are what a pattern is for.
+		# Unquoted: the shell expands wildcards.
 		for file in $1; do
 			[ -f "$file" ] || continue
 			if [ -n "$done" ] && grep -qF -- "$done" "$file"; then
-				mended=yes
+				fixed=yes
 				continue
 			fi
 			if replace "$file" "$old" "$new"; then
@@ -52,13 +52,13 @@ while [ $# -gt 0 ]; do
 				fact edit "$name $file $issue"
 			fi
 			if [ -n "$left" ] && grep -nE -- "$left" "$file"; then
-				fail "edit $name: $file has the construct in a form that is not known ($issue)" "name a source that has a remedy of its own, or one more of your patches; leave this edit out with skip_edits = [\"$name\"]"
+				fail "edit $name: $file has the construct in an unknown form ($issue)" "use a source that already has a fix, or add a patch, and skip this edit with skip_edits = [\"$name\"]"
 			fi
 		done
 		shift
 	done
-	if [ "$must" = true ] && [ -z "$applied$mended" ]; then
-		fail "edit $name should have applied and did not: no file has the construct that it is for ($issue)" "name a source that has a remedy of its own, and leave this edit out with skip_edits = [\"$name\"]"
+	if [ "$must" = true ] && [ -z "$applied$fixed" ]; then
+		fail "edit $name did not apply: no file has the construct that it replaces ($issue)" "use a source that already has a fix, and skip this edit with skip_edits = [\"$name\"]"
 	fi
 done
 
@@ -66,7 +66,7 @@ cd "$scratch/source"
 for patch in "$WORK"/patches/*.patch; do
 	[ -f "$patch" ] || continue
 	patch --batch --forward -p1 <"$patch" ||
-		fail "patch ${patch##*/} does not apply" "patches are applied in their order with: patch -p1"
+		fail "patch ${patch##*/} does not apply" "patches are applied in order with: patch -p1"
 	fact edit "patch ${patch##*/}"
 done
 ok

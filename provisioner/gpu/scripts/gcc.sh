@@ -3,7 +3,7 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # gcc.sh NEWEST
-# Says whether the system's GCC is NEWEST or older.
+# Reports whether the system's GCC is version NEWEST or older.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"

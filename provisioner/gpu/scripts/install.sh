@@ -4,8 +4,8 @@
 #
 # install.sh BINARY
 # Installs the built BINARY as /usr/local/bin/ethminer with its units, helpers
-# and /etc/ethminer; enables them if SERVICE is yes. Every file is replaced at
-# once.
+# and /etc/ethminer; enables them if SERVICE is yes. Files are replaced
+# atomically.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
@@ -13,14 +13,14 @@
 root=$ETHMINER_ROOT
 units=$root/etc/systemd/system
 binary=$(find "$scratch/build" "$scratch/source" -type f -name "$1" -perm -u+x 2>/dev/null | head -n 1)
-[ -n "$binary" ] || fail "there is no built $1 to install" "let the phase build run"
+[ -n "$binary" ] || fail "found no built $1 to install" "run the phase build too"
 
-# A library that is not there is found out now, not when the image is started.
+# Detect a missing library now, not when an instance boots.
 if have ldd && missing=$(ldd "$binary" 2>/dev/null | grep 'not found'); then
-	fail "the miner is linked with libraries that the instance does not have: $missing" "name their packages in build_packages"
+	fail "the miner is linked against libraries that the instance lacks: $missing" "add their packages to build_packages"
 fi
 
-# Debugging symbols would be most of the file.
+# Debug symbols would be most of the file.
 cp "$binary" "$scratch/ethminer"
 ! have strip || strip "$scratch/ethminer" 2>/dev/null || true
 {
@@ -35,18 +35,18 @@ cp "$binary" "$scratch/ethminer"
 		put 755 "$WORK/config" "$root/usr/local/lib/ethminer/config" &&
 		put 755 "$WORK/metrics" "$root/usr/local/lib/ethminer/metrics" &&
 		put 755 "$WORK/wait-gpu" "$root/usr/local/lib/ethminer/wait-gpu"
-} || fail "cannot write to $root/usr/local/bin and $root/etc" "let the login user run sudo without a password and keep execute_as_root = true"
+} || fail "cannot write to $root/usr/local/bin and $root/etc" "allow the login user to run sudo without a password and keep execute_as_root = true"
 
-# Who mines and where is never part of an image.
+# Pool and wallet are never part of an image.
 rm -f "$root/etc/ethminer/ethminer.conf"
 
-# The units' user; a root of its own has no user database to add to.
+# The units' user. With ETHMINER_ROOT set there is no user database.
 if [ -z "$root" ] && ! id ethminer >/dev/null 2>&1; then
 	useradd --system --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin ethminer ||
 		fail "cannot add the system user ethminer"
 fi
 
-# Some builds cannot say their version; the report then says unknown.
+# Some builds cannot print a version; the report then has "unknown".
 version=$("$root/usr/local/bin/ethminer" -V 2>&1 </dev/null | awk 'NF { print; exit }') || version=
 fact version "$version"
 sum=$(sha256sum "$root/usr/local/bin/ethminer")
@@ -55,14 +55,14 @@ fact sum "${sum%% *}"
 if [ "$SERVICE" = yes ]; then
 	have systemctl ||
 		fail "the instance has no systemctl to enable ethminer.service with" "set service = false, or start from an image with systemd"
-	systemctl daemon-reload || true # not running, as in a container: the files count
+	systemctl daemon-reload || true # systemd may not run, as in a container
 	for unit in ethminer.service ethminer-config.service; do
 		systemctl enable "$unit" || fail "systemctl cannot enable $unit"
 	done
 	if [ "$DEVICE" = cuda ] && systemctl cat nvidia-persistenced.service >/dev/null 2>&1; then
-		systemctl enable nvidia-persistenced.service || true # wait-gpu does it too
+		systemctl enable nvidia-persistenced.service || true # wait-gpu enables persistence too
 	fi
-	# What `systemctl enable` would do, where it knows of no timers too.
+	# Like `systemctl enable`, but also works without a running systemd.
 	{ mkdir -p "$units/timers.target.wants" && ln -sf ../ethminer-metrics.timer "$units/timers.target.wants/ethminer-metrics.timer"; } ||
 		fail "cannot enable ethminer-metrics.timer"
 fi

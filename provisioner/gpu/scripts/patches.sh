@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Makes an empty folder for the user's patches.
+# Creates an empty folder for the user's patches.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"

@@ -2,8 +2,8 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Takes away the packages that toolkit.sh has added, but for the libraries that
-# the miner is linked with, and what apt keeps to work faster.
+# Removes the packages that toolkit.sh added, except libraries that the miner is
+# linked against, and apt's caches.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
@@ -16,18 +16,18 @@ if [ -s "$WORK/added" ]; then
 	done | sed 's/:.*//' | sort -u)
 	printf '%s\n' "$libraries" >"$WORK/kept"
 	unneeded=$(sort -u "$WORK/added" | grep -vxF -f "$WORK/kept" || true)
-	# Marked as had by chance, they go together with what only they needed, and
-	# what the libraries need stays.
+	# autoremove removes packages marked auto with their unused dependencies and
+	# keeps what the manual ones need.
 	# shellcheck disable=SC2086
 	[ -z "$libraries" ] || apt-mark manual $libraries >/dev/null || true
 	# shellcheck disable=SC2086
 	[ -z "$unneeded" ] || apt-mark auto $unneeded >/dev/null || true
 	apt autoremove --purge >"$WORK/apt.log" 2>&1 || {
 		cat "$WORK/apt.log"
-		fail "apt-get cannot take the build's packages away" "the last lines of the output say why"
+		fail "apt-get cannot remove the build packages" "see the last lines of the output"
 	}
 	if missing=$(ldd "$root/usr/local/bin/ethminer" 2>/dev/null | grep 'not found'); then
-		fail "the miner has lost a library with the build's packages: $missing"
+		fail "removing the build packages also removed a library that the miner needs: $missing"
 	fi
 	rm -f "$WORK/added"
 fi

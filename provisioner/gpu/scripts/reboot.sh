@@ -2,12 +2,12 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Reboots, a moment after the connection has got the answer.
+# Reboots after one second, so that the response reaches the plugin first.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
 
-# /run is empty after a boot: its mark tells the old system from the new one.
+# /run is empty after a boot, so the marker's absence shows that it rebooted.
 echo >"$ETHMINER_ROOT/run/ethminer-gpu-before-reboot" || fail "cannot write to /run"
 (
 	sleep 1

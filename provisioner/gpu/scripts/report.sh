@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Moves $WORK/benchmark.json to /etc/ethminer at once.
+# Copies $WORK/benchmark.json to /etc/ethminer atomically.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"

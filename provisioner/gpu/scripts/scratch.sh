@@ -3,10 +3,10 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # scratch.sh MEGABYTES USER [DISKS...]
-# Makes $WORK/scratch for USER with room for MEGABYTES, off the root volume if
-# it can be had: on an unused disk of the instance store, in memory, or else as
-# a folder, which clean removes. What is on the root volume is snapshotted and
-# copied to every region, even when it is deleted again.
+# Creates $WORK/scratch for USER with MEGABYTES of free space: on an unused
+# instance-store disk, in memory, or else as a folder, which clean removes.
+# Blocks once written to the root volume are snapshotted and copied to every
+# region, even after the files are deleted.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
@@ -20,7 +20,7 @@ if grep -q " $scratch " /proc/mounts; then
 	kind=kept
 elif [ -z "$ETHMINER_ROOT" ] && [ "$(id -u)" = 0 ]; then
 	for disk in "$@"; do
-		# In use means mounted, or holding a file system or partitions.
+		# Skip disks that are mounted or have a file system or partitions.
 		if grep -q "^$disk" /proc/mounts || [ -n "$(blkid -p "$disk" 2>/dev/null)" ]; then
 			continue
 		fi

@@ -3,8 +3,8 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # sensors.sh FIELDS OLD_FIELDS
-# Asks nvidia-smi for a line for each GPU; older drivers know other names. No
-# answer is none of this script's failures.
+# Queries nvidia-smi, one line per GPU; older drivers use other field names. A
+# missing response is not an error.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"

@@ -3,9 +3,9 @@
 # SPDX-License-Identifier: MPL-2.0
 #
 # toolkit.sh [PROGRAM=PACKAGE | PACKAGE]...
-# Installs what a build needs and is absent: a PACKAGE where PROGRAM is not in
-# PATH, or where dpkg does not have it. Nothing absent means no call of apt.
-# What it adds is noted in $WORK/added, which clean takes away again.
+# Installs missing build dependencies: a PACKAGE whose PROGRAM is not in PATH, or
+# that dpkg does not list. Does not call apt if nothing is missing. Records the
+# added packages in $WORK/added, for purge.sh.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"
@@ -34,14 +34,14 @@ if [ -z "$packages" ]; then
 	exit
 fi
 [ "$(id -u)" = 0 ] ||
-	fail "the instance lacks$packages, and installing them needs root" "let the login user run sudo without a password and keep execute_as_root = true, or start from an image that has them"
+	fail "the instance lacks$packages, and installing them needs root" "allow the login user to run sudo without a password and keep execute_as_root = true, or start from an image that has them"
 have apt-get ||
 	fail "the instance lacks$packages, and has no apt-get to install them with" "start from an Ubuntu or Debian image, or from one that has them"
 
 list() { dpkg-query -W -f '${Package}\n' 2>/dev/null | sort -u; }
 list >"$WORK/before"
 updated=yes
-apt update >"$WORK/apt.log" 2>&1 || updated=no
+apt_update "$WORK/apt.log" || updated=no
 cat "$WORK/apt.log"
 # $packages is a list of words.
 # shellcheck disable=SC2086

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Says which errors of the GPUs the kernel's log has, the last of them.
+# Reports the last GPU errors in the kernel log.
 
 # shellcheck source=provisioner/gpu/scripts/lib.sh
 . "$WORK/lib.sh"

@@ -18,8 +18,8 @@ import (
 	"golang.org/x/crypto/sha3"
 )
 
-// program is the path that the environment gives for one of our binaries. test/run sets both: without them nothing would
-// be compared, so that is a failure and not a skip.
+// program returns the path of a binary from the environment, which test/run sets. Without it nothing would be compared, so
+// this is a failure, not a skip.
 func program(t *testing.T, variable string) string {
 	t.Helper()
 	path := os.Getenv(variable)
@@ -29,7 +29,7 @@ func program(t *testing.T, variable string) string {
 	return path
 }
 
-// asker returns a function that puts one line to ethash_cli and returns its answer.
+// asker returns a function that sends one line to ethash_cli and returns the response.
 func asker(t *testing.T) func(format string, args ...any) string { return askerOf(t, "ETHASH_CLI") }
 
 func askerOf(t *testing.T, variable string) func(format string, args ...any) string {
@@ -105,7 +105,7 @@ func TestSizesAndSeedsAgainstGoEthereum(t *testing.T) {
 	}
 }
 
-// hashesAgree compares an epoch's cache and hashes, of a variant whose epochs have length blocks.
+// hashesAgree compares cache and hashes of an epoch, for a variant with length blocks per epoch.
 func hashesAgree(t *testing.T, ask func(string, ...any) string, random *rand.Rand, epoch, length int) {
 	t.Helper()
 	cache := make([]uint32, calcCacheSize(epoch)/4)
@@ -156,7 +156,7 @@ func TestEtchashAgainstGoEthereum(t *testing.T) {
 	}
 }
 
-// The miner mines the epoch that its build says of a block.
+// The miner mines the block's epoch for its algorithm.
 func TestEtchashMinesHalfTheEpoch(t *testing.T) {
 	for variable, want := range map[string]string{"ETHMINER": "Epoch : 2 ", "ETCHMINER": "Epoch : 1 "} {
 		cmd := exec.Command(program(t, variable), "--cpu", "-t", "1", "-M", "60000", "--stdout", "--nocolor", "--display-interval", "1")

@@ -1,8 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package judge puts the reference miner's Ethash beside go-ethereum's, and its command line beside what ethminer's
-// users rely on. It is a module of its own, so that go-ethereum is nobody's dependency but the tests'.
+// Package judge compares the reference miner's Ethash with go-ethereum's, and checks the parts of ethminer's command line
+// that users rely on. It is a separate module, so that only the tests depend on go-ethereum.
 package judge
 
 import (
@@ -11,8 +11,8 @@ import (
 	_ "github.com/ethereum/go-ethereum/consensus/ethash"
 )
 
-// go-ethereum exports none of what is compared here; linking by name leaves its code as it was published. linkname.s is
-// there, empty, because without it the compiler wants bodies.
+// go-ethereum does not export these functions; linkname accesses them in the unmodified module. The empty linkname.s lets
+// the compiler accept functions without a body.
 
 //go:linkname calcCacheSize github.com/ethereum/go-ethereum/consensus/ethash.calcCacheSize
 func calcCacheSize(epoch int) uint64

@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// patience bounds every wait; nothing asserts how long anything took.
+// patience limits every wait; no test asserts durations.
 const patience = 2 * time.Minute
 
 func exitCode(err error) int {
@@ -95,11 +95,11 @@ func TestCommandLine(t *testing.T) {
 	}
 }
 
-// miner is a miner that runs, with a channel of the lines it logs.
+// miner is a running miner with a channel of its log lines.
 type miner struct {
 	cmd   *exec.Cmd
 	lines chan string
-	other bytes.Buffer // what came on the stream without the log
+	other bytes.Buffer // output on the stream without the log
 }
 
 func start(t *testing.T, onStdout bool, args ...string) *miner {
@@ -176,7 +176,7 @@ func freePort(t *testing.T) int {
 	return listener.Addr().(*net.TCPAddr).Port
 }
 
-// rpc sends one line and decodes the one that comes back.
+// rpc sends one line and decodes the response.
 func rpc(t *testing.T, conn net.Conn, request string) (result json.RawMessage, code int) {
 	t.Helper()
 	_ = conn.SetDeadline(time.Now().Add(patience))
@@ -315,7 +315,7 @@ func TestBenchmark(t *testing.T) {
 	}
 }
 
-// A device that is paused over the API shows 0 and the other goes on; a port below zero forbids it.
+// A device that is paused through the API shows 0 and the other continues; a negative port forbids pausing.
 func TestReadOnly(t *testing.T) {
 	for _, sign := range []string{"", "-"} {
 		t.Run("port "+sign, func(t *testing.T) {
@@ -346,7 +346,7 @@ func TestReadOnly(t *testing.T) {
 	}
 }
 
-// An interrupt while the cache is made (seconds, for the last epoch) ends it too.
+// An interrupt during cache generation (seconds, for the last epoch) ends it too.
 func TestInterruptWhileGenerating(t *testing.T) {
 	m := start(t, false, "--cpu", "-M", "61439999", "--nocolor")
 	m.wait(t, ` Generating Light cache : 271\.87 MB `)

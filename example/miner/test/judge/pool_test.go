@@ -16,8 +16,8 @@ import (
 	"testing"
 )
 
-// pool talks to one miner: it accepts its first share, if go-ethereum finds it
-// right, rejects the second, sends a new job, and hangs up after the third.
+// pool serves one miner: it accepts the first share if go-ethereum verifies it,
+// rejects the second, sends a new job, and disconnects after the third.
 func pool(t *testing.T, listener net.Listener, failed chan<- string) {
 	cache := make([]uint32, calcCacheSize(0)/4)
 	generateCache(cache, 0, make([]byte, 32))

@@ -2,15 +2,15 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# What the helpers on an instance share: its metadata, by IMDSv2, and signed
-# calls of AWS's query APIs with its role's credentials. It needs curl (7.75 or
-# newer, which signs by itself), and neither Python nor the AWS CLI.
+# Functions that the helpers on an instance share: metadata (IMDSv2), and signed
+# calls of AWS query APIs with the role's credentials. Requires curl 7.75 or newer,
+# which signs requests; no Python, no AWS CLI.
 
 set -eu
 
 imds=${IMDS:-http://169.254.169.254}
 
-# on_ec2: only there is that address the metadata service.
+# on_ec2: succeeds on EC2; elsewhere the metadata address may be another host.
 on_ec2() {
 	case "$(cat "${SYSFS:-/sys}/class/dmi/id/sys_vendor" 2>/dev/null || true)" in
 	"Amazon EC2"*) ;;
@@ -25,11 +25,11 @@ metadata() {
 	curl -fsS -m 5 --retry 3 --noproxy '*' -H "X-aws-ec2-metadata-token: $imds_token" "$imds/latest/$1"
 }
 
-# json KEY: a string's value in a flat JSON object.
+# json KEY: prints the string value of KEY in a flat JSON object.
 json() { sed -n 's/^.*"'"$1"'" *: *"\([^"]*\)".*$/\1/p'; }
 
 # aws_query SERVICE ENDPOINT_NAME NAME=VALUE...: calls a query API. Secrets go
-# through a pipe: a command line is everybody's to read.
+# through a pipe, since any user can read a command line.
 aws_query() {
 	service=$1 endpoint=$2
 	shift 2

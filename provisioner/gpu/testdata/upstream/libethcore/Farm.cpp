@@ -1,27 +1,31 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-#include <boost/asio.hpp>
-#include <boost/bind/bind.hpp>
+#include <libethcore/Farm.h>
 
-struct Farm
+#if ETH_ETHASHCPU
+#include <libethash-cpu/CPUMiner.h>
+#endif
+#if ETH_ETHASHCUDA
+#include <libethash-cuda/CUDAMiner.h>
+#endif
+#include <libhwmon/wrapnvml.h>
+
+// Boost 1.70 has taken get_io_service away from strands.
+void Farm::restart_async()
 {
-    boost::asio::io_service m_io_service;
-    boost::asio::io_service::strand m_io_strand{m_io_service};
-    int restarts = 0;
+    m_io_strand.get_io_service().post(m_io_strand.wrap(boost::bind(&Farm::restart, this)));
+}
 
-    void restart() { ++restarts; }
-    // Boost 1.70 has taken get_io_service away.
-    void restart_async()
-    {
-        m_io_strand.get_io_service().post(m_io_strand.wrap(boost::bind(&Farm::restart, this)));
-    }
-};
-
-int restarted()
+Json::Value Farm::get_nonce_scrambler_json() const
 {
-    Farm farm;
-    farm.restart_async();
-    farm.m_io_service.run();
-    return farm.restarts;
+    Json::Value value;
+    value["nvml"] = nvml_loads();
+#if ETH_ETHASHCPU
+    value["devices"] = cpu_devices();
+#endif
+#if ETH_ETHASHCUDA
+    value["devices"] = cuda_devices();
+#endif
+    return value;
 }

@@ -1,0 +1,284 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+)
+
+// Forecast is a publication of images that do not all exist yet.
+type Forecast struct {
+	*Plan
+	// Named is true if the user set the version. By default the version is the
+	// SHA-256 of the template.
+	Named bool
+	// Planned holds the images that do not exist yet, and who will be able to
+	// launch them. Without an Owner an image is not compared with the stack set's
+	// targets.
+	Planned map[Image]Sharing
+	// Later is true if other builds may still fill cells. A missing image is then
+	// only a warning.
+	Later bool
+}
+
+// Outlook is the result of a forecast.
+type Outlook struct {
+	Problems []error  // each makes the publication fail
+	Warnings []string // what publishing waits for, or what was not checked
+}
+
+// Forecast finds everything that would make a publication fail, and changes
+// nothing. The writes that it tries have conditions that cannot hold.
+func (p *Publisher) Forecast(ctx context.Context, f Forecast) Outlook {
+	var mu sync.Mutex
+	var o Outlook
+	quiet := *p
+	quiet.Say = func(s string) { mu.Lock(); defer mu.Unlock(); o.Warnings = append(o.Warnings, s) }
+	r := &run{Publisher: &quiet, plan: f.Plan}
+	checks := []func(context.Context) []error{
+		func(ctx context.Context) []error { return r.forecastImages(ctx, f) },
+		r.forecastStackSet,
+	}
+	for i := range f.Places {
+		checks = append(checks, func(ctx context.Context) []error { return r.forecastBucket(ctx, f.Places[i], f.Named) })
+	}
+	for _, q := range f.Parameters {
+		checks = append(checks, func(ctx context.Context) []error { return r.forecastParameter(ctx, q, f.Named) })
+	}
+	found := make([][]error, len(checks))
+	var wg sync.WaitGroup
+	for i, check := range checks {
+		wg.Go(func() { found[i] = check(ctx) })
+	}
+	wg.Wait()
+	for _, err := range slices.Concat(found...) {
+		if errors.Is(err, context.DeadlineExceeded) {
+			o.Warnings = append(o.Warnings, "not checked, because the request timed out: "+awsclient.Plain(err).Error())
+			continue
+		}
+		o.Problems = append(o.Problems, err)
+	}
+	slices.Sort(o.Warnings)
+	o.Warnings = slices.Compact(o.Warnings)
+	return o
+}
+
+// each returns the errors that err joins.
+func each(err error) []error {
+	var joined interface{ Unwrap() []error }
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &joined):
+		var list []error
+		for _, e := range joined.Unwrap() {
+			list = append(list, each(e)...)
+		}
+		return list
+	}
+	return []error{err}
+}
+
+func (r *run) forecastImages(ctx context.Context, f Forecast) (found []error) {
+	images, missing := f.images()
+	for _, m := range missing {
+		if f.Later {
+			r.sayf("%s; publishing fails unless another build fills it first", m)
+		} else {
+			found = append(found, m)
+		}
+	}
+	known := map[Image]Sharing{}
+	var there []Image
+	for _, image := range images {
+		if sharing, planned := f.Planned[image]; !planned {
+			there = append(there, image)
+		} else if sharing.Owner != "" {
+			known[image] = sharing
+		}
+	}
+	if r.plan.TrustImages {
+		return found
+	}
+	if unknown := len(images) - len(there) - len(known); unknown > 0 && r.plan.StackSet != nil {
+		r.sayf("stack set %s: not checked whether its targets may launch the %d images that do not exist yet", r.plan.StackSet.Name, unknown)
+	}
+	looked, err := r.sharings(ctx, there)
+	found = append(found, each(err)...)
+	maps.Copy(known, looked)
+	return append(found, each(r.checkAccounts(ctx, images, known))...)
+}
+
+// forecastBucket reads latest, checks that the version is not published with other
+// content, and tries a write whose condition cannot hold.
+func (r *run) forecastBucket(ctx context.Context, at Place, named bool) []error {
+	in := func(err error) []error {
+		if err == nil {
+			return nil
+		}
+		return []error{fmt.Errorf("s3 in %s: %w", at.Region, err)}
+	}
+	if _, err := r.latest(ctx, at, r.plan.S3.Owner); err != nil {
+		return in(err)
+	}
+	if named {
+		o, err := r.get(ctx, at, r.plan.S3.Owner, at.Key)
+		if err != nil {
+			return in(err)
+		}
+		if o != nil && !bytes.Equal(o.body, r.plan.Body) {
+			return in(fmt.Errorf("version %q is already published with other content; set another version", r.plan.Version))
+		}
+	}
+	// No publication has this object, and no object has this ETag.
+	err := r.put(ctx, at, object{key: r.plan.key(".check"), contentType: contentType(nil), body: []byte("check\n"), public: true, ifMatch: noETag})
+	if err == nil || isTaken(err) {
+		return nil
+	}
+	return in(err)
+}
+
+const noETag = `"00000000000000000000000000000000-0"`
+
+func (r *run) forecastParameter(ctx context.Context, q Parameter, named bool) []error {
+	if q.Fixed && !named {
+		return nil // its name has the version, which is not known yet
+	}
+	now, err := getParameter(ctx, r.Clients.SSM(q.Region), q)
+	switch {
+	case err != nil:
+	case now == nil:
+		return nil
+	case aws.ToString(now.DataType) != imageType:
+		err = fmt.Errorf("it exists with data type %q, which SSM cannot change; delete it, or set another name", aws.ToString(now.DataType))
+	case q.Fixed && aws.ToString(now.Value) != q.Image:
+		err = fmt.Errorf("it is set to %s, and the parameter of a version never changes; set another version", aws.ToString(now.Value))
+	default:
+		return nil
+	}
+	return []error{fmt.Errorf("ssm in %s: %s: %w", q.Region, q.Name, err)}
+}
+
+// forecastStackSet is checkStackSet for a template that is not uploaded yet.
+func (r *run) forecastStackSet(ctx context.Context) (found []error) {
+	set := r.plan.StackSet
+	if set == nil {
+		return nil
+	}
+	s := &stackSetState{StackSet: set, api: r.Clients.CloudFormation(set.Region)}
+	r.set = s
+	var err error
+	if s.before, err = s.describe(ctx); err != nil {
+		found = append(found, err)
+	}
+	needs, err := r.takes(ctx)
+	if err != nil {
+		return append(found, err)
+	}
+	found = append(found, each(s.fits(needs))...)
+	if s.before == nil {
+		return found
+	}
+	if _, err := r.instances(ctx); err != nil {
+		found = append(found, err)
+	}
+	return append(found, r.forecastOperations(ctx)...)
+}
+
+// takes validates the template and stores the parameters that it declares. It
+// returns the capabilities that it requires. A template that is too large for a
+// request is only parsed here for its parameters.
+func (r *run) takes(ctx context.Context) ([]types.Capability, error) {
+	s := r.set
+	if len(r.plan.Body) > cfntemplate.MaxInline {
+		list, err := declared(r.plan.Body)
+		s.takes = list
+		r.sayf("stack set %s: template not validated: it has %d bytes, and a request accepts at most %d; CloudFormation validates it after the upload", s.Name, len(r.plan.Body), cfntemplate.MaxInline)
+		return nil, err
+	}
+	valid, err := s.api.ValidateTemplate(ctx, &cloudformation.ValidateTemplateInput{TemplateBody: aws.String(string(r.plan.Body))})
+	if err != nil {
+		return nil, s.explain(err, "cloudformation:ValidateTemplate")
+	}
+	s.takes = valid.Parameters
+	return valid.Capabilities, nil
+}
+
+// declared returns the parameters that a template declares.
+func declared(body []byte) (list []types.TemplateParameter, err error) {
+	var doc struct {
+		Parameters map[string]map[string]yaml.Node `yaml:"Parameters"`
+	}
+	if err := yaml.Unmarshal(body, &doc); err != nil {
+		return nil, fmt.Errorf("reading the template's parameters: %w", err)
+	}
+	for _, key := range slices.Sorted(maps.Keys(doc.Parameters)) {
+		p := types.TemplateParameter{ParameterKey: aws.String(key)}
+		if d, ok := doc.Parameters[key]["Default"]; ok {
+			p.DefaultValue = aws.String(d.Value)
+		}
+		list = append(list, p)
+	}
+	return list, nil
+}
+
+// forecastOperations finds operations of the set that are in progress. Publishing,
+// which comes after the build, waits for them up to timeout. So only an operation
+// that has already run for longer than that is a problem.
+func (r *run) forecastOperations(ctx context.Context) []error {
+	s := r.set
+	out, err := s.api.ListStackSetOperations(ctx, &cloudformation.ListStackSetOperationsInput{StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs)})
+	if err != nil {
+		return []error{s.explain(err, "cloudformation:ListStackSetOperations")}
+	}
+	for _, o := range out.Summaries {
+		if !underWay(o.Status) || s.ManagedExecution {
+			continue
+		}
+		id, begun := aws.ToString(o.OperationId), aws.ToTime(o.CreationTimestamp)
+		if since := time.Since(begun); !begun.IsZero() && since > s.limit() {
+			return []error{fmt.Errorf("stack set %s: operation %s (%s) has been %s for %s, longer than timeout (%s): wait for it, set managed_execution, or stop it:\n  %s",
+				s.Name, id, o.Action, o.Status, since.Round(time.Second), s.limit(), r.stopCommand(s, id))}
+		}
+		r.sayf("stack set %s: operation %s (%s) is %s; publishing waits for it up to %s", s.Name, id, o.Action, o.Status, s.limit())
+	}
+	return nil
+}
+
+// underWay reports whether an operation blocks others.
+func underWay(status types.StackSetOperationStatus) bool {
+	switch status {
+	case types.StackSetOperationStatusRunning, types.StackSetOperationStatusQueued, types.StackSetOperationStatusStopping:
+		return true
+	}
+	return false
+}
+
+// Scope describes where a plan publishes to.
+func (p *Plan) Scope() string {
+	words := []string{fmt.Sprintf("%d bucket(s)", len(p.Places))}
+	if len(p.Parameters) > 0 {
+		words = append(words, fmt.Sprintf("%d parameter(s)", len(p.Parameters)))
+	}
+	if p.StackSet != nil {
+		words = append(words, "stack set "+p.StackSet.Name)
+	}
+	return strings.Join(words, ", ")
+}

@@ -1,0 +1,6 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+#pragma once
+
+bool nvml_loads();
