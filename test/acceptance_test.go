@@ -17,15 +17,15 @@ import (
 	"time"
 )
 
-// What the acceptance tests may cost an account, in US dollars. The builder
-// keeps to the first two; it reads its prices from AWS.
+// The maximum cost of the acceptance tests, in US dollars. The builder enforces the
+// first two with prices from AWS.
 const (
 	mostPerHour = 1.0 // for an instance
 	mostHours   = 1
-	// From a region to another one, a GB: the dearest of those below is
-	// us-west-1's (https://aws.amazon.com/ec2/pricing/on-demand/, data transfer).
+	// Data transfer between regions, for each GB: us-west-1 is the most expensive
+	// region below (https://aws.amazon.com/ec2/pricing/on-demand/, data transfer).
 	mostPerCopiedGB = 0.02
-	imageGB         = 8 // of Canonical's images; EC2 copies, and bills, only what is written
+	imageGB         = 8 // size of Canonical's images; EC2 copies and bills written blocks only
 )
 
 var (
@@ -33,9 +33,9 @@ var (
 	eightRegions = []string{"us-east-1", "us-east-2", "us-west-1", "us-west-2", "ca-central-1", "eu-central-1", "eu-west-1", "ap-northeast-1"}
 )
 
-// acceptanceJob makes images of the least expensive type with a GPU. Its
-// post-processor lists what there is, and fails, so that Packer takes back the
-// images, which deregister_on_destroy allows.
+// acceptanceJob builds images on the least expensive type with a GPU. Its
+// post-processor lists the resources and fails, so that Packer deletes the images,
+// as deregister_on_destroy allows.
 const acceptanceJob = `
 variable "rehearsal" { type = bool }
 variable "regions" { type = list(string) }
@@ -67,21 +67,21 @@ build {
 
 var (
 	available = regexp.MustCompile(`(?m)^.*: ([a-z0-9-]+): ami-[0-9a-f]+ is available`)
-	costs     = regexp.MustCompile(`Terminated i-[0-9a-f]+ \(.*\), .*, at \$[0-9.]+ an hour about \$([0-9.]+)`)
+	costs     = regexp.MustCompile(`Terminated i-[0-9a-f]+ \(.*\) .*, about \$([0-9.]+) at \$[0-9.]+ per hour`)
 )
 
-// acceptance says that tests may use the AWS account of the environment.
+// acceptance reports whether tests may use the AWS account of the environment.
 func acceptance() bool { return os.Getenv("PACKER_ACC") == "1" }
 
-// With PACKER_ACC=1 (make testacc) it builds in the AWS account of the
-// environment; else the same builds run against the rehearsal.
+// TestAcceptance builds in the AWS account of the environment with PACKER_ACC=1 (make
+// testacc), and against the rehearsal otherwise.
 func TestAcceptance(t *testing.T) {
 	build, packer := os.Getenv("ETHMINER_BUILD"), os.Getenv("PACKER")
 	if build == "" || packer == "" {
-		t.Skip("SKIPPED: needs the plugin and Packer: run `make test`, which builds them")
+		t.Skip("SKIPPED: requires the plugin and Packer; run: make test")
 	}
 	if out, err := exec.Command("python3", "-c", "import boto3").CombinedOutput(); err != nil {
-		t.Skipf("SKIPPED: needs python3 with boto3, which lists what is left: %s", out)
+		t.Skipf("SKIPPED: requires python3 with boto3 to list the resources: %s", out)
 	}
 	tests := []struct {
 		market  string
@@ -98,9 +98,9 @@ func TestAcceptance(t *testing.T) {
 	if acceptance() {
 		out, err := run("aws", "sts", "get-caller-identity", "--query", "Account", "--output", "text")
 		if err != nil {
-			t.Skipf("SKIPPED: PACKER_ACC=1, and there are no credentials of an AWS account: %s", out)
+			t.Skipf("SKIPPED: PACKER_ACC=1 is set, but no AWS credentials were found: %s", out)
 		}
-		t.Logf("%d builds in the account %s cost about $1 in all, and $%.2f at the very most", len(tests), strings.TrimSpace(out), most)
+		t.Logf("%d builds in the account %s cost about $1 in total, and at most $%.2f", len(tests), strings.TrimSpace(out), most)
 	}
 	if err := os.WriteFile(filepath.Join(work, "job.pkr.hcl"), []byte(acceptanceJob), 0o600); err != nil {
 		t.Fatal(err)
@@ -112,52 +112,52 @@ func TestAcceptance(t *testing.T) {
 			list := append([]string{"python3", "resources.py", id}, test.regions...)
 			out, err := run(packer, "build", "-var", fmt.Sprintf("rehearsal=%t", !acceptance()), "-var", "market="+test.market, "-var", "build_id="+id,
 				"-var", `regions=["`+strings.Join(test.regions, `","`)+`"]`, "-var", "list="+strings.Join(list, " "), "job.pkr.hcl")
-			t.Cleanup(func() { // whatever has failed, the account pays for nothing more
+			t.Cleanup(func() { // stop all costs, even after a failure
 				if swept, err := run("packer-plugin-ethminer", "sweep", "--region", strings.Join(test.regions, ","), "--build-id", id, "--yes"); err != nil {
 					t.Errorf("sweeping %s: %v\n%s", id, err, swept)
 				}
 			})
 			if err == nil {
-				t.Error("the build succeeded, although its post-processor fails")
+				t.Error("got no error, want one from the failing post-processor")
 			}
 			if n := len(available.FindAllString(out, -1)); n != len(test.regions)-1 { // the copies
 				t.Errorf("%d copies became available, want %d\n%s", n, len(test.regions)-1, out)
 			}
 			cost := costs.FindStringSubmatch(out)
 			if cost == nil {
-				t.Fatalf("the build does not say what its instance has cost:\n%s", out)
+				t.Fatalf("the build does not report the cost of its instance:\n%s", out)
 			}
 			usd, _ := strconv.ParseFloat(cost[1], 64)
 			total += usd
-			t.Logf("its instance has cost $%.2f", usd)
+			t.Logf("the instance cost $%.2f", usd)
 
-			// Whoever lists finds the images, so that to find nothing means something.
+			// The list contains the images here, so that an empty list later is meaningful.
 			made, err := os.ReadFile(filepath.Join(work, "made"))
 			if err != nil {
 				t.Fatal(err)
 			}
 			for _, region := range test.regions {
 				if strings.Count(string(made), region+" image ami-") != 1 || strings.Count(string(made), region+" snapshot snap-") != 1 {
-					t.Errorf("%s has not one image and one snapshot when the build ends:\n%s", region, made)
+					t.Errorf("%s: want one image and one snapshot at the end of the build:\n%s", region, made)
 				}
 			}
 			if lines := strings.Count(string(made), "\n"); lines != 2*len(test.regions) {
-				t.Errorf("the build ends with more than its images:\n%s", made)
+				t.Errorf("the build leaves resources other than its images:\n%s", made)
 			}
 			left, err := run(list[0], list[1:]...)
 			for end := time.Now().Add(2 * time.Minute); acceptance() && left != "" && time.Now().Before(end); time.Sleep(5 * time.Second) {
-				left, err = run(list[0], list[1:]...) // what is deleted may show for a while
+				left, err = run(list[0], list[1:]...) // deleted resources may remain listed for some time
 			}
 			if err != nil || left != "" {
-				t.Errorf("left behind (%v):\n%s\n%s", err, left, out)
+				t.Errorf("got leftover resources (%v):\n%s\n%s", err, left, out)
 			}
 		})
 	}
-	t.Logf("the instances of these builds have cost $%.2f", total)
+	t.Logf("the instances of these builds cost $%.2f", total)
 }
 
-// acceptanceTools starts a rehearsal, if it is to be one, and returns what runs
-// a command in a folder with the plugin, Packer and the AWS of the test.
+// acceptanceTools starts a rehearsal unless an account is used. It returns a function
+// that runs a command in a folder with the test's plugin, Packer and AWS.
 func acceptanceTools(t *testing.T, build, packer, work string) func(name string, args ...string) (string, error) {
 	t.Helper()
 	lister, err := os.ReadFile("testdata/resources.py")

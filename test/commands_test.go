@@ -20,13 +20,13 @@ import (
 
 var ami = regexp.MustCompile(`ami-[0-9a-f]{8,17}`)
 
-// await FILE TEXT waits until a file that a background command writes holds
-// the text.
+// await FILE TEXT waits until a file that a background command writes contains the
+// text.
 func await(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 || neg {
 		ts.Fatalf("usage: await FILE TEXT")
 	}
-	const limit = 2 * time.Minute // for a machine that does something else too
+	const limit = 2 * time.Minute // long enough for a loaded machine
 	var content []byte
 	for deadline := time.Now().Add(limit); time.Now().Before(deadline); time.Sleep(50 * time.Millisecond) {
 		content, _ = os.ReadFile(ts.MkAbs(args[0]))
@@ -34,12 +34,11 @@ func await(ts *testscript.TestScript, neg bool, args []string) {
 			return
 		}
 	}
-	ts.Fatalf("%s does not say %q after %s:\n%s", args[0], args[1], limit, content)
+	ts.Fatalf("%s does not contain %q after %s:\n%s", args[0], args[1], limit, content)
 }
 
-// interrupt FILE presses Ctrl-C in the process group whose leader's id the
-// file holds: a terminal signals all of a group, Packer's wrapper and plugins
-// included.
+// interrupt FILE sends Ctrl-C to the process group whose leader's id is in the file.
+// A terminal also signals the whole group, including Packer's wrapper and plugins.
 func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 || neg {
 		ts.Fatalf("usage: interrupt FILE")
@@ -47,7 +46,7 @@ func interrupt(ts *testscript.TestScript, neg bool, args []string) {
 	signalGroup(ts, args[0], syscall.SIGINT)
 }
 
-// kill9 FILE kills that group at once, as a machine that goes away does.
+// kill9 FILE kills that group immediately, like the loss of a machine.
 func kill9(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 || neg {
 		ts.Fatalf("usage: kill9 FILE")
@@ -61,7 +60,7 @@ func signalGroup(ts *testscript.TestScript, file string, signal syscall.Signal) 
 	ts.Check(syscall.Kill(-leader, signal))
 }
 
-// fault STATE JSON arms a fault in the rehearsal of a state folder.
+// fault STATE JSON injects a fault into the rehearsal of a state folder.
 func fault(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 || neg {
 		ts.Fatalf("usage: fault STATE JSON")
@@ -78,7 +77,7 @@ func fault(ts *testscript.TestScript, neg bool, args []string) {
 	ts.Check(err)
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		ts.Fatalf("the rehearsal answers %s", answer.Status)
+		ts.Fatalf("the rehearsal returns %s", answer.Status)
 	}
 }
 

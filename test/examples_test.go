@@ -17,18 +17,18 @@ import (
 	"testing"
 )
 
-// example is a configuration of amazon-ebs's documentation, by the file that it
-// is in and its number there.
+// example is a configuration from the documentation of amazon-ebs. Its name is the
+// file and its number in the file.
 type example struct{ name, ext, text string }
 
-const winrm = `communicator: "winrm" is not supported`
+const winrm = `communicator: got "winrm", want`
 
-// notHere are the examples that do not validate as ours, and what is said of
-// them; docs/amazon-ebs.md has those that validate as amazon-ebs's.
+// notHere lists the examples that do not validate with ethminer-ami, and the error.
+// docs/amazon-ebs.md lists those that validate with amazon-ebs.
 var notHere = map[string]string{
 	"ebs.mdx 13": winrm,
 	"ebs.mdx 12": winrm,
-	// Nor do these as amazon-ebs's: they are parts, or are mistaken.
+	// These do not validate with amazon-ebs either: they are incomplete or wrong.
 	"ebs.mdx 8":                     "There is no closing brace",
 	"RunConfig-not-required.mdx 5":  "An ssh_username must be specified",
 	"RunConfig-not-required.mdx 9":  `Did you mean to define a block of type "license_configuration_request"?`,
@@ -44,7 +44,7 @@ var (
 	plain   = regexp.MustCompile(`\s+`)
 )
 
-// examples reads those of the module that go.mod names: none is copied here.
+// examples reads the examples of the packer-plugin-amazon version in go.mod.
 func examples(t *testing.T) []example {
 	t.Helper()
 	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}", "github.com/hashicorp/packer-plugin-amazon").Output()
@@ -64,13 +64,15 @@ func examples(t *testing.T) []example {
 	for _, file := range pages {
 		text, err := os.ReadFile(file)
 		if err != nil {
-			continue // a partial of the SDK's
+			continue // a partial of the SDK
 		}
 		for n, block := range fence.FindAllStringSubmatch(string(text), -1) {
 			ext := strings.ToLower(block[1])
-			// JSON that is a part of a file is none, and nothing can be put around it.
+			// Incomplete JSON is skipped, since it cannot be completed like HCL.
 			if strings.Contains(block[2], "amazon-ebs") && (ext != "json" || json.Valid([]byte(block[2]))) {
-				all = append(all, example{fmt.Sprintf("%s %d", filepath.Base(file), n+1), ext, block[2]})
+				// The placeholder for the account id is not a valid account id.
+				text := strings.ReplaceAll(block[2], "ACCOUNT_ID", "111122223333")
+				all = append(all, example{fmt.Sprintf("%s %d", filepath.Base(file), n+1), ext, text})
 			}
 		}
 	}
@@ -85,9 +87,9 @@ func examples(t *testing.T) []example {
 	return all
 }
 
-// validate says what Packer says of an example whose sources are of a type.
-// Around a part it puts what Packer needs to look at it: a build of its sources,
-// the variables that it uses.
+// validate runs `packer validate` on an example with another source type, and returns
+// the output and whether it succeeded. It adds a build and variable declarations to
+// an incomplete example.
 func (e example) validate(t *testing.T, packer, plugins, kind string) (string, bool) {
 	t.Helper()
 	folder := t.TempDir()
@@ -128,7 +130,7 @@ func (e example) validate(t *testing.T, packer, plugins, kind string) (string, b
 func TestExamplesOfAmazonEBS(t *testing.T) {
 	build, packer := os.Getenv("ETHMINER_BUILD"), os.Getenv("PACKER")
 	if build == "" || packer == "" {
-		t.Skip("SKIPPED: needs the plugin and Packer: run `make test`, which builds them")
+		t.Skip("SKIPPED: requires the plugin and Packer; run: make test")
 	}
 	plugins, peers := filepath.Join(build, "plugins"), os.Getenv("ETHMINER_PEERS")
 	if peers != "" {
@@ -137,7 +139,7 @@ func TestExamplesOfAmazonEBS(t *testing.T) {
 	tried := 0
 	for _, e := range examples(t) {
 		if peers == "" && (strings.Contains(e.text, `data "amazon-`) || strings.Contains(e.text, "hashicorp/amazon")) {
-			t.Logf("%s is left to `make test-peers`: it uses another component of the amazon plugin, which that builds", e.name)
+			t.Logf("%s is tested by `make test-peers`: it uses another component of the amazon plugin", e.name)
 			continue
 		}
 		t.Run(e.name, func(t *testing.T) {
@@ -146,21 +148,21 @@ func TestExamplesOfAmazonEBS(t *testing.T) {
 			want, known := notHere[e.name]
 			switch {
 			case ok && known:
-				t.Errorf("it validates; take it off the list")
+				t.Errorf("the example validates; remove it from the list")
 			case !ok && !known:
-				t.Errorf("it does not validate:\n%s\n%s", said, e.text)
+				t.Errorf("the example does not validate:\n%s\n%s", said, e.text)
 			case !ok && !strings.Contains(said, want):
-				t.Errorf("it is said:\n%s\nwant %q", said, want)
+				t.Errorf("got:\n%s\nwant %q", said, want)
 			}
 			if peers == "" || ok {
 				return
 			}
 			if said, there := e.validate(t, packer, plugins, "amazon-ebs"); there && want != winrm {
-				t.Errorf("as amazon-ebs's it validates:\n%s", said)
+				t.Errorf("the example validates with amazon-ebs:\n%s", said)
 			}
 		})
 	}
 	if tried < 15 {
-		t.Errorf("only %d examples were tried: the documentation is laid out in another way now", tried)
+		t.Errorf("found only %d examples: the layout of the documentation has changed", tried)
 	}
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/test/miners"
 )
 
-// minersHead is what the builds of all stand-ins share.
+// minersHead is the configuration that the builds of all simulated miners share.
 const minersHead = `
 source "ethminer-ami" "x" {
   rehearsal       = true
@@ -25,8 +25,8 @@ source "ethminer-ami" "x" {
 }
 `
 
-// minersBuild is the build of one: its name, what makes a machine with GPUs of
-// the sandbox, its program, and its options.
+// minersBuild is the build of one simulated miner: its name, the setup of simulated
+// GPUs in the sandbox, its program, and its options.
 const minersBuild = `
 build {
   source "source.ethminer-ami.x" {
@@ -44,7 +44,7 @@ build {
 }
 `
 
-// withGPUs gives the machine a driver that lists GPUs, and a toolkit.
+// withGPUs installs a simulated driver that lists GPUs, and a toolkit.
 const (
 	withGPUs = `
   provisioner "shell" {
@@ -64,15 +64,15 @@ chmod 755 nvcc nvidia-smi
 `
 )
 
-// Every stand-in miner gets its verdict and its message from a real Packer, on
-// instances of a rehearsal. They are built side by side.
+// TestMiners builds with every simulated miner on instances of a rehearsal, in parallel.
+// Each build must have the expected result and message.
 func TestMiners(t *testing.T) {
 	build, packer := os.Getenv("ETHMINER_BUILD"), os.Getenv("PACKER")
 	if build == "" || packer == "" {
-		t.Skip("SKIPPED: needs the plugin and Packer: run `make test`, which builds them")
+		t.Skip("SKIPPED: requires the plugin and Packer; run: make test")
 	}
 	if os.Getuid() != 0 {
-		t.Skip("SKIPPED: needs root for the sandbox")
+		t.Skip("SKIPPED: the sandbox requires root")
 	}
 	all, err := miners.All()
 	if err != nil {
@@ -101,7 +101,7 @@ func TestMiners(t *testing.T) {
 	env := environment(build, packer, work)
 	run := runner(build, work, env)
 	serve(t, build, work, env)
-	// The one that floods its log takes the machine for itself.
+	// The miner that floods its log runs alone.
 	const flood = "ethminer-ami.prints_for_ever"
 	said, err := run(packer, "build", "-parallel-builds=3", "-except", flood, "job.pkr.hcl")
 	if err == nil || !strings.Contains(said, "ethminer-ami.") {
@@ -121,18 +121,18 @@ func TestMiners(t *testing.T) {
 			}
 			for _, part := range append(m.Fails, m.Says...) {
 				if !strings.Contains(lines, part) {
-					t.Errorf("it lacks %q:\n%s", part, lines)
+					t.Errorf("output lacks %q:\n%s", part, lines)
 				}
 			}
 		})
 	}
 	if left, err := run("packer-plugin-ethminer", "rehearsal-aws", "inventory", "--state", "state", "--leaks"); err != nil {
-		t.Errorf("left behind: %v\n%s", err, left)
+		t.Errorf("got leftover resources: %v\n%s", err, left)
 	}
 }
 
-// ofBuild are the lines that Packer prints for one of its builds: those with its
-// name in front, and what follows them without any.
+// ofBuild returns Packer's output of one build: the lines with its name as prefix, and
+// the lines without a prefix that follow them.
 func ofBuild(said, name string) string {
 	var lines []string
 	ours := false

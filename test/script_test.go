@@ -3,8 +3,8 @@
 
 //go:build unix
 
-// Package test holds what is true of the whole tool: each script in testdata
-// runs the real Packer with the real plugin, against the AWS inside it.
+// Package test tests the whole plugin: each script in testdata runs Packer with the
+// plugin against the simulated AWS.
 package test
 
 import (
@@ -20,7 +20,7 @@ import (
 func TestScripts(t *testing.T) {
 	build, packer := os.Getenv("ETHMINER_BUILD"), os.Getenv("PACKER")
 	if build == "" || packer == "" {
-		t.Skip("SKIPPED: needs the plugin and Packer: run `make test`, which builds them")
+		t.Skip("SKIPPED: requires the plugin and Packer; run: make test")
 	}
 	root, err := filepath.Abs("..")
 	if err != nil {
@@ -50,12 +50,15 @@ func TestScripts(t *testing.T) {
 			"fault":     fault,
 			"onlyamis":  onlyAMIs,
 			"count":     count,
+			"secrets":   secrets,
+			"mine":      mine,
+			"processes": processes,
 		},
 	})
 }
 
-// toolEnv is the environment of a Packer that finds the plugin, and keeps to a
-// folder.
+// toolEnv returns the environment in which Packer finds the plugin and writes only to
+// one folder.
 func toolEnv(build, packer, work string) map[string]string {
 	return map[string]string{
 		"PATH":               filepath.Dir(packer) + ":" + build + ":" + os.Getenv("PATH"),
@@ -67,7 +70,7 @@ func toolEnv(build, packer, work string) map[string]string {
 	}
 }
 
-// onlyAMIs A B fails unless B is A with other image ids, in every row.
+// onlyAMIs A B fails unless B is A with another image id in every row.
 func onlyAMIs(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 2 || neg {
 		ts.Fatalf("usage: onlyamis BEFORE AFTER")
@@ -84,7 +87,7 @@ func onlyAMIs(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		changed++
 		if ami.ReplaceAllString(before[i], "") != ami.ReplaceAllString(after[i], "") {
-			ts.Fatalf("line %d differs in more than the image: %q, %q", i+1, before[i], after[i])
+			ts.Fatalf("line %d differs in more than the image id: %q, %q", i+1, before[i], after[i])
 		}
 	}
 	if rows := len(ami.FindAllString(strings.Join(before, "\n"), -1)); changed != rows {

@@ -14,7 +14,7 @@ import (
 	"time"
 )
 
-// environment is this process's, with toolEnv's.
+// environment returns the environment of this process plus toolEnv.
 func environment(build, packer, work string) []string {
 	env := os.Environ()
 	for key, value := range toolEnv(build, packer, work) {
@@ -23,7 +23,7 @@ func environment(build, packer, work string) []string {
 	return env
 }
 
-// runner runs programs in a folder, the plugin from where it was built.
+// runner returns a function that runs programs in a folder, and the plugin from build.
 func runner(build, work string, env []string) func(name string, args ...string) (string, error) {
 	return func(name string, args ...string) (string, error) {
 		path := name
@@ -37,8 +37,7 @@ func runner(build, work string, env []string) func(name string, args ...string) 
 	}
 }
 
-// serve starts a rehearsal's AWS, with state in the folder state, until the test
-// ends.
+// serve runs a rehearsal server with the state folder state until the test ends.
 func serve(t *testing.T, build, work string, env []string, args ...string) {
 	t.Helper()
 	ctx, cancel := context.WithCancel(context.Background())
@@ -57,7 +56,7 @@ func serve(t *testing.T, build, work string, env []string, args ...string) {
 			return
 		}
 		if time.Now().After(end) {
-			t.Fatal("the rehearsal does not start")
+			t.Fatal("the rehearsal server did not start")
 		}
 	}
 }

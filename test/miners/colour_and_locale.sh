@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Colours in spite of --nocolor, and numbers in the manner of a locale.
+# Prints colors despite --nocolor, and numbers formatted for a locale.
 #
 # says: hash rate: 1.23 Gh/s
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Lines that are cut, or run into each other, between good ones.
+# Prints truncated and interleaved lines between valid ones.
 #
 # says: hash rate: 25.25 Mh/s
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

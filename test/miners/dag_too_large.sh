@@ -2,11 +2,11 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# The DAG does not fit into the GPU; the process lives on at zero.
+# The DAG does not fit into the GPU; the process continues at a rate of zero.
 #
 # gpus: 1
 # option: benchmark_start_timeout = "1s"
-# fails: the miner showed no hash rate above zero within
+# fails: the miner reported no hash rate above zero within
 # fails: choose a GPU with more memory or a smaller benchmark_block
 # fails: This device hasn't enough memory available. Mining suspended
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

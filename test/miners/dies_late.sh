@@ -2,10 +2,9 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Mines for most of the window, and then no more.
+# Mines for most of the window, then stops.
 #
 # option: benchmark_duration = "6s"
-# fails: at last, over 6
 # fails: the miner stopped mining
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
 start=$(date +%s)

@@ -2,11 +2,11 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# GPUs behind NVSwitch, and nvidia-fabricmanager does not run.
+# GPUs behind NVSwitch without a running nvidia-fabricmanager.
 #
 # gpus: 8
-# fails: the miner ended by itself (exit code 2) at block 1
-# fails: start nvidia-fabricmanager of exactly the driver's version
+# fails: the miner exited unexpectedly (exit code 2) at block 1
+# fails: start nvidia-fabricmanager in exactly the driver's version
 # fails: CUDA Error : system not yet initialized
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
 echo 'CUDA Error : system not yet initialized'

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# A GPU fails while it is measured; the farm goes on.
+# A GPU fails during the measurement; the others continue.
 #
 # option: benchmark_duration = "6s"
 # fails: a device failed

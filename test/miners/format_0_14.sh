@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# The lines of 0.14.
+# Prints the lines of 0.14.
 #
 # says: hash rate: 319.9 Mh/s
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

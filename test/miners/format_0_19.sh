@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# The lines of 0.19, with sensors.
+# Prints the lines of 0.19, with sensors.
 #
 # gpus: 2
 # says: hash rate: 50.30 Mh/s

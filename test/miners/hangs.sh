@@ -2,11 +2,11 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Says no more, and lives on.
+# Stops printing but keeps running.
 #
 # option: benchmark_duration = "17s"
 # fails: the miner printed its last status line
-# fails: it hangs
+# fails: the miner hangs
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
 start=$(date +%s)
 while [ $(($(date +%s) - start)) -lt 4 ]; do

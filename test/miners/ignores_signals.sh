@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Takes no notice of INT and TERM.
+# Ignores INT and TERM.
 #
 # says: hash rate: 5.00 Kh/s
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

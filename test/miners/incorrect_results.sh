@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# The GPU computes wrongly.
+# The GPU computes incorrectly.
 #
 # fails: solutions were incorrect
 # fails: lower its clocks or replace the instance

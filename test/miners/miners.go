@@ -1,13 +1,13 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package miners is a folder of programs that each behave like one miner that
-// was seen, most of them like a failure. Their heads say what is made of them:
+// Package miners contains programs that each imitate the behavior of a real miner, in
+// most cases a failure. Comments at the top of each program define the test:
 //
-//	# gpus: 4                       how many GPUs the machine has; none: a CPU
+//	# gpus: 4                       number of GPUs of the machine; without it, a CPU
 //	# option: max_variation = 0.1   an option of the provisioner
-//	# fails: cu2 mined nothing      a part of the error
-//	# says: hash rate: 5.00 h/s     a part of what the user sees, of a good one
+//	# fails: cu2 mined nothing      a part of the expected error
+//	# says: hash rate: 5.00 h/s     a part of the expected output of a passing miner
 package miners
 
 import (
@@ -21,20 +21,20 @@ import (
 //go:embed *.sh
 var files embed.FS
 
-// Miner is one of them.
+// Miner is one of the programs.
 type Miner struct {
-	// Name is its file's, without .sh.
+	// Name is the file name without .sh.
 	Name   string
 	Script string
 	GPUs   int
-	// Options are texts or numbers, by name.
+	// Options maps option names to strings or numbers.
 	Options map[string]any
-	// Fails are parts of the error, Says parts of what the user sees; a miner
-	// has one of the two.
+	// Fails are parts of the expected error, Says parts of the expected output; a
+	// miner has exactly one of the two.
 	Fails, Says []string
 }
 
-// All reads them, by name. The error names the file whose head is wrong.
+// All returns the programs, sorted by name. Its error names the invalid file.
 func All() ([]Miner, error) {
 	entries, err := files.ReadDir(".")
 	if err != nil {

@@ -6,8 +6,8 @@
 #
 # gpus: 2
 # option: benchmark_duration = "6s"
-# fails: cu1 stopped mining: it made 25.00 Mh/s
-# fails: nothing at last
+# fails: cu1 stopped mining: it reached 25.00 Mh/s
+# fails: nothing at the end
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
 start=$(date +%s)
 while [ $(($(date +%s) - start)) -lt 4 ]; do

@@ -2,11 +2,11 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# One of four GPUs mines nothing, and the log says why.
+# One of four GPUs mines nothing, and the log shows the cause.
 #
 # gpus: 4
 # fails: cu2 mined nothing
-# fails: its log says why: the binary was built for another GPU
+# fails: its log shows the cause: the binary was built for another GPU
 # fails: on CUDA device 02:00.0
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
 echo 'CUDA error in func set_constants at line 110 invalid device symbol on CUDA device 02:00.0'

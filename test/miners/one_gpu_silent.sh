@@ -5,7 +5,7 @@
 # One of four GPUs mines nothing.
 #
 # gpus: 4
-# fails: cu2 mined nothing, while all together made 75.00 Mh/s
+# fails: cu2 mined nothing, while all devices together reached 75.00 Mh/s
 # fails: expected every device to mine
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
 while :; do

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# A rate in Gh.
+# Prints a rate in Gh.
 #
 # says: hash rate: 1.50 Gh/s
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

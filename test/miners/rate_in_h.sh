@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# A rate in h.
+# Prints a rate in h.
 #
 # says: hash rate: 5.00 h/s
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

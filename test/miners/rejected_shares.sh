@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Mines on a wrong DAG.
+# Mines on the wrong DAG.
 #
 # fails: solutions were rejected
 # fails: wrong DAG or algorithm

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Mines at first, and stops.
+# Mines at first, then stops.
 #
 # fails: measured 0.00 h/s
 # fails: expected a rate above zero

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Mines, below the floor.
+# Mines below min_hashrate.
 #
 # option: min_hashrate = "25 Mh/s"
 # fails: measured 5.00 Mh/s (20 % of the floor)

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# The unit of the rate changes in mid-run.
+# The unit of the rate changes during the run.
 #
 # says: hash rate: 1.00 Mh/s
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

@@ -2,7 +2,7 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# The rate goes up and down.
+# The rate fluctuates.
 #
 # option: max_variation = 0.1
 # fails: which varies by 

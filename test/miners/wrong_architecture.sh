@@ -2,12 +2,12 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Was built for another GPU: the kernel does not start, the process lives on at
-# zero.
+# Was built for another GPU: the kernel does not start, and the process continues
+# at a rate of zero.
 #
 # gpus: 1
 # option: benchmark_start_timeout = "1s"
-# fails: the miner showed no hash rate above zero within
+# fails: the miner reported no hash rate above zero within
 # fails: the binary was built for another GPU: remove -DCOMPUTE
 # fails: invalid device symbol on CUDA device 01:00.0
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

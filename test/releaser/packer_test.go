@@ -17,18 +17,18 @@ import (
 	"testing"
 )
 
-// TestInstall has the real Packer install the release from the stand-in and then
-// run the main job with it.
+// TestInstall installs the release from the simulated GitHub with the real Packer, and
+// runs the example with it.
 func TestInstall(t *testing.T) {
 	user := newUser(t)
 	user.host.publish("v"+made.version, made.files)
 
 	output, code := user.packer(t, "init", "example/eth-mining.pkr.hcl")
 	if code != 0 {
-		t.Fatalf("packer init exited with %d:\n%s", code, output)
+		t.Fatalf("packer init: got exit code %d, want 0:\n%s", code, output)
 	}
 	if want := "Installed plugin github.com/eth-mining/ethminer v" + made.version; !strings.Contains(output, want) {
-		t.Errorf("packer init does not say %q:\n%s", want, output)
+		t.Errorf("packer init: got output without %q:\n%s", want, output)
 	}
 	// The checksum file and this machine's zip were fetched, and nothing else.
 	prefix := "/" + repo + "/releases/download/v" + made.version + "/"
@@ -39,22 +39,22 @@ func TestInstall(t *testing.T) {
 		hostFiles + prefix + zipName, hostAssets + prefix + zipName,
 	}
 	if served, _ := user.host.asked(); !slices.Equal(served, want) {
-		t.Errorf("packer init was served\n%s\nwant\n%s", strings.Join(served, "\n"), strings.Join(want, "\n"))
+		t.Errorf("packer init: got requests\n%s\nwant\n%s", strings.Join(served, "\n"), strings.Join(want, "\n"))
 	}
 	installed := name(made.version, api, here)
 	if got, want := user.installed(t), []string{installed, installed + "_SHA256SUM"}; !slices.Equal(got, want) {
-		t.Fatalf("packer init left %q in the plugin folder; want %q", got, want)
+		t.Fatalf("packer init: got %q in the plugin folder, want %q", got, want)
 	}
 
-	// A second run finds it there and asks nobody.
+	// A second run finds the installed plugin and makes no request.
 	user.host.publish("v"+made.version, nil)
 	if output, code := user.packer(t, "init", "example/eth-mining.pkr.hcl"); code != 0 {
-		t.Errorf("the second packer init exited with %d:\n%s", code, output)
+		t.Errorf("second packer init: got exit code %d, want 0:\n%s", code, output)
 	}
 
 	output, code = user.packer(t, "build", "-var", "rehearsal=true", "-var", "rehearsal_instance=none", "example/eth-mining.pkr.hcl")
 	if code != 0 {
-		t.Fatalf("packer build exited with %d:\n%s", code, output)
+		t.Fatalf("packer build: got exit code %d, want 0:\n%s", code, output)
 	}
 	filled, err := os.ReadFile(filepath.Join(user.folder, "build/rehearsal/eth-mining-cfn.template"))
 	if err != nil {
@@ -65,19 +65,18 @@ func TestInstall(t *testing.T) {
 	} {
 		id := regexp.MustCompile(`created:[\s\S]*` + region + `: (ami-[0-9a-f]+)`).FindStringSubmatch(output)
 		if id == nil {
-			t.Errorf("packer build names no image of %s:\n%s", region, output)
+			t.Errorf("packer build: got output without an image in %s:\n%s", region, output)
 		} else if !strings.Contains(string(filled), id[1]) {
 			t.Errorf("the template lacks %s of %s", id[1], region)
 		}
 	}
 	if served, refused := user.host.asked(); len(served)+len(refused) > 0 {
-		t.Errorf("after packer init, a call left the machine: served %q, refused %q", served, refused)
+		t.Errorf("after packer init: got external requests: served %q, refused %q", served, refused)
 	}
 }
 
-// TestRefused shows that Packer refuses a release in which anything does not fit,
-// and installs nothing of it.
-func TestRefused(t *testing.T) {
+// TestInconsistentReleaseIsRejected: Packer rejects a release with any inconsistency, and installs nothing.
+func TestInconsistentReleaseIsRejected(t *testing.T) {
 	zipName := name(made.version, api, here) + ".zip"
 	good := made.files[zipName]
 	describes := func(version string) string {
@@ -139,7 +138,7 @@ func TestRefused(t *testing.T) {
 			says: `could not find a local nor a remote checksum for plugin "github.com/eth-mining/ethminer"`,
 		},
 		{
-			name:    "tag of another version than the program's",
+			name:    "tag differs from the program's version",
 			version: "9.9.9",
 			files: func() (files, error) {
 				name := name("9.9.9", api, here)
@@ -173,28 +172,28 @@ func TestRefused(t *testing.T) {
 			user.host.publish("v"+c.version, release)
 			output, code := user.packer(t, "init", "example/eth-mining.pkr.hcl")
 			if code != 1 {
-				t.Errorf("packer init exited with %d; want 1", code)
+				t.Errorf("packer init: got exit code %d, want 1", code)
 			}
 			if !strings.Contains(output, c.says) {
-				t.Errorf("packer init does not say %q:\n%s", c.says, output)
+				t.Errorf("packer init: got output without %q:\n%s", c.says, output)
 			}
 			if got := user.installed(t); len(got) > 0 {
-				t.Errorf("packer init left %q in the plugin folder", got)
+				t.Errorf("packer init: got %q in the plugin folder, want nothing", got)
 			}
 		})
 	}
-	// The same stand-in would have had the good one installed.
+	// The unmodified release installs from the same simulated GitHub.
 	t.Run("nothing wrong", func(t *testing.T) {
 		user := newUser(t)
 		user.host.publish("v"+made.version, release(made.version, zipName, good))
 		if output, code := user.packer(t, "init", "example/eth-mining.pkr.hcl"); code != 0 {
-			t.Errorf("packer init exited with %d:\n%s", code, output)
+			t.Errorf("packer init: got exit code %d, want 0:\n%s", code, output)
 		}
 	})
 }
 
-// user is somebody with the example, a new Packer, and no way out of the machine
-// but to the stand-in.
+// user is a user with the example and a new Packer, who can reach only the simulated
+// GitHub.
 type user struct {
 	folder      string
 	host        *host

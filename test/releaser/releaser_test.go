@@ -20,7 +20,7 @@ import (
 	"time"
 )
 
-// made is the release that all tests look at; making it takes minutes.
+// made is the release that all tests inspect. Building it takes minutes.
 var made struct {
 	version string
 	gnupg   string
@@ -38,14 +38,14 @@ func TestMain(m *testing.M) {
 
 func setUp(m *testing.M) (int, error) {
 	if runtime.GOOS != "linux" {
-		// Elsewhere Go takes authorities from the system alone, so that Packer
-		// cannot be shown the stand-in's.
+		// On other systems Go trusts only the system's authorities, and not the one of
+		// the simulated GitHub.
 		fmt.Println("SKIPPED: needs Linux: SSL_CERT_FILE has no effect on", runtime.GOOS)
 		return 0, nil
 	}
 	goreleaser, packer := os.Getenv("GORELEASER"), os.Getenv("PACKER")
 	if goreleaser == "" || packer == "" {
-		return 0, fmt.Errorf("GORELEASER and PACKER are not set; run it by: make test-releaser")
+		return 0, fmt.Errorf("GORELEASER and PACKER are not set; run: make test-releaser")
 	}
 	version, err := command(nil, "tools/version")
 	if err != nil {
@@ -67,7 +67,7 @@ func setUp(m *testing.M) (int, error) {
 	}
 	fingerprint := regexp.MustCompile(`(?m)^fpr:+([0-9A-F]+):`).FindStringSubmatch(keys)
 	if fingerprint == nil {
-		return 0, fmt.Errorf("gpg lists no fingerprint:\n%s", keys)
+		return 0, fmt.Errorf("got no fingerprint from gpg:\n%s", keys)
 	}
 	if made.files, err = snapshot(goreleaser, made.version, made.gnupg, fingerprint[1]); err != nil {
 		return 0, err
@@ -82,8 +82,8 @@ var systems = []string{
 
 var here = runtime.GOOS + "_" + runtime.GOARCH
 
-// TestFiles holds the release to what Packer, which reads nothing but names and
-// the checksum file, and a person who checks the release expect.
+// TestFiles checks the files of the release: Packer relies on their names and on the
+// checksum file, and users verify the signature.
 func TestFiles(t *testing.T) {
 	var want []string
 	for _, system := range systems {
@@ -98,7 +98,7 @@ func TestFiles(t *testing.T) {
 	}
 	slices.Sort(got)
 	if !slices.Equal(got, want) {
-		t.Errorf("the release has the files\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
+		t.Errorf("got files\n%s\nwant\n%s", strings.Join(got, "\n"), strings.Join(want, "\n"))
 	}
 
 	var lines []string
@@ -107,7 +107,7 @@ func TestFiles(t *testing.T) {
 		lines = append(lines, hash(made.files[file])+"  "+file+"\n")
 	}
 	if got, want := string(made.files[sumsName]), strings.Join(lines, ""); got != want {
-		t.Errorf("%s is\n%s\nwant a line for each zip and no other:\n%s", sumsName, got, want)
+		t.Errorf("got %s\n%s\nwant exactly one line for each zip:\n%s", sumsName, got, want)
 	}
 
 	dist := filepath.Join(root(), "build/dist", sumsName)
@@ -116,8 +116,8 @@ func TestFiles(t *testing.T) {
 	}
 }
 
-// TestPrograms looks into each zip. All but this machine's hold an empty program,
-// built with the flags of the plugin's.
+// TestPrograms inspects each zip. Except for this machine's, they contain an empty
+// program, built with the plugin's flags.
 func TestPrograms(t *testing.T) {
 	stamp, err := command(nil, "git", "log", "-1", "--format=%ct")
 	if err != nil {
@@ -140,13 +140,13 @@ func TestPrograms(t *testing.T) {
 				want += ".exe"
 			}
 			if header.Name != want {
-				t.Errorf("the program is %q; want %q", header.Name, want)
+				t.Errorf("got program %q, want %q", header.Name, want)
 			}
 			if mode := header.Mode(); mode != 0o755 {
-				t.Errorf("the program's mode is %v; want 0755", mode)
+				t.Errorf("got mode %v of the program, want 0755", mode)
 			}
 			if !header.Modified.Equal(committed) {
-				t.Errorf("the program is of %v; want the commit's time %v", header.Modified, committed)
+				t.Errorf("got time %v of the program, want the commit's %v", header.Modified, committed)
 			}
 			info, err := buildinfo.Read(bytes.NewReader(content))
 			if err != nil {
@@ -160,14 +160,14 @@ func TestPrograms(t *testing.T) {
 				"GOOS": goos, "GOARCH": goarch, "CGO_ENABLED": "0", "-trimpath": "true", "vcs.revision": "",
 			} {
 				if settings[key] != want {
-					t.Errorf("the program was built with %s=%q; want %q", key, settings[key], want)
+					t.Errorf("got build setting %s=%q, want %q", key, settings[key], want)
 				}
 			}
 		})
 	}
 }
 
-// TestPlugin looks at this machine's program, the plugin itself.
+// TestPlugin inspects this machine's program, the plugin itself.
 func TestPlugin(t *testing.T) {
 	path, content := plugin(t)
 	output, err := exec.Command(path, "describe").Output()
@@ -183,7 +183,7 @@ func TestPlugin(t *testing.T) {
 		t.Fatal(err)
 	}
 	if described.Version != made.version || described.API != api {
-		t.Errorf("describe says version %v, API %v; want %v, %v as the names have it", described.Version, described.API, made.version, api)
+		t.Errorf("describe: got version %v, API %v, want %v, %v as in the file names", described.Version, described.API, made.version, api)
 	}
 	folders, err := command(nil, "go", "env", "GOROOT", "GOMODCACHE")
 	if err != nil {
@@ -191,13 +191,12 @@ func TestPlugin(t *testing.T) {
 	}
 	for _, folder := range append(strings.Fields(folders), root()) {
 		if bytes.Contains(content, []byte(folder)) {
-			t.Errorf("the program holds this machine's path %s", folder)
+			t.Errorf("the program contains the local path %s", folder)
 		}
 	}
 }
 
-// TestReproducible builds the plugin again, by the plain command that
-// CONTRIBUTING.md names.
+// TestReproducible builds the plugin again, with the command in CONTRIBUTING.md.
 func TestReproducible(t *testing.T) {
 	_, released := plugin(t)
 	again := filepath.Join(t.TempDir(), "again")
@@ -214,7 +213,7 @@ func TestReproducible(t *testing.T) {
 	}
 }
 
-// TestBill checks the bill of materials against what the plugin requires.
+// TestBill compares the bill of materials with the plugin's dependencies.
 func TestBill(t *testing.T) {
 	var bill struct {
 		Format   string `json:"bomFormat"`
@@ -231,7 +230,7 @@ func TestBill(t *testing.T) {
 		t.Fatal(err)
 	}
 	if want := "pkg:golang/github.com/" + repo + "@v" + made.version; bill.Format != "CycloneDX" || bill.Metadata.Component.PURL != want {
-		t.Errorf("the bill is a %q of %q; want a CycloneDX of %q", bill.Format, bill.Metadata.Component.PURL, want)
+		t.Errorf("got a %q bill of %q, want CycloneDX of %q", bill.Format, bill.Metadata.Component.PURL, want)
 	}
 	sdk, err := command(nil, "go", "list", "-m", "-f", "pkg:golang/{{.Path}}@{{.Version}}", "github.com/hashicorp/packer-plugin-sdk")
 	if err != nil {
@@ -248,7 +247,7 @@ func TestBill(t *testing.T) {
 	}
 }
 
-// plugin unpacks this machine's program.
+// plugin extracts this machine's program.
 func plugin(t *testing.T) (path string, content []byte) {
 	t.Helper()
 	header, content, err := program(made.files[name(made.version, api, here)+".zip"])

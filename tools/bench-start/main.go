@@ -1,11 +1,10 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Command bench-start compares with amazon-ebs what a user waits for before
-// anything happens: `describe`, which Packer runs of every plugin at each start,
-// and `packer validate` of the same configuration. The two take turns, so that
-// what else the machine does hits both. It compares the binaries' sizes, too,
-// and fails where a bar is missed.
+// Command bench-start compares start-up time and binary size with amazon-ebs. It
+// measures `describe`, which Packer runs for every plugin at each start, and
+// `packer validate` of the same configuration. The plugins alternate, so that other
+// load affects both. It fails if a limit is exceeded.
 package main
 
 import (
@@ -19,13 +18,13 @@ import (
 	"time"
 )
 
-// The bars: at most amazon-ebs's time, at most three quarters of its size.
+// The limits: at most the time of amazon-ebs, and three quarters of its size.
 const (
 	mostTime = 1.0
 	mostSize = 0.75
 )
 
-// contestant is a plugin, alone in a folder that Packer looks into.
+// contestant is a plugin in a plugin folder of its own.
 type contestant struct {
 	binary, source, kind string
 	plugins, config      string
@@ -42,11 +41,11 @@ build { sources = ["source.%s.x"] }
 `
 
 func main() {
-	packer := flag.String("packer", "packer", "the Packer to validate with")
-	ours := flag.String("ours", "build/packer-plugin-ethminer", "this plugin, stripped")
-	theirs := flag.String("theirs", "build/peers/packer-plugin-amazon", "packer-plugin-amazon, stripped")
-	rounds := flag.Int("rounds", 41, "how often each is run")
-	slack := flag.Float64("slack", 0, "by how much of amazon-ebs's time the bar may be missed, for machines that are busy")
+	packer := flag.String("packer", "packer", "`path` of Packer")
+	ours := flag.String("ours", "build/packer-plugin-ethminer", "`path` of this plugin, stripped")
+	theirs := flag.String("theirs", "build/peers/packer-plugin-amazon", "`path` of packer-plugin-amazon, stripped")
+	rounds := flag.Int("rounds", 41, "`number` of runs of each plugin")
+	slack := flag.Float64("slack", 0, "allowed excess over the time limit as a `share` of the time of amazon-ebs, for loaded machines")
 	flag.Parse()
 	missed, err := compare(*packer, *ours, *theirs, *rounds, *slack)
 	if err != nil {
@@ -54,7 +53,7 @@ func main() {
 		os.Exit(1)
 	}
 	if missed > 0 {
-		fmt.Printf("%d bars missed\n", missed)
+		fmt.Printf("%d limits exceeded\n", missed)
 		os.Exit(1)
 	}
 }
@@ -80,12 +79,12 @@ func compare(packer, ours, theirs string, rounds int, slack float64) (missed int
 		}
 		sizes = append(sizes, float64(info.Size())/1e6)
 	}
-	fmt.Printf("%-16s %12s %12s %8s %6s\n", "", "ethminer-ami", "amazon-ebs", "ratio", "bar")
+	fmt.Printf("%-16s %12s %12s %8s %6s\n", "", "ethminer-ami", "amazon-ebs", "ratio", "limit")
 	row := func(what, unit string, a, b, ratio, bar float64) {
 		verdict := ""
 		if ratio > bar {
 			missed++
-			verdict = "  missed"
+			verdict = "  exceeded"
 		}
 		fmt.Printf("%-16s %9.1f %s %9.1f %s %8.3f %6.2f%s\n", what, a, unit, b, unit, ratio, bar, verdict)
 	}
@@ -106,7 +105,7 @@ func compare(packer, ours, theirs string, rounds int, slack float64) (missed int
 	return missed, nil
 }
 
-// install gives a contestant its folder of plugins and its configuration.
+// install creates the plugin folder and the configuration of a contestant.
 func (c *contestant) install(packer, folder string) error {
 	c.plugins, c.config = filepath.Join(folder, c.kind), filepath.Join(folder, c.kind+".pkr.hcl")
 	if err := os.WriteFile(c.config, fmt.Appendf(nil, block, c.kind, c.kind), 0o600); err != nil {
@@ -125,8 +124,8 @@ func (c *contestant) packer(packer string, args ...string) *exec.Cmd {
 	return command
 }
 
-// race runs both in turns, changing who goes first, and returns the medians of
-// their times in milliseconds and that of the ratios of the turns.
+// race runs both plugins in alternating order. It returns the medians of their times
+// in milliseconds, and the median of the ratios of each round.
 func race(pair []contestant, rounds int, command func(contestant) *exec.Cmd) (a, b, ratio float64, err error) {
 	times, ratios := make([][]float64, 2), []float64{}
 	for round := range rounds + 1 {
@@ -140,7 +139,7 @@ func race(pair []contestant, rounds int, command func(contestant) *exec.Cmd) (a,
 			took[i] = time.Since(begun).Seconds() * 1000
 		}
 		if round == 0 {
-			continue // the files come from the disk
+			continue // the first round reads the files from disk
 		}
 		times[0], times[1] = append(times[0], took[0]), append(times[1], took[1])
 		ratios = append(ratios, took[0]/took[1])

@@ -20,8 +20,8 @@ var (
 	}
 )
 
-// checkComponents compares the components that the plugin has with those that
-// .web-docs shows.
+// checkComponents compares the components that main.go registers with those in
+// .web-docs.
 func checkComponents() []error {
 	var findings []error
 	program, err := os.ReadFile("main.go")
@@ -51,7 +51,7 @@ func checkComponents() []error {
 	slices.Sort(says)
 	slices.Sort(shows)
 	if !slices.Equal(has, says) {
-		findings = append(findings, fmt.Errorf(".web-docs/metadata.hcl: names %s; main.go registers %s", strings.Join(says, ", "), strings.Join(has, ", ")))
+		findings = append(findings, fmt.Errorf(".web-docs/metadata.hcl: lists %s; main.go registers %s", strings.Join(says, ", "), strings.Join(has, ", ")))
 	}
 	if !slices.Equal(has, shows) {
 		findings = append(findings, fmt.Errorf(".web-docs/components: has pages of %s; main.go registers %s", strings.Join(shows, ", "), strings.Join(has, ", ")))
@@ -65,14 +65,20 @@ func checkComponents() []error {
 var (
 	schema = regexp.MustCompile(`(?m)^func \(\*FlatConfig\) HCL2Spec\(\)[^{]*\{\n([\s\S]*?)^\}`)
 	key    = regexp.MustCompile(`(?m)^\s*"([a-z0-9_]+)":`)
-	// undocumented are options that Packer sets itself, that only Windows has, or
-	// that the SDK keeps for old templates without a word on them.
+	// undocumented matches options that Packer sets itself, that apply to Windows
+	// only, or that the SDK keeps for old templates without documentation.
 	undocumented = regexp.MustCompile(`^(packer_.*|winrm_.*|ssh_public_key|ssh_private_key|ssh_wait_timeout|temporary_key_pair_name|spot_price_auto_product)$`)
 )
 
-// checkOptions looks for every option of a component on its page.
+// checkOptions checks that a component's page documents every option.
 func checkOptions(component string) []error {
-	source := filepath.Join(strings.Replace(component, "data-source/", "datasource/", 1), "config.hcl2spec.go")
+	folder := strings.Replace(component, "data-source/", "datasource/", 1)
+	sources, err := filepath.Glob(filepath.Join(folder, "*", "config.hcl2spec.go")) // in a package of the component's options
+	if err != nil {
+		return []error{err}
+	}
+	sources = append(sources, filepath.Join(folder, "config.hcl2spec.go"))
+	source := sources[0]
 	text, err := os.ReadFile(source)
 	if err != nil {
 		return []error{err}
@@ -88,7 +94,7 @@ func checkOptions(component string) []error {
 func missing(source, text, file, page string) []error {
 	body := schema.FindStringSubmatch(text)
 	if body == nil {
-		return []error{fmt.Errorf("%s: has no HCL2Spec of FlatConfig", source)}
+		return []error{fmt.Errorf("%s: found no HCL2Spec of FlatConfig", source)}
 	}
 	documented := parse(page).anchors
 	var findings []error

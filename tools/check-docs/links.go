@@ -13,17 +13,17 @@ import (
 )
 
 const (
-	// integration is where HashiCorp's site shows our components.
+	// integration is the path of the plugin's components on HashiCorp's site.
 	integration = "/packer/integrations/eth-mining/ethminer/latest/components/"
-	// repository is this repository on the web, which .web-docs links to.
+	// repository is the URL of this repository, which .web-docs links to.
 	repository = "https://github.com/eth-mining/packer-plugin-ethminer/blob/main/"
 )
 
-// elsewhere are the beginnings of links that cannot be followed without a
-// network: other sites, and the rest of HashiCorp's.
+// elsewhere lists the prefixes of links that cannot be checked without a network:
+// other sites, and other pages of HashiCorp's site.
 var elsewhere = []string{"https://", "http://", "mailto:", "/packer/docs/", "/packer/integrations/hashicorp/"}
 
-// checkLinks returns how many links there are and what is wrong with them.
+// checkLinks returns the number of links and an error for each broken one.
 func (s site) checkLinks() (int, []error) {
 	count := 0
 	var findings []error
@@ -51,22 +51,22 @@ func (s site) checkLink(file, target string) error {
 	case slices.ContainsFunc(elsewhere, func(start string) bool { return strings.HasPrefix(where, start) }):
 		return nil
 	case strings.HasPrefix(where, "/"):
-		return fmt.Errorf("expected a path from the file's own folder, or one that begins with %s", strings.Join(elsewhere, ", "))
+		return fmt.Errorf("want a path relative to the file, or a prefix of %s", strings.Join(elsewhere, ", "))
 	default:
 		to = path.Join(path.Dir(file), where)
 	}
 	if strings.HasPrefix(to, "../") {
-		return fmt.Errorf("leads out of the repository")
+		return fmt.Errorf("target is outside the repository")
 	}
 	if _, err := os.Stat(to); err != nil {
-		return fmt.Errorf("there is no %s", to)
+		return fmt.Errorf("%s does not exist", to)
 	}
 	if anchor == "" {
 		return nil
 	}
 	p, known := s[to]
 	if !known {
-		return fmt.Errorf("%s is no document with headings", to)
+		return fmt.Errorf("%s is not a document with headings", to)
 	}
 	if !p.anchors[anchor] {
 		return fmt.Errorf("%s has no heading %q", to, anchor)

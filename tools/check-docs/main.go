@@ -1,11 +1,12 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// check-docs holds the documentation to what is there: every relative link and
-// anchor leads somewhere, every HCL block of README.md and docs/ passes `packer
-// validate` with the plugin that PACKER_PLUGIN_PATH has, and .web-docs names the
-// components that main.go registers. It asks no network. Run it in the top
-// folder; PACKER names the Packer.
+// Command check-docs checks the documentation: the targets of all relative links and
+// anchors exist, every HCL block of README.md and docs/ passes `packer validate`
+// with the plugin in PACKER_PLUGIN_PATH, and .web-docs lists the components that
+// main.go registers. All text of the repository avoids the wordings listed in
+// words.go. It needs no network. Run it in the top folder; PACKER is the
+// path of Packer.
 package main
 
 import (
@@ -34,16 +35,17 @@ func check(files []string) error {
 	}
 	links, findings := site.checkLinks()
 	findings = append(findings, checkComponents()...)
+	findings = append(findings, checkWords()...)
 	blocks, invalid := site.validate(os.Getenv("PACKER"))
 	findings = append(findings, invalid...)
 	if links == 0 || blocks == 0 {
-		findings = append(findings, fmt.Errorf("%d links and %d HCL blocks were found: nothing was checked", links, blocks))
+		findings = append(findings, fmt.Errorf("found %d links and %d HCL blocks: nothing was checked", links, blocks))
 	}
 	fmt.Printf("check-docs: %d files, %d links, %d HCL blocks, %d findings\n", len(files), links, blocks, len(findings))
 	return errors.Join(findings...)
 }
 
-// markdown lists the repository's documents, those not yet added too.
+// markdown lists the repository's documents, including untracked ones.
 func markdown() ([]string, error) {
 	output, err := exec.Command("git", "ls-files", "-co", "--exclude-standard", "--", "*.md", "*.mdx").Output()
 	if err != nil {
@@ -51,7 +53,7 @@ func markdown() ([]string, error) {
 	}
 	var files []string
 	for _, file := range strings.Fields(string(output)) {
-		// Partials are read where they are included; their links start there.
+		// Partials are checked in the pages that include them, where their links apply.
 		if _, err := os.Stat(file); err == nil && !strings.HasPrefix(file, "docs-partials/") {
 			files = append(files, file)
 		}

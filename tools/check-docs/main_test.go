@@ -49,17 +49,17 @@ func TestCheckLink(t *testing.T) {
 		{"README.md", "docs/page.mdx", ""},
 		{"README.md", "docs/page.mdx#in-the-page", ""},
 		{"README.md", "docs/page.mdx#there", `no heading "there"`},
-		{"README.md", "docs/other.mdx", "there is no docs/other.mdx"},
+		{"README.md", "docs/other.mdx", "docs/other.mdx does not exist"},
 		{"README.md", "docs", ""},
-		{"README.md", "docs#there", "no document"},
-		{"README.md", "../README.md", "out of the repository"},
-		{"README.md", "/docs/page.mdx", "from the file's own folder"},
+		{"README.md", "docs#there", "not a document"},
+		{"README.md", "../README.md", "outside the repository"},
+		{"README.md", "/docs/page.mdx", "relative to the file"},
 		{"README.md", "https://example.com/#anything", ""},
 		{"README.md", repository + "docs/page.mdx", ""},
-		{"README.md", repository + "docs/other.mdx", "there is no docs/other.mdx"},
-		{"README.md", integration + "builder/other", "there is no .web-docs/components/builder/other/README.md"},
+		{"README.md", repository + "docs/other.mdx", "docs/other.mdx does not exist"},
+		{"README.md", integration + "builder/other", ".web-docs/components/builder/other/README.md does not exist"},
 		{"docs/page.mdx", "../README.md#there", ""},
-		{"docs/page.mdx", "README.md", "there is no docs/README.md"},
+		{"docs/page.mdx", "README.md", "docs/README.md does not exist"},
 	} {
 		err := s.checkLink(c.file, c.target)
 		if c.says == "" && err != nil || c.says != "" && (err == nil || !strings.Contains(err.Error(), c.says)) {
@@ -69,8 +69,8 @@ func TestCheckLink(t *testing.T) {
 }
 
 func TestWhole(t *testing.T) {
-	const source = "source \"null\" \"docs\" {\n  communicator = \"none\"\n}\n"
-	const open, end = "build {\n  sources = [\"source.null.docs\"]\n", "}\n"
+	const source = "source \"ethminer-ami\" \"docs\" {\n  rehearsal = true\n  region    = \"eu-central-1\"\n}\n"
+	const open, end = "build {\n  sources = [\"source.ethminer-ami.docs\"]\n", "}\n"
 	for _, c := range []struct{ text, want string }{
 		{"source \"null\" \"a\" {}\nbuild {}\n", "source \"null\" \"a\" {}\nbuild {}\n"},
 		{"packer {}\n", "packer {}\n" + source + open + end},
@@ -105,5 +105,13 @@ func TestMissing(t *testing.T) {
 				t.Errorf("finding %v; want %q", findings[i], want)
 			}
 		}
+	}
+}
+
+func TestWordsIn(t *testing.T) {
+	got := wordsIn("GPUs are\noften not to be had.\n// launched anew\nrecommend renewal\n")
+	want := []string{`2: unusual wording "to be had"; write "available"`, `3: unusual wording "anew"; write "again"`}
+	if !reflect.DeepEqual(got, want) {
+		t.Errorf("got %q; want %q", got, want)
 	}
 }

@@ -10,14 +10,14 @@ import (
 	"strings"
 )
 
-// page is what is checked of a document.
+// page holds the parts of a document that are checked.
 type page struct {
 	anchors map[string]bool
 	links   []link
 	blocks  []block
 }
 
-// link is the target of a Markdown link; block the text of a fenced HCL block.
+// link is a Markdown link, and block a fenced HCL block.
 type link struct {
 	line   int
 	target string
@@ -27,7 +27,7 @@ type block struct {
 	text string
 }
 
-// site is all pages by their path in the repository.
+// site maps paths in the repository to pages.
 type site map[string]page
 
 func read(files []string) (site, error) {
@@ -52,8 +52,8 @@ var (
 	notSlug  = regexp.MustCompile(`[^\p{L}\p{N} _-]`)
 )
 
-// parse reads a document. Its anchors are its headings as GitHub names them, and
-// the options of a generated list as HashiCorp's site does.
+// parse parses a document. Anchors are named as on GitHub for headings, and as on
+// HashiCorp's site for the options of a generated list.
 func parse(text string) page {
 	p := page{anchors: map[string]bool{}}
 	inside, kept := false, block{}
@@ -76,7 +76,7 @@ func parse(text string) page {
 		if name := option.FindStringSubmatch(line); name != nil {
 			p.anchors[name[1]] = true
 		}
-		// A link's text may be code, and may have begun on the line before.
+		// The text of a link may be code, and may start on the previous line.
 		for _, found := range target.FindAllStringSubmatch(code.ReplaceAllString(line, ""), -1) {
 			p.links = append(p.links, link{i + 1, found[1]})
 		}
@@ -92,7 +92,7 @@ func (p page) addAnchor(name string) {
 	p.anchors[unique] = true
 }
 
-// slug is the anchor that GitHub and HashiCorp's site give a heading.
+// slug returns the anchor of a heading, as GitHub and HashiCorp's site generate it.
 func slug(title string) string {
 	title = linkText.ReplaceAllString(title, "$1")
 	title = notSlug.ReplaceAllString(strings.ToLower(title), "")

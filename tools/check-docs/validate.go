@@ -14,15 +14,15 @@ import (
 	"strings"
 )
 
-// minerFolders are what the documents call a folder with a miner's source.
+// minerFolders are the names of miner source folders in the documents.
 var minerFolders = []string{"miner", "my-ethminer"}
 
-// validate runs `packer validate` on every HCL block of README.md and docs/, in
-// a folder with the template and a miner's source as the example's has, and
-// returns how many blocks there are and what Packer says of them.
+// validate runs `packer validate` on every HCL block of README.md and docs/, in a
+// folder with the example's template and miner source. It returns the number of
+// blocks and the errors.
 func (s site) validate(packer string) (int, []error) {
 	if packer == "" {
-		return 0, []error{fmt.Errorf("PACKER is not set; run it by: make check-docs")}
+		return 0, []error{fmt.Errorf("PACKER is not set; run: make check-docs")}
 	}
 	folder, err := workFolder()
 	if err != nil {
@@ -79,12 +79,11 @@ var (
 	build = regexp.MustCompile(`(?m)^build \{`)
 )
 
-// whole makes a configuration of a block that shows a part of one: a provisioner
-// or a post-processor gets a build around it, and what builds nothing a build
-// beside it.
+// whole completes a block that is a part of a configuration: it puts a build around
+// a provisioner or a post-processor, and adds a build to a block without one.
 func whole(text string) string {
-	const source = "source \"null\" \"docs\" {\n  communicator = \"none\"\n}\n"
-	const open, end = "build {\n  sources = [\"source.null.docs\"]\n", "}\n"
+	const source = "source \"ethminer-ami\" \"docs\" {\n  rehearsal = true\n  region    = \"eu-central-1\"\n}\n"
+	const open, end = "build {\n  sources = [\"source.ethminer-ami.docs\"]\n", "}\n"
 	switch {
 	case part.MatchString(text):
 		return source + open + text + end

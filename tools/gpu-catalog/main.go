@@ -1,12 +1,12 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// gpu-catalog compares internal/gpucatalog with what EC2 says of its instance
-// types, and names each difference:
+// Command gpu-catalog compares internal/gpucatalog with EC2's instance types and prints each
+// difference:
 //
 //	aws ec2 describe-instance-types --region us-east-1 | go run ./tools/gpu-catalog
 //
-// Regions offer different types: ask several.
+// Regions offer different types, so compare the output for several regions.
 package main
 
 import (
@@ -28,7 +28,7 @@ func main() {
 	}
 }
 
-// answer is EC2's (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypes.html).
+// answer is EC2's response (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_DescribeInstanceTypes.html).
 type answer struct {
 	InstanceTypes []struct {
 		InstanceType string
@@ -42,11 +42,11 @@ type answer struct {
 	}
 }
 
-// compare writes a line for each difference, and returns an error if there is one.
+// compare prints a line for each difference, and returns an error if there are any.
 func compare(in io.Reader, out io.Writer) error {
 	var a answer
 	if err := json.NewDecoder(in).Decode(&a); err != nil {
-		return fmt.Errorf("reading what `aws ec2 describe-instance-types` prints: %w", err)
+		return fmt.Errorf("parsing the output of `aws ec2 describe-instance-types`: %w", err)
 	}
 	compared, different := 0, 0
 	for _, t := range a.InstanceTypes {
@@ -59,14 +59,14 @@ func compare(in io.Reader, out io.Writer) error {
 		var what string
 		switch gb := gpu.MemoryInfo.SizeInMiB * (1 << 20) / 1e9; {
 		case err != nil:
-			what = fmt.Sprintf("is not in the catalogue; it has %d %s", gpu.Count, gpu.Name)
-		case e.Refused != "": // nothing of it is used
+			what = fmt.Sprintf("is missing from the catalog; EC2 has %d %s", gpu.Count, gpu.Name)
+		case e.Refused != "": // unsupported types have no other data
 		case !strings.EqualFold(e.Name, gpu.Name):
-			what = fmt.Sprintf("has a %s, the catalogue says %s", gpu.Name, e.Name)
+			what = fmt.Sprintf("has a %s, but %s in the catalog", gpu.Name, e.Name)
 		case e.Count != gpu.Count:
-			what = fmt.Sprintf("has %d GPUs, the catalogue says %d", gpu.Count, e.Count)
-		case math.Abs(gb-e.MemoryGB) > e.MemoryGB/10: // some say GB and mean GiB
-			what = fmt.Sprintf("has %.1f GB a GPU, the catalogue says %.0f", gb, e.MemoryGB)
+			what = fmt.Sprintf("has %d GPUs, but %d in the catalog", gpu.Count, e.Count)
+		case math.Abs(gb-e.MemoryGB) > e.MemoryGB/10: // some sources confuse GB and GiB
+			what = fmt.Sprintf("has %.1f GB for each GPU, but %.0f in the catalog", gb, e.MemoryGB)
 		}
 		if what != "" {
 			different++
@@ -77,10 +77,10 @@ func compare(in io.Reader, out io.Writer) error {
 	}
 	switch {
 	case compared == 0:
-		return errors.New("no instance type with an NVIDIA GPU in what was read")
+		return errors.New("the input contains no instance type with an NVIDIA GPU")
 	case different > 0:
 		return fmt.Errorf("%d of %d types differ from internal/gpucatalog", different, compared)
 	}
-	_, err := fmt.Fprintf(out, "%d types are as the catalogue says\n", compared)
+	_, err := fmt.Fprintf(out, "%d types match the catalog\n", compared)
 	return err
 }

@@ -11,15 +11,15 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/ec2api"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
-// What the rehearsal's EC2 offers, in EC2's own shape, is as the catalogue says.
+// The instance types of the rehearsal's EC2 match the catalog.
 func TestTheRehearsalAgrees(t *testing.T) {
 	server := rehearsal.New(rehearsal.Config{})
 	t.Cleanup(func() { _ = server.Close() })
-	out, err := ec2api.New(server.AWSConfig("us-east-1"), "").EC2("us-east-1").DescribeInstanceTypes(t.Context(), &ec2.DescribeInstanceTypesInput{})
+	out, err := awsclient.New(server.AWSConfig("us-east-1"), "").EC2("us-east-1").DescribeInstanceTypes(t.Context(), &ec2.DescribeInstanceTypesInput{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -35,11 +35,11 @@ func TestTheRehearsalAgrees(t *testing.T) {
 
 func TestCompare(t *testing.T) {
 	for _, test := range []struct{ name, gpu, of, want string }{
-		{"the same", `"Name":"T4","Count":1,"MemoryInfo":{"SizeInMiB":15360}`, "g4dn.xlarge", "1 types are as"},
-		{"another GPU", `"Name":"L4","Count":1,"MemoryInfo":{"SizeInMiB":15360}`, "g4dn.xlarge", "has a L4, the catalogue says T4"},
-		{"another number", `"Name":"T4","Count":2,"MemoryInfo":{"SizeInMiB":15360}`, "g4dn.xlarge", "has 2 GPUs, the catalogue says 1"},
-		{"other memory", `"Name":"T4","Count":1,"MemoryInfo":{"SizeInMiB":30720}`, "g4dn.xlarge", "has 32.2 GB a GPU, the catalogue says 16"},
-		{"a new family", `"Name":"B300","Count":8`, "p7.48xlarge", "is not in the catalogue; it has 8 B300"},
+		{"the same", `"Name":"T4","Count":1,"MemoryInfo":{"SizeInMiB":15360}`, "g4dn.xlarge", "1 types match"},
+		{"another GPU", `"Name":"L4","Count":1,"MemoryInfo":{"SizeInMiB":15360}`, "g4dn.xlarge", "has a L4, but T4 in the catalog"},
+		{"another number", `"Name":"T4","Count":2,"MemoryInfo":{"SizeInMiB":15360}`, "g4dn.xlarge", "has 2 GPUs, but 1 in the catalog"},
+		{"other memory", `"Name":"T4","Count":1,"MemoryInfo":{"SizeInMiB":30720}`, "g4dn.xlarge", "has 32.2 GB for each GPU, but 16 in the catalog"},
+		{"a new family", `"Name":"B300","Count":8`, "p7.48xlarge", "is missing from the catalog; EC2 has 8 B300"},
 	} {
 		var said strings.Builder
 		err := compare(strings.NewReader(`{"InstanceTypes":[{"InstanceType":"`+test.of+`","GpuInfo":{"Gpus":[{"Manufacturer":"NVIDIA",`+test.gpu+`}]}}]}`), &said)
@@ -48,6 +48,6 @@ func TestCompare(t *testing.T) {
 		}
 	}
 	if err := compare(strings.NewReader(`{"InstanceTypes":[]}`), &strings.Builder{}); err == nil {
-		t.Error("nothing to compare is no agreement")
+		t.Error("compare accepted an empty input")
 	}
 }

@@ -1,27 +1,28 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// sbom writes the bill of materials of a released program, as CycloneDX 1.6
-// (https://cyclonedx.org/docs/1.6/json/): every Go module that was linked into
-// it and the toolchain that linked it, as the program itself records them. Equal
-// programs have equal bills: nothing random and no time is in one.
+// Command sbom writes the bill of materials of a released binary in CycloneDX 1.6
+// (https://cyclonedx.org/docs/1.6/json/): the linked Go modules and the toolchain, as
+// recorded in the binary. It contains no random value and no time, so that equal
+// binaries have equal bills.
 //
 //	sbom VERSION ZIP OUTPUT
 //
-// ZIP holds the program and nothing else; VERSION is that of the program, which
-// a build without version control does not record.
+// ZIP contains only the binary. VERSION is the version of the binary, which a build
+// without version control does not record.
 package main
 
 import (
 	"archive/zip"
 	"bytes"
 	"debug/buildinfo"
-	"encoding/json"
 	"fmt"
 	"io"
 	"os"
 	"runtime/debug"
 	"strings"
+
+	cdx "github.com/CycloneDX/cyclonedx-go"
 )
 
 func main() {
@@ -42,13 +43,14 @@ func run(version, archive, output string) error {
 	}
 	info, err := buildinfo.Read(bytes.NewReader(program))
 	if err != nil {
-		return fmt.Errorf("reading what %s was built from: %w; expected a Go program", archive, err)
+		return fmt.Errorf("reading the build information of %s: %w; want a Go binary", archive, err)
 	}
-	text, err := json.MarshalIndent(bill(version, info), "", "  ")
-	if err != nil {
-		return err
+	var text bytes.Buffer
+	encoder := cdx.NewBOMEncoder(&text, cdx.BOMFileFormatJSON).SetPretty(true)
+	if err := encoder.EncodeVersion(bill(version, info), cdx.SpecVersion1_6); err != nil {
+		return fmt.Errorf("writing %s: %w", output, err)
 	}
-	return os.WriteFile(output, append(text, '\n'), 0o644)
+	return os.WriteFile(output, text.Bytes(), 0o644)
 }
 
 // unzip returns the only file of an archive.
@@ -59,7 +61,7 @@ func unzip(path string) ([]byte, error) {
 	}
 	defer archive.Close()
 	if len(archive.File) != 1 {
-		return nil, fmt.Errorf("%s holds %d files; expected the program alone", path, len(archive.File))
+		return nil, fmt.Errorf("%s: got %d files, want only the binary", path, len(archive.File))
 	}
 	file, err := archive.File[0].Open()
 	if err != nil {
@@ -69,76 +71,39 @@ func unzip(path string) ([]byte, error) {
 	return io.ReadAll(file)
 }
 
-type document struct {
-	Schema       string       `json:"$schema"`
-	Format       string       `json:"bomFormat"`
-	SpecVersion  string       `json:"specVersion"`
-	Version      int          `json:"version"`
-	Metadata     metadata     `json:"metadata"`
-	Components   []component  `json:"components"`
-	Dependencies []dependency `json:"dependencies"`
-}
-
-type metadata struct {
-	Component component `json:"component"`
-}
-
-type component struct {
-	Ref        string     `json:"bom-ref"`
-	Type       string     `json:"type"`
-	Name       string     `json:"name"`
-	Version    string     `json:"version"`
-	PURL       string     `json:"purl"`
-	Properties []property `json:"properties,omitempty"`
-}
-
-// property holds what CycloneDX has no field for: go.sum's h1, which is the hash
-// of a module's list of files and not of one file.
-type property struct {
-	Name  string `json:"name"`
-	Value string `json:"value"`
-}
-
-type dependency struct {
-	Ref       string   `json:"ref"`
-	DependsOn []string `json:"dependsOn"`
-}
-
 // bill lists the modules in the order of the build information, which is sorted.
-func bill(version string, info *debug.BuildInfo) document {
-	program := module("application", info.Main.Path, "v"+version, "")
-	all := []component{module("library", "std", strings.TrimPrefix(info.GoVersion, "go"), "")}
+func bill(version string, info *debug.BuildInfo) *cdx.BOM {
+	program := module(cdx.ComponentTypeApplication, info.Main.Path, "v"+version)
+	all := []cdx.Component{module(cdx.ComponentTypeLibrary, "std", strings.TrimPrefix(info.GoVersion, "go"))}
 	for _, dep := range info.Deps {
 		linked := dep
 		if dep.Replace != nil {
 			linked = dep.Replace
 		}
 		if strings.HasPrefix(linked.Path, ".") {
-			continue // a folder of this module
+			continue // replaced by a folder of this module
 		}
-		all = append(all, module("library", linked.Path, linked.Version, linked.Sum))
+		c := module(cdx.ComponentTypeLibrary, linked.Path, linked.Version)
+		if linked.Sum != "" {
+			// CycloneDX has no field for the h1 hash of go.sum, which covers a
+			// module's list of files.
+			c.Properties = &[]cdx.Property{{Name: "go:sum", Value: linked.Sum}}
+		}
+		all = append(all, c)
 	}
 	refs := make([]string, len(all))
 	for i, c := range all {
-		refs[i] = c.Ref
+		refs[i] = c.BOMRef
 	}
-	return document{
-		Schema:       "http://cyclonedx.org/schema/bom-1.6.schema.json",
-		Format:       "CycloneDX",
-		SpecVersion:  "1.6",
-		Version:      1,
-		Metadata:     metadata{program},
-		Components:   all,
-		Dependencies: []dependency{{program.Ref, refs}},
-	}
+	bom := cdx.NewBOM()
+	bom.Metadata = &cdx.Metadata{Component: &program}
+	bom.Components = &all
+	bom.Dependencies = &[]cdx.Dependency{{Ref: program.BOMRef, Dependencies: &refs}}
+	return bom
 }
 
-// module names a Go module as https://github.com/package-url/purl-spec has it.
-func module(kind, path, version, sum string) component {
+// module returns the package URL of a Go module; see https://github.com/package-url/purl-spec.
+func module(kind cdx.ComponentType, path, version string) cdx.Component {
 	purl := "pkg:golang/" + strings.ToLower(path) + "@" + strings.ReplaceAll(version, "+", "%2B")
-	c := component{Ref: purl, Type: kind, Name: path, Version: version, PURL: purl}
-	if sum != "" {
-		c.Properties = []property{{"go:sum", sum}}
-	}
-	return c
+	return cdx.Component{BOMRef: purl, Type: kind, Name: path, Version: version, PackageURL: purl}
 }
