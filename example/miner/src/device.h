@@ -45,7 +45,11 @@ public:
     // Difficulty, in hashes, for about one solution every few seconds.
     virtual uint32_t difficulty() const = 0;
 
-    // Called once, in the thread that then searches. Throws std::runtime_error if the device cannot mine this epoch.
+    // Called once, in the thread that then searches, while the cache is being made: reserves what the epoch needs. Throws
+    // std::runtime_error if the device cannot mine this epoch.
+    virtual void open(const ethash::Light&) {}
+
+    // Called once, after open, when the cache is complete. Throws std::runtime_error if the device fails.
     virtual void prepare(const ethash::Light& light) = 0;
 
     // Tries a batch of successive nonces from first on (well under a second), appends possible solutions, and returns the

@@ -8,6 +8,7 @@
 #include <atomic>
 #include <cstddef>
 #include <cstdint>
+#include <future>
 #include <vector>
 
 namespace ethash {
@@ -54,18 +55,36 @@ bool at_or_below(const Hash256& result, const Hash256& boundary);
 // The cache of one epoch, and the parameters to compute dataset items from it.
 class Light {
 public:
-    // Takes about a second; returns early, with an unusable cache, once stop is set. Tests set pages to replace the
-    // epoch's number of pages.
-    Light(uint32_t epoch, const std::atomic<bool>& stop, uint32_t pages = 0);
+    // Starts to make the cache, which takes about a second, in its own thread. Tests set pages to replace the epoch's number of
+    // pages.
+    explicit Light(uint32_t epoch, uint32_t pages = 0);
+    ~Light() { stop(); }
+    Light(const Light&) = delete;
 
     uint32_t epoch() const { return epoch_; }
-    uint32_t pages() const { return pages_; }  // of 128 bytes, in the dataset
-    const std::vector<Item>& cache() const { return cache_; }
+    uint32_t pages() const { return pages_; }      // of 128 bytes, in the dataset
+    size_t size() const { return cache_.size(); }  // items in the cache
+
+    // Waits for the cache.
+    const std::vector<Item>& cache() const {
+        seconds_.wait();
+        return cache_;
+    }
+
+    // Waits for the cache and returns how long it took.
+    double seconds() const { return seconds_.get(); }
+
+    // Ends the making early, with an unusable cache.
+    void stop() { stop_ = true; }
 
 private:
-    uint32_t epoch_;
-    uint32_t pages_;
+    double make();
+
+    const uint32_t epoch_;
+    const uint32_t pages_;
     std::vector<Item> cache_;
+    std::atomic<bool> stop_{false};
+    const std::shared_future<double> seconds_;  // the last member: its destructor waits for the thread, which uses the others
 };
 
 // The plain evaluation, step by step as in the specification. Verifies solutions.

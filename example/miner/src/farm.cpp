@@ -37,7 +37,8 @@ void random_bytes(void* to, size_t size) {
 
 }  // namespace
 
-Farm::Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings) : settings_(std::move(settings)) {
+Farm::Farm(ethash::Light& light, std::vector<std::unique_ptr<Device>> devices, Settings settings)
+    : light_(light), settings_(std::move(settings)) {
     uint64_t first_nonce;
     random_bytes(&first_nonce, sizeof first_nonce);
     for (auto& device : devices) {
@@ -75,13 +76,14 @@ Job Farm::job() {
 
 void Farm::start() {
     started_ = Clock::now();
-    logging::line(kNote, "Epoch : %u Difficulty : %s", settings_.epoch, logging::rate(difficulty_, 2).c_str());
+    logging::line(kNote, "Epoch : %u Difficulty : %s", light_.epoch(), logging::rate(difficulty_, 2).c_str());
     announce(job(), settings_.where);
     for (size_t i = 0; i < slots_.size(); i++) slots_[i]->thread = std::thread(&Farm::work, this, i);
 }
 
 void Farm::stop() {
     stop_ = true;
+    light_.stop();
     for (auto& slot : slots_)
         if (slot->thread.joinable()) slot->thread.join();
 }
@@ -105,25 +107,23 @@ void Farm::work(size_t number) {
     }
 }
 
-// The first caller creates it, the others wait.
-const ethash::Light& Farm::light() {
-    std::lock_guard lock(light_mutex_);
-    if (!light_) {
+// Logs the first caller's wait; all wait.
+void Farm::await_light() {
+    std::call_once(light_once_, [this] {
         logging::line(kNote, "Generating Light cache : %s (of the DAG's %s, each item is computed when it is needed)",
-                      logging::size(ethash::cache_bytes(settings_.epoch)).c_str(),
-                      logging::size(ethash::dataset_bytes(settings_.epoch)).c_str());
-        const auto begin = Clock::now();
-        light_ = std::make_unique<ethash::Light>(settings_.epoch, stop_);
-        if (!stop_) logging::line(kNote, "Generated Light cache in %.0f ms.", 1000 * seconds(Clock::now() - begin));
-    }
-    return *light_;
+                      logging::size(ethash::cache_bytes(light_.epoch())).c_str(),
+                      logging::size(ethash::dataset_bytes(light_.epoch())).c_str());
+        const double took = light_.seconds();
+        if (!stop_) logging::line(kNote, "Generated Light cache in %.0f ms.", 1000 * took);
+    });
 }
 
 void Farm::mine(size_t number) {
     Slot& slot = *slots_[number];
-    const ethash::Light& cache = light();
+    slot.device->open(light_);
+    await_light();
     if (stop_) return;
-    slot.device->prepare(cache);
+    slot.device->prepare(light_);
     {
         std::lock_guard lock(mutex_);
         if (mining_since_.hashes.empty()) {
@@ -153,7 +153,7 @@ void Farm::submit(size_t number, const Job& job, const Solution& solution) {
     const DeviceInfo& info = slot.device->info();
     logging::line(info.channel.c_str(), "Job: %s Sol: 0x%016" PRIx64, abridged(job.header).c_str(), solution.nonce);
     const auto begin = Clock::now();
-    const ethash::Evaluation truth = ethash::evaluate(*light_, job.header, solution.nonce);
+    const ethash::Evaluation truth = ethash::evaluate(light_, job.header, solution.nonce);
     const bool right = memcmp(truth.mix.bytes, solution.mix.bytes, sizeof truth.mix.bytes) == 0 &&
                        ethash::at_or_below(truth.result, job.boundary);
     if (!right) {
@@ -204,7 +204,7 @@ Status Farm::status() {
     std::lock_guard lock(mutex_);
     Status status{};
     status.running = std::chrono::duration_cast<std::chrono::seconds>(Clock::now() - started_);
-    status.epoch = settings_.epoch;
+    status.epoch = light_.epoch();
     status.difficulty = difficulty_;
     const double time = samples_.empty() ? 0 : seconds(samples_.back().time - samples_.front().time);
     for (size_t i = 0; i < slots_.size(); i++) {

@@ -47,7 +47,6 @@ struct Status {
 class Farm {
 public:
     struct Settings {
-        uint32_t epoch = 0;
         std::chrono::seconds window{5};  // length of the window for rates
         void (*on_failure)() = nullptr;  // called when a device fails
         // A pool's job and address; without them the farm creates a job and simulates a pool.
@@ -57,7 +56,8 @@ public:
         std::function<void(size_t device, const Job& job, const Solution& solution)> submit;
     };
 
-    Farm(std::vector<std::unique_ptr<Device>> devices, Settings settings);
+    // light outlives the farm.
+    Farm(ethash::Light& light, std::vector<std::unique_ptr<Device>> devices, Settings settings);
     ~Farm() { stop(); }
 
     void start();
@@ -105,9 +105,10 @@ private:
     void submit(size_t number, const Job& job, const Solution& solution);
     Job job();
     void choose_job();
-    const ethash::Light& light();
+    void await_light();
     Sample count() const;
 
+    ethash::Light& light_;
     const Settings settings_;
     std::vector<std::unique_ptr<Slot>> slots_;
     Job job_;  // under mutex_
@@ -115,8 +116,7 @@ private:
     Clock::time_point started_;
     std::atomic<bool> stop_{false};
 
-    std::mutex light_mutex_;
-    std::unique_ptr<ethash::Light> light_;
+    std::once_flag light_once_;
 
     std::mutex mutex_;
     std::vector<Sample> samples_;  // the first one is at the start of the window

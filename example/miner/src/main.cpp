@@ -81,11 +81,8 @@ std::string status_line(const Status& status, unsigned hwmon) {
 
 // Runs until an interrupt: reads the counters once per second, prints a status line once per interval.
 void mine(const Options& options, const sigset_t& ending) {
-    auto devices = find_devices(options, false);
-    if (devices.empty()) throw std::runtime_error("No usable mining devices found");
-
     Farm::Settings settings;
-    settings.epoch = static_cast<uint32_t>(options.block / ethash::kEpochLength);
+    auto epoch = static_cast<uint32_t>(options.block / ethash::kEpochLength);
     std::unique_ptr<Pool> pool;
     if (!options.pool.empty()) {
         // Until the pool has responded, an interrupt can end the process immediately.
@@ -94,14 +91,17 @@ void mine(const Options& options, const sigset_t& ending) {
         pthread_sigmask(SIG_UNBLOCK, &ending, nullptr);
         pool = std::make_unique<Pool>(parse_pool(options.pool));
         pthread_sigmask(SIG_BLOCK, &ending, nullptr);
-        settings.epoch = pool->epoch();
+        epoch = pool->epoch();
         settings.job = &pool->job();
         settings.where = pool->where();
         settings.submit = [&](size_t device, const Job& job, const Solution& found) { pool->submit(device, job, found); };
     }
+    ethash::Light light(epoch);  // in its own thread, while the devices start
+    auto devices = find_devices(options, false);
+    if (devices.empty()) throw std::runtime_error("No usable mining devices found");
     settings.window = std::chrono::seconds(options.display_interval);
     if (options.exit_on_error) settings.on_failure = [] { kill(getpid(), SIGTERM); };
-    Farm farm(std::move(devices), settings);
+    Farm farm(light, std::move(devices), settings);
 #ifdef APICORE
     std::unique_ptr<Api> api;
     if (options.api) api = std::make_unique<Api>(options.api_address, options.api_port, options.api_read_only, farm);

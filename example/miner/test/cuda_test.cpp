@@ -66,8 +66,7 @@ void test_failures(const ethash::Light& light) {
 }  // namespace
 
 int main() {
-    const std::atomic<bool> never{false};
-    const ethash::Light light(0, never, kPages);
+    const ethash::Light light(0, kPages);
     cuda_on_cpu::memory = (size_t{32} << 20);
     test_search(light);
     test_failures(light);

@@ -43,9 +43,8 @@ void print_hex(const void* data, size_t size, char end) {
 }
 
 const ethash::Light& light_of(uint32_t epoch) {
-    static const std::atomic<bool> never{false};
     static std::unique_ptr<ethash::Light> light;
-    if (!light || light->epoch() != epoch) light = std::make_unique<ethash::Light>(epoch, never);
+    if (!light || light->epoch() != epoch) light = std::make_unique<ethash::Light>(epoch);
     return *light;
 }
 

@@ -63,7 +63,8 @@ void test_farm() {
         devices.push_back(std::make_unique<FakeDevice>(b, static_cast<int>(devices.size())));
     Farm::Settings settings;
     settings.on_failure = [] { failed_devices++; };
-    Farm farm(std::move(devices), settings);
+    ethash::Light light(0);
+    Farm farm(light, std::move(devices), settings);
     CHECK(farm.mean() == 0);
     farm.start();
 
