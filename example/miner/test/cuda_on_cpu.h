@@ -2,7 +2,8 @@
 // SPDX-License-Identifier: MPL-2.0
 
 // The subset of CUDA that src/cuda.cu uses, on a CPU: each block runs as threads that synchronize at every shuffle, like the
-// lanes of a warp. It is thousands of times slower than a GPU; it tests correctness, not speed.
+// lanes of a warp. What is queued in a stream runs as late as CUDA permits: when the host waits for that stream. It is
+// thousands of times slower than a GPU; it tests correctness, not speed.
 #pragma once
 
 #include <atomic>
@@ -10,6 +11,7 @@
 #include <cstdint>
 #include <cstdlib>
 #include <cstring>
+#include <functional>
 #include <thread>
 #include <vector>
 
@@ -17,6 +19,7 @@
 #define __device__
 #define __constant__ static
 #define __forceinline__ inline
+#define __launch_bounds__(...)
 
 struct uint4 {
     uint32_t x, y, z, w;
@@ -43,6 +46,7 @@ inline size_t used = 0;
 inline int count = 1;
 inline bool broken = false;  // makes launches fail
 inline int driver = 11080;
+inline int launches = 0;  // in streams
 
 // All threads of a warp run concurrently, one warp after the other. A thread that returns early leaves the synchronization.
 template <typename Kernel>
@@ -63,9 +67,19 @@ void launch(uint32_t grid, uint32_t block, Kernel kernel) {
         }
 }
 
+using Stream = std::vector<std::function<void()>>;
+
+// Copies the arguments, as CUDA does.
+template <typename... Parameters, typename... Arguments>
+void launch_in(Stream* stream, void (*kernel)(Parameters...), uint32_t grid, uint32_t block, Arguments... arguments) {
+    launches++;
+    stream->push_back([=] { launch(grid, block, [&] { kernel(arguments...); }); });
+}
+
 }  // namespace cuda_on_cpu
 
 #define LAUNCH(kernel, grid, block, ...) cuda_on_cpu::launch(grid, block, [&] { kernel(__VA_ARGS__); })
+#define LAUNCH_IN(stream, kernel, grid, block, ...) cuda_on_cpu::launch_in(stream, kernel, grid, block, __VA_ARGS__)
 
 inline uint32_t __shfl_sync(unsigned, uint32_t value, int source, int width) {
     auto& warp = *cuda_on_cpu::warp;
@@ -80,6 +94,7 @@ inline uint32_t __shfl_sync(unsigned, uint32_t value, int source, int width) {
 inline uint32_t atomicAdd(uint32_t* to, uint32_t n) { return std::atomic_ref<uint32_t>(*to).fetch_add(n); }
 
 enum cudaError_t { cudaSuccess, cudaErrorMemoryAllocation, cudaErrorInsufficientDriver, cudaErrorInvalidSymbol };
+using cudaStream_t = cuda_on_cpu::Stream*;
 enum cudaMemcpyKind { cudaMemcpyHostToDevice, cudaMemcpyDeviceToHost };
 constexpr unsigned cudaDeviceScheduleBlockingSync = 4;
 struct cudaDeviceProp {
@@ -113,6 +128,27 @@ cudaError_t cudaMalloc(T** to, size_t size) {
 }
 inline cudaError_t cudaFree(void* memory) { return free(memory), cudaSuccess; }
 inline cudaError_t cudaMemcpy(void* to, const void* from, size_t size, cudaMemcpyKind) { return memcpy(to, from, size), cudaSuccess; }
-inline cudaError_t cudaMemset(void* to, int value, size_t size) { return memset(to, value, size), cudaSuccess; }
+
+// Filled with ones: a result that is read before it is written is wrong.
+template <typename T>
+cudaError_t cudaMallocHost(T** to, size_t size) {
+    *to = static_cast<T*>(malloc(size));
+    return *to ? memset(*to, 0xff, size), cudaSuccess : cudaErrorMemoryAllocation;
+}
+inline cudaError_t cudaFreeHost(void* memory) { return free(memory), cudaSuccess; }
+
+inline cudaError_t cudaStreamCreate(cudaStream_t* stream) { return *stream = new cuda_on_cpu::Stream, cudaSuccess; }
+inline cudaError_t cudaStreamDestroy(cudaStream_t stream) { return delete stream, cudaSuccess; }
+inline cudaError_t cudaStreamSynchronize(cudaStream_t stream) {
+    for (const auto& work : *stream) work();
+    return stream->clear(), cudaSuccess;
+}
+inline cudaError_t cudaMemcpyAsync(void* to, const void* from, size_t size, cudaMemcpyKind, cudaStream_t stream) {
+    return stream->push_back([=] { memcpy(to, from, size); }), cudaSuccess;
+}
+inline cudaError_t cudaMemsetAsync(void* to, int value, size_t size, cudaStream_t stream) {
+    return stream->push_back([=] { memset(to, value, size); }), cudaSuccess;
+}
+
 inline cudaError_t cudaGetLastError() { return cuda_on_cpu::broken ? cudaErrorInvalidSymbol : cudaSuccess; }
 inline cudaError_t cudaDeviceSynchronize() { return cudaSuccess; }
