@@ -56,11 +56,17 @@ const (
 	gpusScript = `set -eu
 cd /usr/local/bin
 echo '#!/bin/sh' >nvcc
-cp nvcc nvidia-smi
-for gpu in $(seq "$GPUS"); do
-  echo 'echo Tesla T4, 7.5, 580.1' >>nvidia-smi
+cat >nvidia-smi <<END
+#!/bin/sh
+for gpu in $(seq -s ' ' "$GPUS"); do
+  case \$* in
+    *-L*) echo "GPU \$gpu: Tesla T4" ;;
+    *) echo Tesla T4, 7.5, 580.1 ;;
+  esac
 done
-chmod 755 nvcc nvidia-smi
+END
+printf '#!/bin/sh\nln -sf null /dev/nvidia-uvm\n' >nvidia-modprobe
+chmod 755 nvcc nvidia-smi nvidia-modprobe
 `
 )
 

@@ -79,7 +79,8 @@ func secrets(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// mine FILE starts a mining pool and writes its address to the file.
+// mine FILE starts a mining pool and writes its address, as an instance of a rehearsal
+// reaches it, to the file.
 func mine(ts *testscript.TestScript, neg bool, args []string) {
 	if len(args) != 1 || neg {
 		ts.Fatalf("usage: mine FILE")
@@ -87,7 +88,7 @@ func mine(ts *testscript.TestScript, neg bool, args []string) {
 	p, err := pool.Start(pool.Config{Difficulty: 64})
 	ts.Check(err)
 	ts.Defer(p.Close)
-	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("pool = \"stratum1+tcp://"+p.Addr()+"\"\n"), 0o600))
+	ts.Check(os.WriteFile(ts.MkAbs(args[0]), []byte("pool = \"stratum1+tcp://"+strings.Replace(p.Addr(), "127.0.0.1", "10.0.255.254", 1)+"\"\n"), 0o600))
 }
 
 // processes FILE writes the command lines of all processes to the file until the end

@@ -51,7 +51,8 @@ func serve(t *testing.T, build, work string, env []string, args ...string) {
 		cancel()
 		_ = server.Wait()
 	})
-	for end := time.Now().Add(time.Minute); ; time.Sleep(20 * time.Millisecond) {
+	// The first server of a host downloads packages for its instances.
+	for end := time.Now().Add(5 * time.Minute); ; time.Sleep(20 * time.Millisecond) {
 		if _, err := os.Stat(filepath.Join(work, "state/server.json")); err == nil {
 			return
 		}

@@ -31,7 +31,7 @@ func machineWorld(t *testing.T) (*world, int) {
 	if os.Geteuid() != 0 {
 		t.Skip("SKIPPED: needs root: an instance is an overlay of the root file system")
 	}
-	host, err := instance.NewHost(t.TempDir())
+	host, err := instance.NewHost(t.TempDir(), instance.HostBase)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -44,6 +44,7 @@ func rehearsalAWS(ctx context.Context, args []string, std streams) int {
 	set := newCommandLine("rehearsal-aws", rehearsalUsage)
 	set.StringVar(&f.StateDir, "state", rehearsal.DefaultStateDir, "the state `folder` of the server")
 	set.StringVar(&f.Instance, "instance", "", "how instances are simulated: sandbox (requires root), or none (serve; default sandbox)")
+	set.StringVar(&f.Base, "base", "", "what instances are made from: host (an overlay of this system), debian:12, debian:13, ubuntu:22.04 or ubuntu:24.04 (serve; default host)")
 	set.StringVar(&f.Latency, "latency", "fast", "how long operations take: instant, fast, or a list such as running=9s,image=31s,copy=47s (serve)")
 	set.StringVar(&f.Policy, "policy", "", "the `file` with the caller's IAM policy (serve; default: everything is allowed)")
 	set.IntVar(&f.Owner, "owner", 0, "stop when the process with this `number` ends (serve; default: run until stopped)")

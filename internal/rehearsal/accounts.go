@@ -8,10 +8,12 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/iam"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/imds"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/kms"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ssm"
@@ -74,6 +76,30 @@ func (s *Server) openRole(id, arn, session string) (accessKey, secretKey string)
 	defer s.mu.Unlock()
 	s.roles[accessKey] = &role{a, sts.Service{AccountID: id, AccessKey: accessKey, SecretKey: s.cfg.SecretKey, Now: s.cfg.Clock.Now, Caller: caller, Open: s.openRole}}
 	return accessKey, s.cfg.SecretKey
+}
+
+// instanceRole returns the role of an instance profile with credentials for an instance.
+// The policies of the role are not applied.
+func (s *Server) instanceRole(profileARN, instanceID string) *imds.Role {
+	profileID, name := s.iam.RoleForInstance(profileARN)
+	if name == "" {
+		return nil
+	}
+	now := s.cfg.Clock.Now()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	accessKey := s.instanceKeys[instanceID]
+	if accessKey == "" {
+		accessKey = "ASIA" + randomKeyID()[4:]
+		s.instanceKeys[instanceID] = accessKey
+		caller := "arn:aws:sts::" + AccountID + ":assumed-role/" + name + "/" + instanceID
+		own := &account{id: AccountID, ec2: s.ec2, iam: s.iam, kms: s.kms, ssm: s.ssm}
+		s.roles[accessKey] = &role{own, sts.Service{AccountID: AccountID, AccessKey: accessKey, SecretKey: s.cfg.SecretKey, Now: s.cfg.Clock.Now, Caller: caller, Open: s.openRole}}
+	}
+	return &imds.Role{
+		Name: name, ProfileARN: profileARN, ProfileID: profileID,
+		AccessKey: accessKey, SecretKey: s.cfg.SecretKey, Token: "rehearsal", From: now, Until: now.Add(6 * time.Hour),
+	}
 }
 
 // identify sets the role that makes a request. It fails for an unknown access key or a

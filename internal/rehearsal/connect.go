@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
@@ -38,6 +39,9 @@ type Options struct {
 	// Instance is Sandbox or NoInstance; empty uses the setting of a running
 	// server, or Sandbox.
 	Instance string
+	// Base is what the instances of Sandbox are made from, see instance.CheckBase; empty
+	// uses the setting of a running server, or the host's root.
+	Base string
 	// Latency is "instant", "fast" or a list, see pace.Parse; empty is "fast".
 	// A running server keeps its own setting.
 	Latency string
@@ -85,6 +89,9 @@ func (o Options) Validate() error {
 	if o.Instance != "" && o.Instance != Sandbox && o.Instance != NoInstance {
 		return fmt.Errorf("rehearsal instance: got %q, want %q or %q", o.Instance, Sandbox, NoInstance)
 	}
+	if err := instance.CheckBase(o.Base); err != nil {
+		return fmt.Errorf("rehearsal base: %w", err)
+	}
 	if _, err := pace.Parse(o.Latency); err != nil {
 		return err
 	}
@@ -97,6 +104,9 @@ func (o Options) checkSettings(s *Session) error {
 	wrong := ""
 	if o.Instance != "" && s.Instance != o.Instance {
 		wrong = fmt.Sprintf("has instance %q, want %q", s.Instance, o.Instance)
+	}
+	if o.Base != "" && s.Instance == Sandbox && s.Base != o.Base {
+		wrong = fmt.Sprintf("has base %q, want %q", s.Base, o.Base)
 	}
 	requested, err := o.policy()
 	if err != nil {
@@ -121,9 +131,9 @@ const (
 	logFile     = "server.log"
 )
 
-// startTimeout limits the time until the first response of a server. The server
-// prepares its sandbox first.
-const startTimeout = 45 * time.Second
+// startTimeout limits the time until the first response of a server. The first server of
+// a host downloads packages for its instances.
+const startTimeout = 10 * time.Minute
 
 // inServer is set in a server's environment. It prevents a program that lacks the
 // subcommand from starting itself repeatedly.

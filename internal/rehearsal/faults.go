@@ -71,9 +71,12 @@ type Fault struct {
 	// Server.InsufficientInstanceCapacity: the first Times launches, or all if Times
 	// is 0. Where limits them by parameters of RunInstances.
 	LaunchEnds string `json:"launch_ends,omitempty"`
-	// Reclaim interrupts the spot instance of this id in Region immediately; "*"
-	// is every spot instance.
-	Reclaim string `json:"reclaim,omitempty"`
+	// Reclaim interrupts the spot instance of this id in Region, after Notice, such as
+	// "2m", in the instance's metadata, or at once without it; "*" is every spot
+	// instance. Rebalance recommends a rebalance in the metadata of such an instance.
+	Reclaim   string `json:"reclaim,omitempty"`
+	Notice    string `json:"notice,omitempty"`
+	Rebalance string `json:"rebalance,omitempty"`
 	// Quota is the code of a quota, such as L-DB2E81BA, that Service Quotas reports
 	// as Value in Region. It does not limit launches.
 	Quota string  `json:"quota,omitempty"`
@@ -126,7 +129,12 @@ func (s *Server) AddFault(f Fault) {
 		return
 	}
 	if f.Reclaim != "" {
-		s.ec2.Reclaim(f.Region, f.Reclaim)
+		notice, _ := time.ParseDuration(f.Notice)
+		s.ec2.Reclaim(f.Region, f.Reclaim, notice)
+		return
+	}
+	if f.Rebalance != "" {
+		s.ec2.Rebalance(f.Region, f.Rebalance)
 		return
 	}
 	if f.Quota != "" {

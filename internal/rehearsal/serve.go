@@ -4,6 +4,7 @@
 package rehearsal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,7 +67,8 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 	}}
 	session := Session{AccountID: AccountID, CallerIP: CallerIP, Instance: o.Instance, Latency: o.Latency, Policy: caller, PID: os.Getpid()}
 	if o.Instance == Sandbox {
-		if cfg.Host, err = instance.NewHost(filepath.Join(o.StateDir, "host")); err != nil {
+		session.Base = cmp.Or(o.Base, instance.HostBase)
+		if cfg.Host, err = instance.NewHost(filepath.Join(o.StateDir, "host"), session.Base); err != nil {
 			return fmt.Errorf("%w; a rehearsal with instance %q supports everything except provisioning", err, NoInstance)
 		}
 		session.SSHPort = cfg.Host.Port()

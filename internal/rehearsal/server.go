@@ -81,12 +81,14 @@ type Server struct {
 	faults faults
 	calls  calls
 
-	mu       sync.Mutex
-	others   map[string]*account // by id
-	roles    map[string]*role    // by access key
-	onOwner  func(pid int) error // set by Serve
-	onStop   func()
-	describe func() Session
+	mu     sync.Mutex
+	others map[string]*account // by id
+	roles  map[string]*role    // by access key
+	// instanceKeys are the access keys of the roles of instances, by instance id.
+	instanceKeys map[string]string
+	onOwner      func(pid int) error // set by Serve
+	onStop       func()
+	describe     func() Session
 }
 
 // New returns a server.
@@ -103,13 +105,13 @@ func New(cfg Config) *Server {
 	if cfg.Seed == "" {
 		cfg.Seed = randomHex(8)
 	}
-	s := &Server{cfg: cfg, kms: &kms.Service{AccountID: AccountID, Seed: cfg.Seed}, others: map[string]*account{}, roles: map[string]*role{}}
+	s := &Server{cfg: cfg, kms: &kms.Service{AccountID: AccountID, Seed: cfg.Seed}, others: map[string]*account{}, roles: map[string]*role{}, instanceKeys: map[string]string{}}
 	s.iam = &iam.Service{Clock: cfg.Clock, AccountID: AccountID, Delay: cfg.Pace.NotFound}
 	s.ec2 = ec2.New(ec2.Config{
 		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, OptIn: cfg.OptIn, Addresses: cfg.Addresses, Log: cfg.Log,
-		Profile: s.iam.ProfileForLaunch,
-		Keys:    s.kms.ForEBS,
-		Refuse:  func(region string, p query.Params) error { return s.faults.next(AccountID, region, "RunInstances", p) },
+		Profile: s.iam.ProfileForLaunch, Role: s.instanceRole,
+		Keys:   s.kms.ForEBS,
+		Refuse: func(region string, p query.Params) error { return s.faults.next(AccountID, region, "RunInstances", p) },
 	})
 	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now, Open: s.openRole}
 	s.caller = iam.Caller{ARN: "arn:aws:iam::" + AccountID + ":user/rehearsal", Policy: cfg.Policy}

@@ -31,8 +31,9 @@ type Session struct {
 	SecretKey string `json:"secret_key"`
 	AccountID string `json:"account_id"`
 	CallerIP  string `json:"caller_ip"`
-	SSHPort   int    `json:"ssh_port"` // SSH port of every instance; 0 for NoInstance
-	Instance  string `json:"instance"` // Sandbox or NoInstance
+	SSHPort   int    `json:"ssh_port"`       // SSH port of every instance; 0 for NoInstance
+	Instance  string `json:"instance"`       // Sandbox or NoInstance
+	Base      string `json:"base,omitempty"` // what the instances of Sandbox are made from
 	Latency   string `json:"latency"`
 	PID       int    `json:"pid"` // pid of the server
 

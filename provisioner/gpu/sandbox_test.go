@@ -108,7 +108,7 @@ func rehearsalHost(t *testing.T) instance.Host {
 			t.Skipf("SKIPPED: needs %s, since no test downloads: apt-get install cmake g++ ninja-build", tool)
 		}
 	}
-	host, err := instance.NewHost(t.TempDir())
+	host, err := instance.NewHost(t.TempDir(), instance.HostBase)
 	if err != nil {
 		t.Skipf("SKIPPED: %v", err)
 	}

@@ -5,7 +5,8 @@
 # GPUs behind NVSwitch without a running nvidia-fabricmanager.
 #
 # gpus: 8
-# fails: the miner exited unexpectedly (exit code 2) at block 1
+# fails: the miner exited unexpectedly (exit code 2
+# fails: at block 1
 # fails: start nvidia-fabricmanager in exactly the driver's version
 # fails: CUDA Error : system not yet initialized
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

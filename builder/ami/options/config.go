@@ -57,7 +57,8 @@ type Config struct {
 	// Builds against an AWS simulator inside the plugin instead of a real
 	// account. No credentials are read or sent, and no request leaves the
 	// loopback interface. Images, ids and durations are simulated; the instance
-	// is a real Linux sandbox with SSH access. Default `false`.
+	// is a Linux system of its own with systemd, SSH and cloud-init. Default
+	// `false`.
 	Rehearsal bool `mapstructure:"rehearsal" required:"false"`
 	// The directory of the rehearsal server's state. Each directory has its own
 	// server. Default `build/rehearsal/state`.
@@ -66,6 +67,11 @@ type Config struct {
 	// Linux and root, or `none`. With `none` there is no instance to log in to;
 	// the build skips the communicator and the provisioners, and says so.
 	RehearsalInstance string `mapstructure:"rehearsal_instance" required:"false"`
+	// What the instances of a rehearsal are made from: `host` (default, an
+	// overlay of the system that runs the rehearsal), `debian:12`, `debian:13`,
+	// `ubuntu:22.04` or `ubuntu:24.04`. A distribution is downloaded once, about
+	// 100 MB.
+	RehearsalBase string `mapstructure:"rehearsal_base" required:"false"`
 	// The simulated latency of AWS in a rehearsal: `fast` (default, a few
 	// seconds), `instant`, or durations such as
 	// `running=9s,stopped=13s,image=31s,copy=47s`.
@@ -307,6 +313,9 @@ func (c *Config) checkRehearsal() []error {
 	if err := (rehearsal.Options{Instance: c.RehearsalInstance}).Validate(); err != nil {
 		errs = append(errs, fmt.Errorf("rehearsal_instance: %w", err))
 	}
+	if err := (rehearsal.Options{Base: c.RehearsalBase}).Validate(); err != nil {
+		errs = append(errs, fmt.Errorf("rehearsal_base: %w", err))
+	}
 	if err := (rehearsal.Options{Latency: c.RehearsalLatency}).Validate(); err != nil {
 		for line := range strings.SplitSeq(err.Error(), "\n") {
 			errs = append(errs, fmt.Errorf("rehearsal_latency: %s", line))
@@ -325,6 +334,7 @@ func (c *Config) RehearsalOptions() rehearsal.Options {
 	return rehearsal.Options{
 		StateDir: c.RehearsalState,
 		Instance: c.RehearsalInstance,
+		Base:     c.RehearsalBase,
 		Latency:  c.RehearsalLatency,
 		Policy:   c.RehearsalPolicy,
 	}

@@ -189,6 +189,7 @@ type FlatConfig struct {
 	Rehearsal                                 *bool                                       `mapstructure:"rehearsal" required:"false" cty:"rehearsal" hcl:"rehearsal"`
 	RehearsalState                            *string                                     `mapstructure:"rehearsal_state" required:"false" cty:"rehearsal_state" hcl:"rehearsal_state"`
 	RehearsalInstance                         *string                                     `mapstructure:"rehearsal_instance" required:"false" cty:"rehearsal_instance" hcl:"rehearsal_instance"`
+	RehearsalBase                             *string                                     `mapstructure:"rehearsal_base" required:"false" cty:"rehearsal_base" hcl:"rehearsal_base"`
 	RehearsalLatency                          *string                                     `mapstructure:"rehearsal_latency" required:"false" cty:"rehearsal_latency" hcl:"rehearsal_latency"`
 	RehearsalPolicy                           *string                                     `mapstructure:"rehearsal_policy" required:"false" cty:"rehearsal_policy" hcl:"rehearsal_policy"`
 	DeregisterOnDestroy                       *bool                                       `mapstructure:"deregister_on_destroy" required:"false" cty:"deregister_on_destroy" hcl:"deregister_on_destroy"`
@@ -388,6 +389,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"rehearsal":                    &hcldec.AttrSpec{Name: "rehearsal", Type: cty.Bool, Required: false},
 		"rehearsal_state":              &hcldec.AttrSpec{Name: "rehearsal_state", Type: cty.String, Required: false},
 		"rehearsal_instance":           &hcldec.AttrSpec{Name: "rehearsal_instance", Type: cty.String, Required: false},
+		"rehearsal_base":               &hcldec.AttrSpec{Name: "rehearsal_base", Type: cty.String, Required: false},
 		"rehearsal_latency":            &hcldec.AttrSpec{Name: "rehearsal_latency", Type: cty.String, Required: false},
 		"rehearsal_policy":             &hcldec.AttrSpec{Name: "rehearsal_policy", Type: cty.String, Required: false},
 		"deregister_on_destroy":        &hcldec.AttrSpec{Name: "deregister_on_destroy", Type: cty.Bool, Required: false},

@@ -73,8 +73,12 @@ type instanceT struct {
 	pushed      []pushedKey
 	queue       *machines.Queue
 	transition  *transition
-	endedAt     time.Time
-	meter       *meter
+
+	interruption time.Time // announced end of a spot instance
+	rebalance    time.Time // when a rebalance was recommended
+
+	endedAt time.Time
+	meter   *meter
 }
 
 // transition is a pending state transition. It completes when its time has passed and the

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/machines"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/imds"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
@@ -21,6 +22,9 @@ func (s *Service) settleInstance(r *region, i *instanceT, now time.Time) {
 	if i.State == terminated && now.Sub(i.endedAt) > terminatedRetention {
 		r.instances.Remove(i.InstanceID)
 		return
+	}
+	if !i.interruption.IsZero() && !now.Before(i.interruption) {
+		s.interrupt(i, now)
 	}
 	t := i.transition
 	if t == nil || !t.job.Done || now.Before(t.at) {
@@ -91,6 +95,7 @@ func (s *Service) launchMachine(i *instanceT, key []byte, userData []byte) *mach
 	return i.queue.Start(instance.Spec{
 		ID: i.InstanceID, Layer: i.layer, User: i.login, AuthorizedKeys: key, UserData: userData, Address: i.address,
 		PushedKeys: func() []byte { return s.pushedKeys(i) },
+		Metadata:   func() imds.Instance { return s.metadata(i) },
 	}, func() { s.poweredOff(i) })
 }
 
@@ -211,9 +216,27 @@ func terminateInstances(c *call) (any, error) {
 	})
 }
 
-// Reclaim interrupts the spot instance of that id in a region, or all if it is "*". It
-// returns the number of interrupted instances.
-func (s *Service) Reclaim(regionName, id string) int {
+// Reclaim interrupts the spot instance of that id in a region, or all if it is "*",
+// after a notice in the instance's metadata; 0 interrupts it at once. It returns the
+// number of instances.
+func (s *Service) Reclaim(regionName, id string, notice time.Duration) int {
+	return s.eachSpot(regionName, id, func(i *instanceT, now time.Time) {
+		if notice > 0 {
+			i.interruption = now.Add(notice)
+			return
+		}
+		s.interrupt(i, now)
+	})
+}
+
+// Rebalance recommends a rebalance in the metadata of the spot instance of that id in a
+// region, or of all if it is "*".
+func (s *Service) Rebalance(regionName, id string) int {
+	return s.eachSpot(regionName, id, func(i *instanceT, now time.Time) { i.rebalance = now })
+}
+
+// eachSpot calls do for spot instances, and returns their number.
+func (s *Service) eachSpot(regionName, id string, do func(*instanceT, time.Time)) int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	r, n := s.regions[regionName], 0
@@ -224,13 +247,18 @@ func (s *Service) Reclaim(regionName, id string) int {
 		if i.Lifecycle != "spot" || i.State == terminated || i.State == shuttingDown || id != "*" && id != i.InstanceID {
 			continue
 		}
-		i.State = shuttingDown
-		i.meter.end(s.cfg.Clock.Now())
-		i.StateReason = &stateReason{"Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination"}
-		i.transition = &transition{terminated, s.cfg.Clock.Now().Add(s.cfg.Pace.Terminated), i.queue.End()}
+		do(i, s.cfg.Clock.Now())
 		n++
 	}
 	return n
+}
+
+// interrupt ends a spot instance as EC2 does that needs its capacity.
+func (s *Service) interrupt(i *instanceT, now time.Time) {
+	i.State, i.interruption = shuttingDown, time.Time{}
+	i.meter.end(now)
+	i.StateReason = &stateReason{"Server.SpotInstanceTermination", "Server.SpotInstanceTermination: Spot instance termination"}
+	i.transition = &transition{terminated, now.Add(s.cfg.Pace.Terminated), i.queue.End()}
 }
 
 func rebootInstances(c *call) (any, error) {

@@ -19,6 +19,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/catalog"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/network"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/store"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/imds"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
@@ -49,6 +50,9 @@ type Config struct {
 	// Profile returns the ARN and the id of an instance profile, or the reason why
 	// EC2 rejects it; nil rejects all.
 	Profile func(name string) (arn, id string, err *query.Error)
+	// Role returns the role of an instance profile, with credentials for an instance, or
+	// nil without a role.
+	Role func(profileARN, instanceID string) *imds.Role
 }
 
 // Service is one account's EC2 in all regions. Its methods are safe for

@@ -67,6 +67,18 @@ func (s *Service) profile(name string) (*instanceProfile, error) {
 	return p, nil
 }
 
+// RoleForInstance returns the id of an instance profile and the name of its role, which
+// is empty without a role.
+func (s *Service) RoleForInstance(profileARN string) (id, role string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	p, err := s.profile(profileARN[strings.LastIndexByte(profileARN, '/')+1:])
+	if err != nil || len(p.Roles.Items) == 0 {
+		return "", ""
+	}
+	return p.ID, p.Roles.Items[0].Name
+}
+
 // created returns the instance profile of a request that changes it.
 func (s *Service) created(p query.Params) (*instanceProfile, error) {
 	found, err := s.profile(p.Get("InstanceProfileName"))

@@ -5,11 +5,8 @@ package instance
 
 import (
 	"bytes"
-	"errors"
-	"fmt"
 	"io/fs"
 	"os"
-	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -66,31 +63,6 @@ func readAccounts() []account {
 	return all
 }
 
-// findAccount returns the account of a user in /etc/passwd.
-func findAccount(user string) (account, error) {
-	for _, a := range readAccounts() {
-		if a.name == user {
-			if a.shell == "" {
-				a.shell = "/bin/sh"
-			}
-			return a, nil
-		}
-	}
-	return account{}, fmt.Errorf("no user %s", user)
-}
-
-// groups returns the supplementary gids of the account.
-func (a account) groups() []uint32 {
-	gids := []uint32{uint32(a.gid)}
-	for _, f := range fields("/etc/group", 4) {
-		gid, err := strconv.Atoi(f[2])
-		if err == nil && gid != a.gid && slices.Contains(strings.Split(f[3], ","), a.name) {
-			gids = append(gids, uint32(gid))
-		}
-	}
-	return gids
-}
-
 // accounts keeps the system's users and groups, without passwords.
 func (b base) accounts() error {
 	people := map[string]bool{}
@@ -129,7 +101,6 @@ func (b base) accounts() error {
 		{"/etc/passwd", join(passwd), 0o644}, {"/etc/group", join(group), 0o644},
 		{"/etc/shadow", join(shadow), 0o600}, {"/etc/gshadow", join(gshadow), 0o600},
 		{"/etc/subuid", nil, 0o644}, {"/etc/subgid", nil, 0o644},
-		{"/etc/environment", []byte("PATH=\"" + path + "\"\n"), 0o644},
 	} {
 		if err := b.write(w.name, w.content, w.mode); err != nil {
 			return err
@@ -143,59 +114,4 @@ func (b base) accounts() error {
 		}
 	}
 	return nil
-}
-
-// addUser creates the login user of a machine, with a home directory and sudo.
-func addUser(name string) (account, error) {
-	if a, err := findAccount(name); err == nil {
-		return a, nil
-	}
-	id := firstPerson
-	for _, a := range readAccounts() {
-		if a.person() && a.uid >= id {
-			id = a.uid + 1
-		}
-	}
-	a := account{name: name, home: "/home/" + name, shell: "/bin/bash", uid: id, gid: id}
-	if _, err := os.Stat(a.shell); err != nil {
-		a.shell = "/bin/sh"
-	}
-	n := strconv.Itoa(id)
-	groups := fields("/etc/group", 4)
-	for _, f := range groups {
-		if slices.Contains([]string{"adm", "sudo", "wheel", "video", "render"}, f[0]) {
-			f[3] = strings.TrimPrefix(f[3]+","+name, ",")
-		}
-	}
-	groups = append(groups, []string{name, "x", n, ""})
-	if err := errors.Join(
-		os.WriteFile("/etc/group", join(groups), 0o644),
-		appendLine("/etc/passwd", strings.Join([]string{name, "x", n, n, name, a.home, a.shell}, ":")),
-		appendLine("/etc/shadow", name+":*:19000:0:99999:7:::"),
-		appendLine("/etc/gshadow", name+":*::"),
-	); err != nil {
-		return a, fmt.Errorf("adding the user %s: %w", name, err)
-	}
-	if err := os.CopyFS(a.home, os.DirFS("/etc/skel")); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return a, fmt.Errorf("creating %s: %w", a.home, err)
-	}
-	if err := os.MkdirAll(a.home, 0o755); err != nil {
-		return a, err
-	}
-	return a, filepath.WalkDir(a.home, func(p string, _ fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		return os.Lchown(p, a.uid, a.gid)
-	})
-}
-
-// appendLine appends a line to an existing file.
-func appendLine(name, line string) error {
-	f, err := os.OpenFile(name, os.O_APPEND|os.O_WRONLY|os.O_CREATE, 0o600)
-	if err != nil {
-		return err
-	}
-	_, err = f.WriteString(line + "\n")
-	return errors.Join(err, f.Close())
 }

@@ -43,7 +43,7 @@ type base struct {
 func makeBase(dir string) error {
 	b := base{dir}
 	for _, step := range []func() error{
-		b.root, b.system, b.privateDirs, b.services, b.accounts, b.identity, b.tools,
+		b.root, b.system, b.privateDirs, b.services, b.accounts, b.identity, b.baseFiles,
 	} {
 		if err := step(); err != nil {
 			return fmt.Errorf("creating the base layer of the machines: %w", err)
@@ -188,7 +188,7 @@ func (b base) services() error {
 			return err
 		}
 	}
-	for _, pattern := range []string{"/etc/systemd/system/*.wants", "/etc/systemd/system/*.requires"} {
+	for _, pattern := range []string{"/etc/systemd/system/*.wants", "/etc/systemd/system/*.requires", "/etc/rc[S0-6].d"} {
 		dirs, _ := filepath.Glob(pattern) // fails only for a malformed pattern
 		for _, dir := range dirs {
 			if err := b.empty(dir); err != nil {
@@ -210,52 +210,6 @@ func (b base) identity() error {
 		return b.remove("/var/lib/dbus/machine-id")
 	}
 	return nil
-}
-
-// tools replaces programs that do not work in a machine, or that the host lacks, with
-// this executable.
-func (b base) tools() error {
-	if err := b.write(toolPath, nil, 0o755); err != nil {
-		return err
-	}
-	for name := range tools {
-		if err := b.link(toolPath, toolDir+"/"+name); err != nil {
-			return err
-		}
-	}
-	for name, path := range replacedTools {
-		if err := b.link(toolDir+"/"+name, path); err != nil {
-			return err
-		}
-	}
-	for name, path := range providedTools {
-		if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-			if err := b.link(toolDir+"/"+name, path); err != nil {
-				return err
-			}
-		}
-	}
-	return b.divert()
-}
-
-// divert registers the replaced programs with dpkg as diverted, so that upgrades do not
-// restore them.
-func (b base) divert() error {
-	const name = "/var/lib/dpkg/diversions"
-	have, err := os.ReadFile(name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	for _, path := range replacedTools {
-		// Packages older than the merged /usr use /bin and /sbin.
-		for _, p := range []string{path, strings.TrimPrefix(path, "/usr")} {
-			have = fmt.Appendf(have, "%s\n%s.distrib\n:\n", p, p)
-		}
-	}
-	return b.write(name, have, 0o644)
 }
 
 // parents creates the directory of name with the owner and mode of the host's.

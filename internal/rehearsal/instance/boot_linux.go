@@ -5,187 +5,306 @@ package instance
 
 import (
 	"context"
+	_ "embed"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
+	"slices"
+	"strconv"
 	"strings"
-	"sync"
 	"sync/atomic"
 	"syscall"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// boot is a running machine: its first process, the wire to it, and the SSH server.
+// boot is a running machine: systemd-nspawn, and systemd as its first process.
 type boot struct {
-	cmd    *exec.Cmd
-	wire   *wire
-	ended  chan struct{} // closed once the first process, and thus every process, has ended
-	reboot atomic.Bool   // the machine ended for a reboot
-	ssh    *sshServer
-
-	mu      sync.Mutex
-	lastID  int
-	waiting map[int]chan reply // nil once the wire is closed
-}
-
-// reply is a response to a message.
-type reply struct {
-	message
-	files []*os.File
+	nspawn  *exec.Cmd
+	ended   chan struct{} // closed once nspawn, and thus every process, has ended
+	reboot  atomic.Bool   // it ended for a reboot
+	leader  int           // the host's pid of the first process
+	network *network
+	cgroups []string
 }
 
 var errDown = errors.New("the machine is shut down")
 
-// power starts the machine's first process and waits until it has booted, or, for a
-// check, until it has mounted everything.
-func (m *machine) power(ctx context.Context, check bool) (*boot, error) {
-	w, theirs, err := newWires()
+// rebootStatus is nspawn's exit status for a machine that reboots
+// (EXIT_FORCE_RESTART of systemd).
+const rebootStatus = 133
+
+// startNspawn starts nspawn from a shell that first enters the root of the programs (a
+// user namespace cannot be created after a chroot) and cgroups of the machine's own. A
+// proc file system of their own lets nspawn find its processes.
+//
+//go:embed scripts/start-nspawn.sh
+var startNspawn string
+
+// power starts the machine and waits until its SSH server answers.
+func (m *machine) power(ctx context.Context) (*boot, error) {
+	b, err := m.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	console, err := os.Create(m.hostPath("console"))
-	if err != nil {
-		_ = theirs.Close()
-		w.close()
-		return nil, err
-	}
-	defer func() { _ = console.Close() }()
-	cmd := &exec.Cmd{
-		Path:       "/proc/self/exe",
-		Args:       []string{initName},
-		Env:        []string{"PATH=" + path, "LANG=C.UTF-8"}, // nothing of the server's
-		Dir:        m.host.dir,
-		Stdout:     console,
-		Stderr:     console,
-		ExtraFiles: []*os.File{theirs}, // wireFD
-		SysProcAttr: &syscall.SysProcAttr{
-			Cloneflags: unix.CLONE_NEWNS | unix.CLONE_NEWPID | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
-			Pdeathsig:  unix.SIGKILL, // on the end of the mount thread
-			Setsid:     true,         // Ctrl-C must not reach the machine
-		},
-	}
-	err = m.host.mountThread.do(cmd.Start)
-	// Only the child may hold its end: the server detects the child's death by the end
-	// closing.
-	_ = theirs.Close()
-	if err != nil {
-		w.close()
-		return nil, fmt.Errorf("starting a process in new namespaces: %w", err)
-	}
-	b := &boot{cmd: cmd, wire: w, ended: make(chan struct{}), waiting: map[int]chan reply{}}
-	go b.listen()
-	if err := b.sendPlan(ctx, m, check); err != nil {
+	if err := b.network.awaitSSH(ctx, b.ended); err != nil {
 		b.kill()
-		if output, _ := os.ReadFile(m.hostPath("console")); len(output) > 0 {
-			err = fmt.Errorf("%w (%s)", err, strings.TrimSpace(string(output)))
-		}
-		return nil, err
+		return nil, fmt.Errorf("%w%s", err, m.lastWords())
 	}
 	return b, nil
 }
 
-// sendPlan sends the boot plan to the first process.
-func (b *boot) sendPlan(ctx context.Context, m *machine, check bool) error {
-	plan := &bootPlan{Spec: m.spec, Port: m.host.port, Mounts: m.mounts(), Check: check}
-	_, err := b.sendRequest(ctx, message{Op: opBoot, Plan: plan})
+// begin starts the machine up to the first process, with its network.
+func (m *machine) begin(ctx context.Context) (*boot, error) {
+	b := &boot{ended: make(chan struct{})}
+	if err := m.startNspawn(b); err != nil {
+		return nil, err
+	}
+	err := b.findLeader(ctx)
+	if err == nil {
+		b.network, err = m.connectNetwork(ctx, b.leader)
+	}
+	if err == nil {
+		err = m.identify(ctx, b.leader)
+	}
+	if err != nil {
+		b.kill()
+		return nil, fmt.Errorf("%w%s", err, m.lastWords())
+	}
+	return b, nil
+}
+
+// lastWords returns the end of the console, for an error.
+func (m *machine) lastWords() string {
+	text, _ := os.ReadFile(m.hostPath("console")) // none
+	if end := lastLines(string(text), 8); end != "" {
+		return "; the console ends with:\n" + end
+	}
+	return ""
+}
+
+func (m *machine) startNspawn(b *boot) error {
+	if err := m.mount(); err != nil {
+		return err
+	}
+	var err error
+	if b.cgroups, err = makeCgroups(m.spec.ID); err != nil {
+		return fmt.Errorf("creating cgroups: %w", err)
+	}
+	args := append([]string{"-c", startNspawn, "sh", filepath.Join(m.host.dir, "programs")}, b.cgroups...)
+	args = append(args, "--", "--quiet", "--register=no", "--keep-unit", "--machine="+m.spec.ID,
+		"--directory="+filepath.Join(filesInside, m.dir, "root"),
+		"--private-network",
+		fmt.Sprintf("--private-users=%d:%d", firstID, idCount), "--drop-capability=CAP_MKNOD",
+		"--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--kill-signal=SIGRTMIN+3")
+	args = append(args, gpuBinds()...)
+	args = append(args, awaitIdentity, "systemd.show_status=false")
+	b.nspawn = m.host.program("/bin/sh", args...)
+	b.nspawn.SysProcAttr.Chroot = ""
+	console, err := os.OpenFile(m.hostPath("console"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)
+	if err != nil {
+		return errors.Join(err, removeCgroups(b.cgroups))
+	}
+	defer func() { _ = console.Close() }()
+	b.nspawn.Stdout, b.nspawn.Stderr = console, console
+	if err := m.host.start(b.nspawn); err != nil {
+		return errors.Join(fmt.Errorf("starting systemd-nspawn: %w", err), removeCgroups(b.cgroups))
+	}
+	go func() {
+		_ = b.nspawn.Wait() // the status says how
+		b.reboot.Store(b.nspawn.ProcessState.ExitCode() == rebootStatus)
+		close(b.ended)
+	}()
+	return nil
+}
+
+// mount mounts the machine's root.
+func (m *machine) mount() error {
+	return m.host.mountThread.do(func() error {
+		root := m.root()
+		_ = unix.Unmount(root, unix.MNT_DETACH) // of the boot before
+		var lowers []string
+		for _, dir := range m.lower.paths() {
+			lowers = append(lowers, m.host.path("shifted", dir))
+		}
+		lowers = append(lowers, m.host.bottom()...)
+		// nodev: a device node of a layer must not open the host's disk.
+		return asMachine(func() error {
+			return overlay(root, lowers, m.host.path("shifted", m.dir, "upper"), m.host.path("shifted", m.dir, "work"), unix.MS_NODEV)
+		})
+	})
+}
+
+// root returns where the machine's root is mounted, for the mount thread: below the
+// programs, which see only mounts of their own root.
+func (m *machine) root() string { return m.host.path("programs", filesInside, m.dir, "root") }
+
+// findLeader waits for the first process of the machine: a child of nspawn that is pid 1
+// in a namespace below nspawn's, once it has left the network of the host.
+func (b *boot) findLeader(ctx context.Context) error {
+	supervisor := b.nspawn.Process.Pid
+	for {
+		children, _ := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", supervisor)) // it may have ended
+		for _, child := range strings.Fields(string(children)) {
+			pid, err := strconv.Atoi(child)
+			if err != nil {
+				return err
+			}
+			if ids := namespacePIDs(pid); len(ids) > len(namespacePIDs(supervisor)) && ids[len(ids)-1] == "1" && !sharesNetwork(pid) {
+				b.leader = pid
+				return nil
+			}
+		}
+		select {
+		case <-time.After(2 * time.Millisecond):
+		case <-b.ended:
+			return errors.New("systemd-nspawn ended")
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for systemd-nspawn: %w", ctx.Err())
+		}
+	}
+}
+
+// namespacePIDs returns the pids of a process in its pid namespaces, outermost first.
+func namespacePIDs(pid int) []string {
+	for _, f := range fieldsOf(fmt.Sprintf("/proc/%d/status", pid)) {
+		if len(f) > 1 && f[0] == "NSpid:" {
+			return f[1:]
+		}
+	}
+	return nil
+}
+
+// sharesNetwork reports whether a process is in this process's network namespace, or
+// has ended.
+func sharesNetwork(pid int) bool {
+	mine, err := os.Readlink("/proc/self/ns/net")
+	its, err2 := os.Readlink(fmt.Sprintf("/proc/%d/ns/net", pid))
+	return err != nil || err2 != nil || mine == its
+}
+
+// down shuts the machine down in order, until ctx is done or a service does not stop.
+func (b *boot) down(ctx context.Context) {
+	_ = b.nspawn.Process.Signal(syscall.SIGTERM) // nspawn asks the first process to power off; it may have ended
+	select {
+	case <-b.ended:
+	case <-ctx.Done():
+	case <-time.After(2 * stopTimeout):
+	}
+	b.kill()
+}
+
+// stopTimeout limits how long a machine waits for a service to stop
+// (DefaultTimeoutStopSec in firstDisk).
+const stopTimeout = 20 * time.Second
+
+// kill ends every process of the machine and its network. It can be called again.
+func (b *boot) kill() {
+	_ = b.nspawn.Process.Kill() // it may have ended
+	<-b.ended
+	if b.network != nil {
+		b.network.close()
+	}
+	_ = removeCgroups(b.cgroups) // empty folders in a virtual file system
+}
+
+// makeCgroups creates cgroups for a machine below those of this process: systemd in
+// several machines would use the same folders otherwise.
+func makeCgroups(id string) ([]string, error) {
+	var made []string
+	for _, f := range fieldsOf("/proc/self/mountinfo") {
+		dash := slices.Index(f, "-")
+		if dash < 6 || len(f) < dash+4 {
+			continue
+		}
+		controllers := f[dash+3]
+		v2, named := f[dash+1] == "cgroup2", f[dash+1] == "cgroup" && strings.Contains(controllers, "name=systemd")
+		if !v2 && !named {
+			continue
+		}
+		dir := filepath.Join(f[4], ownCgroup(v2), "rehearsal-"+id)
+		if slices.Contains(made, dir) {
+			continue
+		}
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, os.ErrExist) {
+			return nil, errors.Join(err, removeCgroups(made))
+		}
+		made = append(made, dir)
+	}
+	return made, nil
+}
+
+// ownCgroup returns the cgroup of this process in the unified or the named hierarchy.
+func ownCgroup(v2 bool) string {
+	content, _ := os.ReadFile("/proc/self/cgroup")
+	for line := range strings.Lines(string(content)) {
+		f := strings.SplitN(strings.TrimSpace(line), ":", 3)
+		if len(f) == 3 && (v2 && f[0] == "0" || !v2 && f[1] == "name=systemd") {
+			return f[2]
+		}
+	}
+	return "/"
+}
+
+// removeCgroups removes cgroups and those below them.
+func removeCgroups(dirs []string) error {
+	var err error
+	for _, dir := range dirs {
+		var below []string
+		_ = filepath.WalkDir(dir, func(name string, d os.DirEntry, err error) error {
+			if err == nil && d.IsDir() {
+				below = append(below, name)
+			}
+			return nil
+		})
+		for _, name := range slices.Backward(below) { // deepest first
+			if e := unix.Rmdir(name); e != nil && !errors.Is(e, unix.ENOENT) {
+				err = errors.Join(err, fmt.Errorf("removing %s: %w", name, e))
+			}
+		}
+	}
 	return err
 }
 
-// listen distributes the messages of init until init ends.
-func (b *boot) listen() {
-	for {
-		m, files, err := b.wire.receive()
-		if err != nil {
-			break
-		}
-		if m.ID == 0 && m.Op == opOff {
-			b.reboot.Store(m.Reboot)
-			continue
-		}
-		b.mu.Lock()
-		c, ok := b.waiting[m.ID]
-		if m.Op != opRun || m.Err != "" {
-			delete(b.waiting, m.ID) // last message of this ID
-		}
-		b.mu.Unlock()
-		if ok {
-			c <- reply{m, files}
+// gpuBinds returns the options that give a machine the host's GPUs, and the parts of
+// the driver on mounts of their own, as container runtimes mount them.
+func gpuBinds() []string {
+	var options []string
+	for _, pattern := range []string{"/dev/nvidia*", "/dev/nvidia-caps/*", "/dev/dri/*", "/dev/kfd"} {
+		found, _ := filepath.Glob(pattern) // fails only for a malformed pattern
+		for _, node := range found {
+			if info, err := os.Stat(node); err == nil && info.Mode()&os.ModeCharDevice != 0 {
+				options = append(options, "--bind="+node)
+			}
 		}
 	}
-	_ = b.cmd.Process.Kill() // unusable without the wire
-	_ = b.cmd.Wait()         // the exit status does not matter
-	b.wire.close()
-	b.mu.Lock()
-	for _, c := range b.waiting {
-		close(c)
+	for _, mount := range driverMounts() {
+		options = append(options, "--bind-ro="+mount)
 	}
-	b.waiting = nil
-	b.mu.Unlock()
-	close(b.ended)
+	return options
 }
 
-// send sends m under a new ID. The channel delivers its replies, and is closed if the
-// machine shuts down.
-func (b *boot) send(m message, files ...*os.File) (int, <-chan reply, error) {
-	b.mu.Lock()
-	if b.waiting == nil {
-		b.mu.Unlock()
-		return 0, nil, errDown
-	}
-	b.lastID++
-	m.ID = b.lastID
-	c := make(chan reply, 2) // maximum number of replies
-	b.waiting[m.ID] = c
-	b.mu.Unlock()
-	if err := b.wire.write(m, files...); err != nil {
-		b.mu.Lock()
-		delete(b.waiting, m.ID)
-		b.mu.Unlock()
-		if errors.Is(err, unix.EPIPE) || errors.Is(err, unix.ECONNRESET) || errors.Is(err, io.ErrClosedPipe) {
-			err = errDown
+// driverMounts returns the mounts that are parts of the GPUs' driver.
+func driverMounts() []string {
+	var mounts []string
+	for _, f := range fieldsOf("/proc/self/mountinfo") {
+		name := filepath.Base(f[4])
+		if strings.HasPrefix(f[4], "/usr/") && slices.ContainsFunc([]string{"nvidia", "libcuda", "libnv"}, func(s string) bool { return strings.Contains(name, s) }) {
+			mounts = append(mounts, f[4])
 		}
-		return 0, nil, err
 	}
-	return m.ID, c, nil
+	return mounts
 }
 
-// sendRequest sends m and waits for its first reply.
-func (b *boot) sendRequest(ctx context.Context, m message, files ...*os.File) (reply, error) {
-	_, replies, err := b.send(m, files...)
-	if err != nil {
-		return reply{}, err
+// fieldsOf returns the fields of a file's lines; a missing file has none.
+func fieldsOf(name string) [][]string {
+	content, _ := os.ReadFile(name)
+	var lines [][]string
+	for line := range strings.Lines(string(content)) {
+		lines = append(lines, strings.Fields(line))
 	}
-	return firstReply(ctx, replies)
-}
-
-// firstReply waits for a reply.
-func firstReply(ctx context.Context, replies <-chan reply) (reply, error) {
-	select {
-	case r, ok := <-replies:
-		if !ok {
-			return reply{}, errDown
-		}
-		if r.Err != "" {
-			return r, errors.New(r.Err)
-		}
-		return r, nil
-	case <-ctx.Done():
-		return reply{}, ctx.Err()
-	}
-}
-
-// closeConnections closes the listener and every connection to the machine.
-func (b *boot) closeConnections() {
-	if b.ssh != nil {
-		b.ssh.close()
-	}
-}
-
-// kill ends the machine's processes immediately.
-func (b *boot) kill() {
-	_ = b.cmd.Process.Kill() // it may have ended
-	<-b.ended
+	return lines
 }

@@ -47,7 +47,7 @@ func (l *layer) paths() []string {
 	for _, d := range l.dirs {
 		names = append(names, d.dir)
 	}
-	return append(names, "base")
+	return names
 }
 
 // discard removes directories of the host.

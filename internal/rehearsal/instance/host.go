@@ -1,27 +1,29 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package instance runs the EC2 instances of a rehearsal: sandboxes that accept SSH
-// connections and use the host's root file system, which they cannot change.
+// Package instance runs the EC2 instances of a rehearsal: Linux systems that
+// systemd-nspawn boots on the host, which they cannot change.
 //
-// A machine's root is an overlay of these layers: the host's /, a base layer that
-// hides the host's own data (homes, secrets, enabled services, files outside a Linux
-// system), the layers of the image, and the machine's writes, which are in memory.
-// Its processes have their own pid, mount, IPC and UTS namespaces. The first process
-// is this executable: it runs user data, enabled services and SSH commands, and
-// implements systemctl.
+// A machine's root is an overlay of these layers, from below: the base, the layers of the
+// image, and the machine's writes, which are in memory. The base is the host's /, a layer
+// that hides the host's own data, and a layer with the packages that the host lacks; or a
+// distribution that debootstrap makes. systemd is the machine's first process, sshd its
+// way in, and cloud-init makes an instance of it: it asks the metadata service (package
+// imds), which the server answers in the machine's network namespace.
 //
-// A machine is not a security boundary. Root in a machine lacks the capabilities that
-// affect the host's kernel, but shares the kernel, memory, processors and network of
-// the host. Services listen on the host's addresses, and two machines cannot use the
-// same port. Unlike an EC2 instance, a machine has no metadata service, no kernel of
-// its own, no disk except /, and only the services of systemd. Unsupported operations
-// fail with an error.
+// A machine has its own user, pid, mount, IPC, UTS and network namespaces. Its root is an
+// unprivileged user of the host. It shares the kernel, memory and processors of the host,
+// reaches the host's network through a user-mode router (pasta), and accepts SSH at an
+// address on the host's loopback.
 //
-// The host requires Linux, root, overlayfs and tmpfs, which Check verifies.
+// The host requires Linux 6.3, root and overlayfs, which Check verifies.
 package instance
 
-import "context"
+import (
+	"context"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/imds"
+)
 
 // Spec describes a machine to start.
 type Spec struct {
@@ -37,10 +39,11 @@ type Spec struct {
 	AuthorizedKeys []byte
 	// PushedKeys, if set, returns further keys that can log in now.
 	PushedKeys func() []byte `json:"-"`
-	// UserData is the decoded user data of RunInstances. Scripts run as root once,
-	// on the first boot; boothooks run at every boot. Both can be parts of a MIME
-	// message, and compressed. Other formats of cloud-init are not supported.
+	// UserData is the decoded user data of RunInstances, for cloud-init.
 	UserData []byte
+	// Metadata describes the instance for its metadata service, at each request. The
+	// fields that Spec has, and the private address, are ignored.
+	Metadata func() imds.Instance `json:"-"`
 	// Address is the loopback address of the machine, such as 127.77.0.1; every
 	// machine of a host has its own address.
 	Address string

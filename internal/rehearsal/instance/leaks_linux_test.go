@@ -56,10 +56,6 @@ func mark(n int) string { return fmt.Sprintf("86%d.%d", n, os.Getpid()) }
 // A machine or host leaves nothing behind, regardless of how it ends.
 func TestCleanUp(t *testing.T) {
 	requireSandbox(t)
-	before, err := os.ReadFile("/proc/self/mountinfo")
-	if err != nil {
-		t.Fatal(err)
-	}
 	for i, c := range []struct {
 		name string
 		end  func(t *testing.T, g *guest, h Host)
@@ -87,12 +83,8 @@ func TestCleanUp(t *testing.T) {
 			// A process that ignores SIGTERM, SIGHUP and SIGINT in its own session.
 			g.run("setsid sh -c 'trap \"\" TERM HUP INT; while :; do sleep " + m + "; done' >/dev/null 2>&1 </dev/null & sudo setsid sleep " + m + " >/dev/null 2>&1 </dev/null &")
 			waitFor(t, "processes started", func() bool { return len(processes(t, m)) >= 3 })
-			now, err := os.ReadFile("/proc/self/mountinfo")
-			if err != nil {
-				t.Fatal(err)
-			}
-			if string(now) != string(before) {
-				t.Errorf("a mount is visible on the host:\n%s", now)
+			if now, err := os.ReadFile("/proc/self/mountinfo"); err != nil || strings.Contains(string(now), s.dir) {
+				t.Errorf("a mount is visible on the host, or none can be read (%v):\n%s", err, now)
 			}
 			c.end(t, g, s.host)
 			if left := processes(t, m); len(left) > 0 {
@@ -121,11 +113,11 @@ func TestServer(t *testing.T) {
 	if dir == "" {
 		return
 	}
-	h, err := NewHost(dir)
+	h, err := NewHost(dir, HostBase)
 	if err != nil {
 		t.Fatal(err)
 	}
-	g := (&site{t, h}).start(func(s *Spec) { s.Address = "127.77.9.240" })
+	g := (&site{t, h, dir}).start(func(s *Spec) { s.Address = "127.77.9.240" })
 	g.run("sleep " + os.Getenv("REHEARSAL_TEST_MARK") + " >/dev/null 2>&1 </dev/null & sudo setsid sleep " + os.Getenv("REHEARSAL_TEST_MARK") + " >/dev/null 2>&1 </dev/null &")
 	g.run("pgrep sleep")
 	fmt.Println("up")

@@ -5,24 +5,24 @@ package instance
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
+	"strconv"
 	"sync"
 	"time"
 
-	gossh "golang.org/x/crypto/ssh"
+	"golang.org/x/sys/unix"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/imds"
 )
 
 // machine implements Machine.
 type machine struct {
-	host *host
-	spec Spec
-	dir  string // folder of its files, relative to the host's
-	key  gossh.Signer
+	host     *host
+	spec     Spec
+	dir      string // folder of its files, relative to the host's
+	metadata *imds.Service
 
 	mu    sync.Mutex // held during state changes
 	lower *layer     // its layers; replacing it also requires host.mu
@@ -38,20 +38,17 @@ var (
 
 // newMachine creates the files of a machine, which is off.
 func (h *host) newMachine(spec Spec) (*machine, error) {
-	_, private, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		return nil, err
-	}
-	key, err := gossh.NewSignerFromKey(private)
-	if err != nil {
-		return nil, err
-	}
 	dir, err := h.directory("machines")
 	if err != nil {
 		return nil, err
 	}
-	m := &machine{host: h, spec: spec, dir: dir, key: key, off: make(chan struct{}), lower: &layer{}}
-	if err := errors.Join(m.emptyUpper(), os.Mkdir(m.hostPath("root"), 0o755)); err != nil {
+	m := &machine{host: h, spec: spec, dir: dir, off: make(chan struct{}), lower: &layer{}}
+	m.metadata = imds.New(m.describe, time.Now)
+	err = errors.Join(m.emptyUpper(), os.Mkdir(m.hostPath("root"), 0o755))
+	if err == nil && spec.Layer == "" {
+		err = m.writeFirstDisk()
+	}
+	if err != nil {
 		return nil, errors.Join(err, h.discard([]string{dir}))
 	}
 	h.mu.Lock()
@@ -75,21 +72,25 @@ func (m *machine) remove() error {
 	delete(m.host.machines, m)
 	unused := append(m.lower.release(), m.dir)
 	m.host.mu.Unlock()
-	return m.host.discard(unused)
+	root := m.root()
+	err := m.host.mountThread.do(func() error { return unix.Unmount(root, unix.MNT_DETACH) })
+	if errors.Is(err, unix.EINVAL) { // it never booted
+		err = nil
+	}
+	return errors.Join(err, m.host.discard(unused))
 }
 
 // start boots the machine and serves SSH; m.mu is held.
 func (m *machine) start(ctx context.Context) error {
-	listener, err := m.listen(ctx)
+	b, err := m.power(ctx)
 	if err != nil {
 		return err
 	}
-	b, err := m.power(ctx, false)
-	if err != nil {
-		return errors.Join(err, listener.Close())
+	if err := b.network.serveSSH(m.spec.Address, m.host.port); err != nil {
+		b.kill()
+		return err
 	}
 	m.boot = b
-	b.serve(m, listener)
 	go m.watch(b)
 	return nil
 }
@@ -103,9 +104,9 @@ func (m *machine) watch(b *boot) {
 		return // shut down by a method of machine
 	}
 	m.boot = nil
-	b.closeConnections()
+	b.kill()
 	if b.reboot.Load() {
-		ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+		ctx, cancel := context.WithTimeout(context.Background(), bootPatience)
 		defer cancel()
 		if m.start(ctx) == nil {
 			return
@@ -114,22 +115,17 @@ func (m *machine) watch(b *boot) {
 	close(m.off)
 }
 
-// down ends the machine's processes, gracefully until ctx is done; m.mu is held.
+// bootPatience limits a boot that a machine itself asked for. A loaded host can take
+// many seconds.
+const bootPatience = 3 * time.Minute
+
+// down shuts the machine down; m.mu is held.
 func (m *machine) down(ctx context.Context) {
 	b := m.boot
 	m.boot = nil
-	if b == nil {
-		return
+	if b != nil {
+		b.down(ctx)
 	}
-	b.closeConnections()
-	if b.wire.write(message{Op: opOff}) == nil {
-		select {
-		case <-b.ended:
-		case <-ctx.Done():
-		case <-time.After(2*stopTimeout + time.Second):
-		}
-	}
-	b.kill()
 }
 
 func (m *machine) Stop(ctx context.Context) error {
@@ -192,7 +188,8 @@ func (m *machine) Capture(ctx context.Context, name string) error {
 	}
 	take := m.freeze
 	if m.boot != nil {
-		if _, err := m.boot.sendRequest(ctx, message{Op: opSync}); err != nil {
+		// Write what the machine's files have in its kernel's memory, which is the host's.
+		if err := m.host.run(ctx, "", "/usr/bin/nsenter", "--target="+strconv.Itoa(m.boot.leader), "--user", "--mount", "/bin/sync", "--file-system", "/"); err != nil {
 			return fmt.Errorf("capturing %s: %w", m.spec.ID, err)
 		}
 		take = m.copyUpper
@@ -211,7 +208,6 @@ func (m *machine) Terminate(context.Context) error {
 	}
 	if b := m.boot; b != nil {
 		m.boot = nil
-		b.closeConnections()
 		b.kill()
 	}
 	if err := m.remove(); err != nil {
@@ -224,15 +220,4 @@ func (m *machine) Off() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.off
-}
-
-// mounts returns the directories of the machine's root.
-func (m *machine) mounts() mounts {
-	return mounts{
-		Root:   filepath.Join(m.dir, "root"),
-		Upper:  filepath.Join(m.dir, "upper"),
-		Work:   filepath.Join(m.dir, "work"),
-		Lowers: m.lower.paths(),
-		Tool:   "tool",
-	}
 }

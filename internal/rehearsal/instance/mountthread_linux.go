@@ -5,8 +5,6 @@ package instance
 
 import (
 	"fmt"
-	"os"
-	"runtime"
 	"sync"
 
 	"golang.org/x/sys/unix"
@@ -26,7 +24,7 @@ type mountThread struct {
 func newMountThread() (*mountThread, error) {
 	d := &mountThread{work: make(chan func()), ended: make(chan struct{})}
 	started := make(chan error)
-	go d.run(started)
+	go onThread(func() { d.run(started) })
 	if err := <-started; err != nil {
 		return nil, err
 	}
@@ -34,15 +32,6 @@ func newMountThread() (*mountThread, error) {
 }
 
 func (d *mountThread) run(started chan<- error) {
-	// Never unlocked, so that the thread ends with the goroutine.
-	runtime.LockOSThread()
-	if unix.Gettid() == os.Getpid() {
-		// /proc/self shows the main thread's namespace, and the main thread cannot end.
-		// Use another thread.
-		go d.run(started)
-		defer runtime.UnlockOSThread()
-		return
-	}
 	if err := unix.Unshare(unix.CLONE_NEWNS); err != nil {
 		started <- fmt.Errorf("creating a mount namespace, which requires CAP_SYS_ADMIN: %w", err)
 		return

@@ -34,12 +34,14 @@ func requireSandbox(t *testing.T) {
 type site struct {
 	t    *testing.T
 	host Host
+	dir  string // where its files are mounted, for its machines only
 }
 
 func newSite(t *testing.T) *site {
 	t.Helper()
 	requireSandbox(t)
-	h, err := NewHost(t.TempDir())
+	dir := t.TempDir()
+	h, err := NewHost(dir, HostBase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -48,7 +50,7 @@ func newSite(t *testing.T) *site {
 			t.Errorf("closing the host: %v", err)
 		}
 	})
-	return &site{t, h}
+	return &site{t, h, dir}
 }
 
 // guest is a started machine and its login key.

@@ -16,6 +16,6 @@ func Check() error {
 }
 
 // NewHost returns the error of Check.
-func NewHost(string) (Host, error) {
+func NewHost(string, string) (Host, error) {
 	return nil, Check()
 }

@@ -4,10 +4,10 @@
 package instance
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net"
 	"os"
 	"path/filepath"
@@ -24,6 +24,7 @@ import (
 // root of a container is an overlay, which cannot contain an overlay's upper layer.
 type host struct {
 	mountThread *mountThread
+	base        string // HostBase, or a name in distributions
 	dir         string // mount point of the tmpfs on the mount thread
 	files       *os.File
 	port        int
@@ -38,7 +39,9 @@ type host struct {
 
 // Check returns an error that names the missing requirement of a sandbox, or nil. It
 // tests the requirements by creating a sandbox.
-func Check() error {
+func Check() error { return check(HostBase) }
+
+func check(base string) error {
 	if os.Geteuid() != 0 {
 		return errors.New("rehearsal instances require root for an overlay of the root file system; run the rehearsal server with sudo")
 	}
@@ -46,7 +49,7 @@ func Check() error {
 	if err != nil {
 		return fmt.Errorf("creating a temporary directory for a rehearsal instance: %w", err)
 	}
-	h, err := newHost(dir)
+	h, err := newHost(dir, base)
 	if err == nil {
 		err = errors.Join(h.check(), h.Close())
 	}
@@ -57,20 +60,23 @@ func Check() error {
 }
 
 // NewHost returns a host whose machines' files are mounted below dir, which it creates.
-// Only the machines see the mount. It returns the error of Check if sandboxes are not
+// Only the machines see the mount. Machines have the named base, see CheckBase. It returns the error of Check if sandboxes are not
 // supported.
-func NewHost(dir string) (Host, error) {
+func NewHost(dir, base string) (Host, error) {
 	if os.Geteuid() != 0 {
 		return nil, Check()
 	}
-	h, err := newHost(dir)
+	h, err := newHost(dir, base)
 	if err != nil {
 		return nil, fmt.Errorf("creating a host for rehearsal instances: %w", err)
 	}
 	return h, nil
 }
 
-func newHost(dir string) (*host, error) {
+func newHost(dir, base string) (*host, error) {
+	if err := CheckBase(base); err != nil {
+		return nil, fmt.Errorf("base of the machines: %w", err)
+	}
 	dir, err := filepath.Abs(dir)
 	if err != nil {
 		return nil, err
@@ -79,7 +85,7 @@ func newHost(dir string) (*host, error) {
 	if err != nil {
 		return nil, err
 	}
-	h := &host{mountThread: d, dir: filepath.Join(dir, "machines"), layers: map[string]*layer{}, machines: map[*machine]bool{}}
+	h := &host{mountThread: d, base: cmp.Or(base, HostBase), dir: filepath.Join(dir, "machines"), layers: map[string]*layer{}, machines: map[*machine]bool{}}
 	if err := h.prepare(); err != nil {
 		return nil, errors.Join(err, h.Close())
 	}
@@ -97,15 +103,32 @@ func (h *host) prepare() error {
 	if err := h.mountThread.do(h.mount); err != nil {
 		return err
 	}
-	for _, name := range []string{"base", "layers", "machines"} {
+	for _, name := range []string{"base", "packages", "distribution", "programs", "shifted", "host", "layers", "machines"} {
 		if err := os.Mkdir(h.path(name), 0o755); err != nil {
 			return err
 		}
 	}
-	if err := copyTool(h.path("tool")); err != nil {
-		return fmt.Errorf("copying this executable: %w", err)
-	}
 	if err := makeBase(h.path("base")); err != nil {
+		return err
+	}
+	if err := h.unpackPackages("packages"); err != nil {
+		return err
+	}
+	if err := os.MkdirAll(h.path("packages", filesInside), 0o755); err != nil {
+		return err
+	}
+	if err := h.mountThread.do(h.mountPrograms); err != nil {
+		return err
+	}
+	if d, ok := distributions[h.base]; ok {
+		if err := h.unpackDistribution(h.base, d, "distribution"); err != nil {
+			return err
+		}
+		if err := (base{h.path("distribution")}).baseFiles(); err != nil {
+			return err
+		}
+	}
+	if err := h.mountThread.do(h.mountShifted); err != nil {
 		return err
 	}
 	return h.choosePort()
@@ -130,6 +153,26 @@ func checkMounts(mountinfo string) error {
 	return nil
 }
 
+// mountShifted mounts the layers, and the host's root if it is the base, with the uids of a machine; it runs
+// on the mount thread.
+func (h *host) mountShifted() error {
+	if err := shiftMount(h.dir, h.path("shifted")); err != nil {
+		return err
+	}
+	if h.base != HostBase {
+		return nil
+	}
+	return shiftMount("/", h.path("host"))
+}
+
+// bottom returns the lowest layers of every machine, topmost first.
+func (h *host) bottom() []string {
+	if h.base != HostBase {
+		return []string{h.path("shifted", "distribution")}
+	}
+	return []string{h.path("shifted", "packages"), h.path("shifted", "base"), h.path("host")}
+}
+
 // mount runs on the mount thread.
 func (h *host) mount() error {
 	if err := unix.Mount("rehearsal", h.dir, "tmpfs", 0, "mode=700,size=80%"); err != nil {
@@ -147,22 +190,6 @@ func (h *host) mount() error {
 // process.
 func (h *host) path(name ...string) string {
 	return filepath.Join("/proc/self/fd", strconv.Itoa(int(h.files.Fd())), filepath.Join(name...))
-}
-
-// copyTool copies this executable. Its sudo requires setuid, which a user's own file
-// must not have.
-func copyTool(to string) error {
-	from, err := os.Open("/proc/self/exe")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = from.Close() }()
-	f, err := os.OpenFile(to, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o755)
-	if err != nil {
-		return err
-	}
-	_, err = io.Copy(f, from)
-	return errors.Join(err, f.Chmod(0o755|os.ModeSetuid), f.Close())
 }
 
 // portLockAddress is not the address of any machine.
@@ -187,15 +214,15 @@ func (h *host) choosePort() error {
 
 func (h *host) Port() int { return h.port }
 
-// check starts a machine until its mounts are complete.
+// check starts the first process of a machine.
 func (h *host) check() error {
-	m, err := h.newMachine(Spec{ID: "check"})
+	m, err := h.newMachine(Spec{ID: "check", User: "check", Address: "127.77.255.253"})
 	if err != nil {
 		return err
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
-	b, err := m.power(ctx, true)
+	b, err := m.begin(ctx)
 	if err == nil {
 		b.kill()
 	}
@@ -241,7 +268,11 @@ func (h *host) Close() error {
 		err = errors.Join(err, h.portLock.Close())
 	}
 	if h.files != nil {
-		err = errors.Join(err, h.files.Close(), h.mountThread.do(func() error { return unix.Unmount(h.dir, unix.MNT_DETACH) }))
+		programs := h.path("programs")
+		err = errors.Join(err, h.mountThread.do(func() error {
+			_ = unix.Unmount(programs, unix.MNT_DETACH) // it may not be mounted yet
+			return unix.Unmount(h.dir, unix.MNT_DETACH)
+		}), h.files.Close())
 	}
 	h.mountThread.end()
 	return errors.Join(err, os.Remove(h.dir))

@@ -46,7 +46,7 @@ func TestCheckMounts(t *testing.T) {
 func TestCloseWhileStarting(t *testing.T) {
 	requireSandbox(t)
 	dir := t.TempDir()
-	h, err := NewHost(dir)
+	h, err := NewHost(dir, HostBase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -79,7 +79,7 @@ func TestCloseWhileStarting(t *testing.T) {
 func TestStartCancelled(t *testing.T) {
 	requireSandbox(t)
 	dir := t.TempDir()
-	h, err := NewHost(dir)
+	h, err := NewHost(dir, HostBase)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -119,7 +119,7 @@ func BenchmarkLifecycle(b *testing.B) {
 	if os.Geteuid() != 0 {
 		b.Skip("SKIPPED: requires root")
 	}
-	h, err := NewHost(b.TempDir())
+	h, err := NewHost(b.TempDir(), HostBase)
 	if err != nil {
 		b.Fatal(err)
 	}
@@ -138,13 +138,52 @@ func BenchmarkLifecycle(b *testing.B) {
 // An address is available immediately after its machine has ended.
 func TestAddressIsFreed(t *testing.T) {
 	s := newSite(t)
-	for range 20 {
+	for range 5 {
 		m, err := s.host.Start(t.Context(), Spec{ID: "i-1", User: "ubuntu", Address: "127.77.8.2"})
 		if err != nil {
 			t.Fatal(err)
 		}
 		if err := m.Terminate(t.Context()); err != nil {
 			t.Fatal(err)
+		}
+	}
+}
+
+// A machine of a distribution contains nothing of the host.
+func TestDistribution(t *testing.T) {
+	requireSandbox(t)
+	dir := t.TempDir()
+	h, err := NewHost(dir, "debian:13")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = h.Close() })
+	s := &site{t, h, dir}
+	g := s.start()
+	if got := g.run(". /etc/os-release && echo $VERSION_CODENAME"); got != "trixie" {
+		t.Errorf("got %q, want trixie", got)
+	}
+	if out := g.try("sudo cloud-init status --wait", ""); out.status != 0 {
+		t.Errorf("cloud-init: %s%s\n%s", out.stdout, out.stderr, g.run("cloud-init status --long; true"))
+	}
+	if got := g.try("systemctl is-system-running --wait", ""); got.stdout != "running\n" {
+		t.Errorf("got %q, want running\n%s", got.stdout, g.run("systemctl --failed"))
+	}
+	if err := g.Capture(t.Context(), "image"); err != nil {
+		t.Fatal(err)
+	}
+	s.start(func(s *Spec) { s.Layer = "image" }).run("true")
+}
+
+// An unknown base is refused with those that exist.
+func TestCheckBase(t *testing.T) {
+	for base, want := range map[string]string{"": "", HostBase: "", "debian:12": "", "debian": `got "debian", want host or one of debian:12, debian:13, ubuntu:22.04, ubuntu:24.04`} {
+		got := ""
+		if err := CheckBase(base); err != nil {
+			got = err.Error()
+		}
+		if got != want {
+			t.Errorf("%q: got %q, want %q", base, got, want)
 		}
 	}
 }
