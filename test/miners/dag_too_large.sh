@@ -5,7 +5,7 @@
 # The DAG does not fit into the GPU; the process continues at a rate of zero.
 #
 # gpus: 1
-# option: benchmark_start_timeout = "1s"
+# option: benchmark_start_timeout = "5s"
 # fails: the miner reported no hash rate above zero within
 # fails: choose a GPU with more memory or a smaller benchmark_block
 # fails: This device hasn't enough memory available. Mining suspended

@@ -6,7 +6,7 @@
 # at a rate of zero.
 #
 # gpus: 1
-# option: benchmark_start_timeout = "1s"
+# option: benchmark_start_timeout = "5s"
 # fails: the miner reported no hash rate above zero within
 # fails: the binary was built for another GPU: remove -DCOMPUTE
 # fails: invalid device symbol on CUDA device 01:00.0
