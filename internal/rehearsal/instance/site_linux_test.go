@@ -91,7 +91,7 @@ func (s *site) start(change ...func(*Spec)) *guest {
 	for _, c := range change {
 		c(&spec)
 	}
-	ctx, cancel := context.WithTimeout(s.t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(s.t.Context(), 3*time.Minute)
 	defer cancel()
 	m, err := s.host.Start(ctx, spec)
 	if err != nil {
