@@ -13,9 +13,9 @@ import (
 // waitFor waits up to 20 s for a condition, or fails the test.
 func waitFor(t *testing.T, what string, done func() bool) {
 	t.Helper()
-	for end := time.Now().Add(20 * time.Second); !done(); time.Sleep(10 * time.Millisecond) {
+	for end := time.Now().Add(time.Minute); !done(); time.Sleep(10 * time.Millisecond) {
 		if time.Now().After(end) {
-			t.Fatalf("timed out after 20 s waiting for: %s", what)
+			t.Fatalf("timed out after a minute waiting for: %s", what)
 		}
 	}
 }
