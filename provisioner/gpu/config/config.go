@@ -11,6 +11,8 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/common"
 	"github.com/hashicorp/packer-plugin-sdk/template/config"
 	"github.com/hashicorp/packer-plugin-sdk/template/interpolate"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poolcheck"
 )
 
 // Config holds the options of a provisioner "ethminer-gpu" block.
@@ -95,7 +97,7 @@ type Config struct {
 
 	// A pool at which the miner mines after the gate until the pool accepts one
 	// share: see [pool check](#pool-check). By default no pool is contacted.
-	PoolCheck *PoolCheck `mapstructure:"pool_check" required:"false"`
+	PoolCheck *poolcheck.PoolCheck `mapstructure:"pool_check" required:"false"`
 
 	ctx    interpolate.Context
 	parsed Settings

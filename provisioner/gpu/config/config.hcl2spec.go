@@ -3,6 +3,7 @@
 package config
 
 import (
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poolcheck"
 	"github.com/hashicorp/hcl/v2/hcldec"
 	"github.com/zclconf/go-cty/cty"
 )
@@ -10,44 +11,44 @@ import (
 // FlatConfig is an auto-generated flat version of Config.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatConfig struct {
-	PackerBuildName       *string           `mapstructure:"packer_build_name" cty:"packer_build_name" hcl:"packer_build_name"`
-	PackerBuilderType     *string           `mapstructure:"packer_builder_type" cty:"packer_builder_type" hcl:"packer_builder_type"`
-	PackerCoreVersion     *string           `mapstructure:"packer_core_version" cty:"packer_core_version" hcl:"packer_core_version"`
-	PackerDebug           *bool             `mapstructure:"packer_debug" cty:"packer_debug" hcl:"packer_debug"`
-	PackerForce           *bool             `mapstructure:"packer_force" cty:"packer_force" hcl:"packer_force"`
-	PackerOnError         *string           `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
-	PackerUserVars        map[string]string `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
-	PackerSensitiveVars   []string          `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
-	Phases                []string          `mapstructure:"phases" required:"false" cty:"phases" hcl:"phases"`
-	SourceChecksum        *string           `mapstructure:"source_checksum" required:"false" cty:"source_checksum" hcl:"source_checksum"`
-	Patches               []string          `mapstructure:"patches" required:"false" cty:"patches" hcl:"patches"`
-	SkipEdits             []string          `mapstructure:"skip_edits" required:"false" cty:"skip_edits" hcl:"skip_edits"`
-	BuildCommands         []string          `mapstructure:"build_commands" required:"false" cty:"build_commands" hcl:"build_commands"`
-	BuildPackages         []string          `mapstructure:"build_packages" required:"false" cty:"build_packages" hcl:"build_packages"`
-	GPUTypes              []string          `mapstructure:"gpu_types" required:"false" cty:"gpu_types" hcl:"gpu_types"`
-	DriverBranch          *int              `mapstructure:"driver_branch" required:"false" cty:"driver_branch" hcl:"driver_branch"`
-	CUDAVersion           *string           `mapstructure:"cuda_version" required:"false" cty:"cuda_version" hcl:"cuda_version"`
-	RebootTimeout         *string           `mapstructure:"reboot_timeout" required:"false" cty:"reboot_timeout" hcl:"reboot_timeout"`
-	Shareable             *bool             `mapstructure:"shareable" required:"false" cty:"shareable" hcl:"shareable"`
-	Coin                  *string           `mapstructure:"coin" required:"false" cty:"coin" hcl:"coin"`
-	MinHashrate           *string           `mapstructure:"min_hashrate" required:"false" cty:"min_hashrate" hcl:"min_hashrate"`
-	MinHashratePerGPU     *string           `mapstructure:"min_hashrate_per_gpu" required:"false" cty:"min_hashrate_per_gpu" hcl:"min_hashrate_per_gpu"`
-	MinLimitShare         *float64          `mapstructure:"min_limit_share" required:"false" cty:"min_limit_share" hcl:"min_limit_share"`
-	MaxVariation          *float64          `mapstructure:"max_variation" required:"false" cty:"max_variation" hcl:"max_variation"`
-	Source                *string           `mapstructure:"source" required:"false" cty:"source" hcl:"source"`
-	SourceRef             *string           `mapstructure:"source_ref" required:"false" cty:"source_ref" hcl:"source_ref"`
-	CMakeOptions          []string          `mapstructure:"cmake_options" required:"false" cty:"cmake_options" hcl:"cmake_options"`
-	BinaryName            *string           `mapstructure:"binary_name" required:"false" cty:"binary_name" hcl:"binary_name"`
-	Device                *string           `mapstructure:"device" required:"false" cty:"device" hcl:"device"`
-	BenchmarkBlock        *int              `mapstructure:"benchmark_block" required:"false" cty:"benchmark_block" hcl:"benchmark_block"`
-	BenchmarkStartTimeout *string           `mapstructure:"benchmark_start_timeout" required:"false" cty:"benchmark_start_timeout" hcl:"benchmark_start_timeout"`
-	BenchmarkWarmup       *string           `mapstructure:"benchmark_warmup" required:"false" cty:"benchmark_warmup" hcl:"benchmark_warmup"`
-	BenchmarkDuration     *string           `mapstructure:"benchmark_duration" required:"false" cty:"benchmark_duration" hcl:"benchmark_duration"`
-	BenchmarkAPI          *bool             `mapstructure:"benchmark_api" required:"false" cty:"benchmark_api" hcl:"benchmark_api"`
-	Service               *bool             `mapstructure:"service" required:"false" cty:"service" hcl:"service"`
-	ReportFile            *string           `mapstructure:"report_file" required:"false" cty:"report_file" hcl:"report_file"`
-	ExecuteAsRoot         *bool             `mapstructure:"execute_as_root" required:"false" cty:"execute_as_root" hcl:"execute_as_root"`
-	PoolCheck             *FlatPoolCheck    `mapstructure:"pool_check" required:"false" cty:"pool_check" hcl:"pool_check"`
+	PackerBuildName       *string                  `mapstructure:"packer_build_name" cty:"packer_build_name" hcl:"packer_build_name"`
+	PackerBuilderType     *string                  `mapstructure:"packer_builder_type" cty:"packer_builder_type" hcl:"packer_builder_type"`
+	PackerCoreVersion     *string                  `mapstructure:"packer_core_version" cty:"packer_core_version" hcl:"packer_core_version"`
+	PackerDebug           *bool                    `mapstructure:"packer_debug" cty:"packer_debug" hcl:"packer_debug"`
+	PackerForce           *bool                    `mapstructure:"packer_force" cty:"packer_force" hcl:"packer_force"`
+	PackerOnError         *string                  `mapstructure:"packer_on_error" cty:"packer_on_error" hcl:"packer_on_error"`
+	PackerUserVars        map[string]string        `mapstructure:"packer_user_variables" cty:"packer_user_variables" hcl:"packer_user_variables"`
+	PackerSensitiveVars   []string                 `mapstructure:"packer_sensitive_variables" cty:"packer_sensitive_variables" hcl:"packer_sensitive_variables"`
+	Phases                []string                 `mapstructure:"phases" required:"false" cty:"phases" hcl:"phases"`
+	SourceChecksum        *string                  `mapstructure:"source_checksum" required:"false" cty:"source_checksum" hcl:"source_checksum"`
+	Patches               []string                 `mapstructure:"patches" required:"false" cty:"patches" hcl:"patches"`
+	SkipEdits             []string                 `mapstructure:"skip_edits" required:"false" cty:"skip_edits" hcl:"skip_edits"`
+	BuildCommands         []string                 `mapstructure:"build_commands" required:"false" cty:"build_commands" hcl:"build_commands"`
+	BuildPackages         []string                 `mapstructure:"build_packages" required:"false" cty:"build_packages" hcl:"build_packages"`
+	GPUTypes              []string                 `mapstructure:"gpu_types" required:"false" cty:"gpu_types" hcl:"gpu_types"`
+	DriverBranch          *int                     `mapstructure:"driver_branch" required:"false" cty:"driver_branch" hcl:"driver_branch"`
+	CUDAVersion           *string                  `mapstructure:"cuda_version" required:"false" cty:"cuda_version" hcl:"cuda_version"`
+	RebootTimeout         *string                  `mapstructure:"reboot_timeout" required:"false" cty:"reboot_timeout" hcl:"reboot_timeout"`
+	Shareable             *bool                    `mapstructure:"shareable" required:"false" cty:"shareable" hcl:"shareable"`
+	Coin                  *string                  `mapstructure:"coin" required:"false" cty:"coin" hcl:"coin"`
+	MinHashrate           *string                  `mapstructure:"min_hashrate" required:"false" cty:"min_hashrate" hcl:"min_hashrate"`
+	MinHashratePerGPU     *string                  `mapstructure:"min_hashrate_per_gpu" required:"false" cty:"min_hashrate_per_gpu" hcl:"min_hashrate_per_gpu"`
+	MinLimitShare         *float64                 `mapstructure:"min_limit_share" required:"false" cty:"min_limit_share" hcl:"min_limit_share"`
+	MaxVariation          *float64                 `mapstructure:"max_variation" required:"false" cty:"max_variation" hcl:"max_variation"`
+	Source                *string                  `mapstructure:"source" required:"false" cty:"source" hcl:"source"`
+	SourceRef             *string                  `mapstructure:"source_ref" required:"false" cty:"source_ref" hcl:"source_ref"`
+	CMakeOptions          []string                 `mapstructure:"cmake_options" required:"false" cty:"cmake_options" hcl:"cmake_options"`
+	BinaryName            *string                  `mapstructure:"binary_name" required:"false" cty:"binary_name" hcl:"binary_name"`
+	Device                *string                  `mapstructure:"device" required:"false" cty:"device" hcl:"device"`
+	BenchmarkBlock        *int                     `mapstructure:"benchmark_block" required:"false" cty:"benchmark_block" hcl:"benchmark_block"`
+	BenchmarkStartTimeout *string                  `mapstructure:"benchmark_start_timeout" required:"false" cty:"benchmark_start_timeout" hcl:"benchmark_start_timeout"`
+	BenchmarkWarmup       *string                  `mapstructure:"benchmark_warmup" required:"false" cty:"benchmark_warmup" hcl:"benchmark_warmup"`
+	BenchmarkDuration     *string                  `mapstructure:"benchmark_duration" required:"false" cty:"benchmark_duration" hcl:"benchmark_duration"`
+	BenchmarkAPI          *bool                    `mapstructure:"benchmark_api" required:"false" cty:"benchmark_api" hcl:"benchmark_api"`
+	Service               *bool                    `mapstructure:"service" required:"false" cty:"service" hcl:"service"`
+	ReportFile            *string                  `mapstructure:"report_file" required:"false" cty:"report_file" hcl:"report_file"`
+	ExecuteAsRoot         *bool                    `mapstructure:"execute_as_root" required:"false" cty:"execute_as_root" hcl:"execute_as_root"`
+	PoolCheck             *poolcheck.FlatPoolCheck `mapstructure:"pool_check" required:"false" cty:"pool_check" hcl:"pool_check"`
 }
 
 // FlatMapstructure returns a new FlatConfig.
@@ -99,7 +100,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"service":                    &hcldec.AttrSpec{Name: "service", Type: cty.Bool, Required: false},
 		"report_file":                &hcldec.AttrSpec{Name: "report_file", Type: cty.String, Required: false},
 		"execute_as_root":            &hcldec.AttrSpec{Name: "execute_as_root", Type: cty.Bool, Required: false},
-		"pool_check":                 &hcldec.BlockSpec{TypeName: "pool_check", Nested: hcldec.ObjectSpec((*FlatPoolCheck)(nil).HCL2Spec())},
+		"pool_check":                 &hcldec.BlockSpec{TypeName: "pool_check", Nested: hcldec.ObjectSpec((*poolcheck.FlatPoolCheck)(nil).HCL2Spec())},
 	}
 	return s
 }

@@ -52,14 +52,14 @@ func (c *Config) Prepare(checkPhases func(names []string) error, raws ...any) er
 		c.checkSource(),
 		c.checkOptions(),
 		errors.Join(checkPhases(c.Phases), c.checkProvision()),
-		checkDuration("reboot_timeout", c.RebootTimeout, defaultReboot, 10*time.Second, &c.parsed.RebootTimeout),
+		hclvalue.Duration("reboot_timeout", c.RebootTimeout, defaultReboot, 10*time.Second, &c.parsed.RebootTimeout),
 		c.checkDevice(),
 		c.checkBlock(),
-		checkDuration("benchmark_start_timeout", c.BenchmarkStartTimeout, defaultStartTimeout, time.Second, &c.parsed.StartTimeout),
-		checkDuration("benchmark_warmup", c.BenchmarkWarmup, defaultWarmup, 0, &c.parsed.Warmup),
-		checkDuration("benchmark_duration", c.BenchmarkDuration, defaultDuration, time.Second, &c.parsed.Duration),
+		hclvalue.Duration("benchmark_start_timeout", c.BenchmarkStartTimeout, defaultStartTimeout, time.Second, &c.parsed.StartTimeout),
+		hclvalue.Duration("benchmark_warmup", c.BenchmarkWarmup, defaultWarmup, 0, &c.parsed.Warmup),
+		hclvalue.Duration("benchmark_duration", c.BenchmarkDuration, defaultDuration, time.Second, &c.parsed.Duration),
 		c.checkGate(),
-		c.PoolCheck.check(),
+		c.PoolCheck.Prepare(),
 		c.checkReportFile(),
 	} {
 		if err != nil {
@@ -69,7 +69,7 @@ func (c *Config) Prepare(checkPhases func(names []string) error, raws ...any) er
 	if errs != nil {
 		return errs
 	}
-	redact.Add(c.PoolCheck.secrets()...)
+	redact.Add(c.PoolCheck.Secrets()...)
 	return nil
 }
 

@@ -1,22 +1,21 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package config
+package hclvalue
 
 import (
 	"fmt"
 	"time"
-
-	"github.com/eth-mining/packer-plugin-ethminer/internal/hclvalue"
 )
 
 // maxDuration is the greatest value of an option.
 const maxDuration = time.Hour
 
-// checkDuration parses the text of an option into a duration, or takes the preset.
-func checkDuration(name, text string, preset, least time.Duration, into *time.Duration) error {
+// Duration parses the text of the option name into a duration of least to one hour, or
+// takes the preset if there is no text.
+func Duration(name, text string, preset, least time.Duration, into *time.Duration) error {
 	*into = preset
-	if text == "" || text == hclvalue.Unknown {
+	if text == "" || text == Unknown {
 		return nil
 	}
 	value, err := time.ParseDuration(text)

@@ -4,7 +4,9 @@
 //go:generate packer-sdc struct-markdown
 //go:generate packer-sdc mapstructure-to-hcl2 -type PoolCheck
 
-package config
+// Package poolcheck holds the block pool_check: a pool at which a miner shows that its
+// shares are accepted.
+package poolcheck
 
 import (
 	"errors"
@@ -19,9 +21,9 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 )
 
-// PoolCheck is a `pool_check` block: after the gate the miner mines at your pool
-// until the pool accepts one share. This shows that the pool accepts this miner's
-// work, which a benchmark cannot show.
+// PoolCheck is a `pool_check` block: the miner mines at your pool until the pool
+// accepts one share. This shows that the pool accepts this miner's work, which a
+// benchmark cannot show.
 type PoolCheck struct {
 	// The URL of the pool, without a user, such as
 	// `stratum1+tcp://etc.example.org:4444`. The schemes are ethminer's:
@@ -49,8 +51,8 @@ const defaultPoolTimeout = 10 * time.Minute
 
 var poolScheme = lazyregexp.New(`^stratum[123]?(\+(tcp|tls|tls12|ssl))?$`)
 
-// check returns all errors of the block; nil means no block.
-func (c *PoolCheck) check() error {
+// Prepare sets defaults and returns all errors of the block; nil means no block.
+func (c *PoolCheck) Prepare() error {
 	if c == nil {
 		return nil
 	}
@@ -64,7 +66,7 @@ func (c *PoolCheck) check() error {
 	if c.Worker == "" {
 		c.Worker = "packer"
 	}
-	errs = append(errs, checkDuration("pool_check: timeout", c.Timeout, defaultPoolTimeout, time.Second, &c.timeout))
+	errs = append(errs, hclvalue.Duration("pool_check: timeout", c.Timeout, defaultPoolTimeout, time.Second, &c.timeout))
 	return errors.Join(errs...)
 }
 
@@ -109,8 +111,8 @@ func (c *PoolCheck) URL() string {
 	return scheme + "://" + user + "@" + rest
 }
 
-// secrets returns the texts to redact in output: wallet and password, plain and escaped.
-func (c *PoolCheck) secrets() []string {
+// Secrets returns the texts to redact in output: wallet and password, plain and escaped.
+func (c *PoolCheck) Secrets() []string {
 	if c == nil {
 		return nil
 	}
