@@ -12,6 +12,8 @@ import (
 	"strings"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
 
 // shared are the scripts that start and stop the others.
@@ -19,17 +21,28 @@ import (
 //go:embed run.sh stop.sh
 var shared embed.FS
 
+// Settings are how scripts run on a machine.
+type Settings struct {
+	// Scripts holds NAME.sh for each Script, and lib.sh, which they share.
+	Scripts fs.FS
+	// Root is the prefix of every installation path.
+	Root string
+	// Sudo allows sudo.
+	Sudo bool
+	// Folder is where the scratch folder is created. Default: TMPDIR or /tmp.
+	Folder string
+}
+
 // New creates the scratch folder, or reuses that of an interrupted run, and uploads
-// the shared scripts to it. scripts holds NAME.sh for each Script, and lib.sh, which
-// they share. root is the prefix of every installation path. mayRoot allows sudo.
-func New(ctx context.Context, comm packersdk.Communicator, scripts fs.FS, root string, mayRoot bool) (*Machine, error) {
-	m := &Machine{comm: comm, scripts: scripts, root: root, mayRoot: mayRoot}
+// the shared scripts to it.
+func New(ctx context.Context, comm packersdk.Communicator, s Settings) (*Machine, error) {
+	m := &Machine{comm: comm, scripts: s.Scripts, root: s.Root, mayRoot: s.Sudo, folder: s.Folder}
 	return m, m.connect(ctx)
 }
 
 // begin creates the folder. Its name is fixed, so that a second run finds it; it
 // must not belong to another user.
-const begin = `d=${TMPDIR:-/tmp}/ethminer-gpu-$(id -u)
+const begin = `d=${FOLDER:-${TMPDIR:-/tmp}}/ethminer-gpu-$(id -u)
 mkdir -m 700 "$d" 2>/dev/null
 if [ ! -d "$d" ] || [ -L "$d" ] || [ ! -O "$d" ]; then
 	echo "$d is not a folder of $(id -un)" >&2
@@ -40,7 +53,11 @@ printf '@fact work %s\n@fact uid %s\n@fact user %s\n@ok\n' "$d" "$(id -u)" "$(id
 // connect prepares a machine after each boot.
 func (m *Machine) connect(ctx context.Context) error {
 	var out, diag bytes.Buffer
-	status, err := m.start(ctx, begin, "", &out, &diag, nil)
+	command := begin
+	if m.folder != "" {
+		command = "FOLDER=" + shellquote.Word(m.folder) + "\n" + begin
+	}
+	status, err := m.start(ctx, command, "", &out, &diag, nil)
 	if err != nil {
 		return fmt.Errorf("connecting to the instance: %w", err)
 	}
@@ -55,5 +72,5 @@ func (m *Machine) connect(ctx context.Context) error {
 			return err
 		}
 	}
-	return m.uploadScript(ctx, "lib")
+	return m.UploadOwn(ctx, "lib.sh")
 }

@@ -26,6 +26,7 @@ type Machine struct {
 	comm    packersdk.Communicator
 	scripts fs.FS
 	root    string // prefix of every installation path
+	folder  string // where to create the scratch folder; empty for the login user's default
 
 	// Work is the scratch folder, which the login user creates; User is that user.
 	Work, User string

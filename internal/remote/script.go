@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"maps"
 	"slices"
 	"strconv"
@@ -25,6 +26,8 @@ import (
 type Script struct {
 	// Name is the file's, without .sh.
 	Name string
+	// From holds the file; nil means the scripts of the machine.
+	From fs.FS
 	Args []string
 	// Env is the script's environment.
 	Env map[string]string
@@ -44,7 +47,11 @@ type Script struct {
 // of a failed script is kept in a local file. A script that the instance should have
 // ended by now is lost.
 func (m *Machine) Run(ctx context.Context, s Script) (*Answer, error) {
-	if err := m.uploadScript(ctx, s.Name); err != nil {
+	from := s.From
+	if from == nil {
+		from = m.scripts
+	}
+	if err := m.uploadFrom(ctx, from, s.Name+".sh"); err != nil {
 		return nil, err
 	}
 	log := newLog(s.Name)

@@ -13,10 +13,6 @@ import (
 	"path"
 )
 
-func (m *Machine) uploadScript(ctx context.Context, name string) error {
-	return m.UploadOwn(ctx, name+".sh")
-}
-
 // UploadOwn uploads a file of the scripts to the work folder.
 func (m *Machine) UploadOwn(ctx context.Context, file string) error {
 	return m.uploadFrom(ctx, m.scripts, file)

@@ -180,7 +180,7 @@ chmod +x "$root/bin/nvcc"
 `,
 	}
 	in := newInstance(t, programs)
-	m, err := remote.New(t.Context(), in, scriptFiles(), in.root, false)
+	m, err := remote.New(t.Context(), in, remote.Settings{Scripts: scriptFiles(), Root: in.root})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -110,7 +110,7 @@ func driverRun(t *testing.T, in *localInstance, options map[string]any) *testRun
 	if err := p.Prepare(all); err != nil {
 		t.Fatal(err)
 	}
-	m, err := remote.New(t.Context(), in, scriptFiles(), in.root, false)
+	m, err := remote.New(t.Context(), in, remote.Settings{Scripts: scriptFiles(), Root: in.root})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -334,7 +334,7 @@ func provisionOn(t *testing.T, comm packersdk.Communicator, root string, options
 	if err := p.Prepare(options); err != nil {
 		t.Fatal(err)
 	}
-	m, err := remote.New(t.Context(), comm, scriptFiles(), root, p.config.ExecuteAsRoot.True())
+	m, err := remote.New(t.Context(), comm, remote.Settings{Scripts: scriptFiles(), Root: root, Sudo: p.config.ExecuteAsRoot.True()})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -13,17 +13,12 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/nvidia"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/probe"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-const (
-	// apiBound limits one request.
-	apiBound = 10 * time.Second
-	// sensorsBound limits a run of nvidia-smi.
-	sensorsBound = 10 * time.Second
-	// xidBound limits reading the kernel log.
-	xidBound = 30 * time.Second
-)
+// sensorsBound limits a run of nvidia-smi.
+const sensorsBound = 10 * time.Second
 
 // apiPort returns a random port for the miner's API, outside Linux's range of
 // ephemeral ports.
@@ -44,21 +39,12 @@ func (r *run) apiArgs() []string {
 func (r *run) observe(ctx context.Context, over <-chan struct{}) benchmark.Observed {
 	var q benchmark.Queries
 	if !r.config.BenchmarkAPI.False() {
-		q.API = r.askAPI
+		q.API = func(ctx context.Context) (miner.Stat, error) { return probe.API(ctx, r.machine, r.port) }
 	}
 	if r.withCUDA() {
 		q.Sensors = r.askSensors
 	}
 	return benchmark.Observe(ctx, over, r.config.Settings().Duration, q)
-}
-
-// askAPI sends one request to the miner's API.
-func (r *run) askAPI(ctx context.Context) (miner.Stat, error) {
-	a, err := r.machine.Ask(ctx, remote.Script{Name: "api", Args: []string{strconv.Itoa(r.port)}, Bound: apiBound})
-	if err != nil {
-		return miner.Stat{}, err
-	}
-	return miner.BestStat(a.Facts("api")...)
 }
 
 // askSensors queries nvidia-smi once. Errors are ignored, since no verdict depends
@@ -87,10 +73,9 @@ func (r *run) xids(ctx context.Context) (lines []string, ok bool) {
 	if !r.withCUDA() {
 		return nil, false
 	}
-	a, err := r.machine.Ask(ctx, remote.Script{Name: "xid", AsRoot: true, Bound: xidBound})
+	lines, err := probe.Xids(ctx, r.machine)
 	if err != nil {
 		log.Printf("[DEBUG] the kernel's log: %s", err)
-		return nil, false
 	}
-	return a.Facts("xid"), true
+	return lines, err == nil
 }

@@ -68,7 +68,7 @@ const (
 // and returns within seconds. If the connection is lost, it reconnects and resumes at
 // the first phase that is not done.
 func (p *Provisioner) Provision(ctx context.Context, ui packersdk.Ui, comm packersdk.Communicator, _ map[string]any) error {
-	m, err := remote.New(ctx, comm, scriptFiles(), p.root, !p.config.ExecuteAsRoot.False())
+	m, err := remote.New(ctx, comm, remote.Settings{Scripts: scriptFiles(), Root: p.root, Sudo: !p.config.ExecuteAsRoot.False()})
 	if err != nil {
 		return err
 	}

@@ -260,7 +260,7 @@ func TestRehearsalReboot(t *testing.T) {
 	if err := p.Prepare(map[string]any{"source": "../../example/miner"}); err != nil {
 		t.Fatal(err)
 	}
-	m, err := remote.New(t.Context(), in, scriptFiles(), "", true)
+	m, err := remote.New(t.Context(), in, remote.Settings{Scripts: scriptFiles(), Sudo: true})
 	if err != nil {
 		t.Fatal(err)
 	}
