@@ -66,6 +66,7 @@ func (m *fakeMachine) Stop(context.Context) error      { return m.note("stop") }
 func (m *fakeMachine) Boot(context.Context) error      { return m.note("boot") }
 func (m *fakeMachine) Reboot(context.Context) error    { return m.note("reboot") }
 func (m *fakeMachine) Terminate(context.Context) error { return m.note("terminate") }
+func (m *fakeMachine) Console() string                 { return "" }
 func (m *fakeMachine) Off() <-chan struct{}            { return m.off }
 
 func (m *fakeMachine) Capture(_ context.Context, layer string) error {

@@ -278,10 +278,7 @@ func getConsoleOutput(c *call) (any, error) {
 	if err != nil {
 		return nil, err
 	}
-	text := ""
-	if i.State == running {
-		text = "rehearsal: " + i.InstanceID + " is up\n"
-	}
+	text := i.queue.Console()
 	return struct {
 		ID   string `xml:"instanceId"`
 		Time string `xml:"timestamp"`

@@ -44,13 +44,23 @@ const rebootStatus = 133
 //go:embed scripts/start-nspawn.sh
 var startNspawn string
 
-// power starts the machine and waits until its SSH server answers.
+// sshPatience is how long a boot waits for the SSH server. EC2 does not wait for it: an
+// instance without one runs.
+const sshPatience = 30 * time.Second
+
+// power starts the machine and waits until its SSH server answers, for sshPatience.
 func (m *machine) power(ctx context.Context) (*boot, error) {
 	b, err := m.begin(ctx)
 	if err != nil {
 		return nil, err
 	}
-	if err := b.network.awaitSSH(ctx, b.ended); err != nil {
+	waiting, cancel := context.WithTimeout(ctx, sshPatience)
+	defer cancel()
+	err = b.network.awaitSSH(waiting, b.ended)
+	if errors.Is(err, context.DeadlineExceeded) && ctx.Err() == nil {
+		return b, nil
+	}
+	if err != nil {
 		b.kill()
 		return nil, fmt.Errorf("%w%s", err, m.lastWords())
 	}
@@ -101,7 +111,7 @@ func (m *machine) startNspawn(b *boot) error {
 		fmt.Sprintf("--private-users=%d:%d", firstID, idCount), "--drop-capability=CAP_MKNOD",
 		"--console=pipe", "--link-journal=no", "--resolv-conf=off", "--timezone=off", "--kill-signal=SIGRTMIN+3")
 	args = append(args, gpuBinds()...)
-	args = append(args, awaitIdentity, "systemd.show_status=false")
+	args = append(args, awaitIdentity, "systemd.show_status=auto")
 	b.nspawn = m.host.program("/bin/sh", args...)
 	b.nspawn.SysProcAttr.Chroot = ""
 	console, err := os.OpenFile(m.hostPath("console"), os.O_CREATE|os.O_WRONLY|os.O_TRUNC, 0o600)

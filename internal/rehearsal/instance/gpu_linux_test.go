@@ -144,4 +144,7 @@ func TestGPU(t *testing.T) {
 			t.Errorf("%s: got status %d and journal\n%s\nwant %q", name, o.status, journal, want)
 		}
 	}
+	if o := g.try("sudo tee /etc/systemd/system/other.service >/dev/null && sudo systemctl daemon-reload && sudo systemctl start other", "[Service]\nType=oneshot\nPrivateDevices=yes\nExecStart=/bin/true\n"); o.status != 0 {
+		t.Errorf("a unit that needs no GPU does not start: %+v", o)
+	}
 }

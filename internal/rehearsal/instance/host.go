@@ -77,6 +77,9 @@ type Machine interface {
 	Capture(ctx context.Context, layer string) error
 	// Terminate ends the machine and deletes its files.
 	Terminate(ctx context.Context) error
+	// Console returns the end of what the machine has written to its console since its
+	// last boot, up to 64 KiB; it also works after the machine has ended.
+	Console() string
 	// Off returns a channel that is closed once the machine powers itself off
 	// (shutdown, poweroff); Boot creates a new channel.
 	Off() <-chan struct{}

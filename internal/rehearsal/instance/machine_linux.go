@@ -216,6 +216,15 @@ func (m *machine) Terminate(context.Context) error {
 	return nil
 }
 
+// consoleSize is how much of a console EC2 returns
+// (https://docs.aws.amazon.com/AWSEC2/latest/APIReference/API_GetConsoleOutput.html).
+const consoleSize = 64 << 10
+
+func (m *machine) Console() string {
+	text, _ := os.ReadFile(m.hostPath("console")) // none before the first boot, or after the machine was removed
+	return string(text[max(0, len(text)-consoleSize):])
+}
+
 func (m *machine) Off() <-chan struct{} {
 	m.mu.Lock()
 	defer m.mu.Unlock()

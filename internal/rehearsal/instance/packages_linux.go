@@ -161,13 +161,17 @@ func runInstall(root, packages string) error {
 	}
 	var out bytes.Buffer
 	c := exec.Command("/bin/sh", append([]string{"-c", installPackages, "sh"}, strings.Fields(packages)...)...)
-	c.Dir, c.Stdout, c.Stderr, c.Env = "/", &out, &out, proxies()
+	c.Dir, c.Stdout, c.Stderr, c.Env = "/", &out, &out, installEnv()
 	c.SysProcAttr = &unix.SysProcAttr{Chroot: root, Setsid: true}
 	if err := c.Run(); err != nil {
 		return fmt.Errorf("%w:\n%s", err, lastLines(out.String(), 8))
 	}
 	return nil
 }
+
+// installEnv returns the environment of an installation: nothing else of the caller's, whose
+// TMPDIR, for example, does not exist in the root.
+func installEnv() []string { return append([]string{"PATH=" + path, "LANG=C.UTF-8"}, proxies()...) }
 
 // proxies returns the variables of the proxies that apt-get uses on the host.
 func proxies() []string {

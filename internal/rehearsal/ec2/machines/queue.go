@@ -38,6 +38,14 @@ func NewQueue(mu sync.Locker, host instance.Host, log func(format string, args .
 	return b
 }
 
+// Console returns the console of the machine; empty without one.
+func (b *Queue) Console() string {
+	if b.machine == nil {
+		return ""
+	}
+	return b.machine.Console()
+}
+
 // Cancel cancels the machine's jobs.
 func (b *Queue) Cancel() { b.cancel() }
 
