@@ -79,6 +79,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	ctx, end := context.WithCancel(ctx)
 	defer end() // ends background work of steps without Cleanup (-on-error=abort)
 	newRunner(b.plan(ctx, state, clients), c.PackerConfig, ui).Run(ctx, state)
+	job.EndLaunchTests() // their clean-up also runs with -on-error=abort
 
 	if job.Checked {
 		return nil, nil
@@ -149,13 +150,15 @@ func (b *Builder) plan(ctx context.Context, state multistep.StateBag, clients *a
 	plan = append(plan, b.makeImage(ctx, state, clients)...)
 	return append(plan,
 		planStep{name: "await_source", step: steps.AwaitSource{}},
+		planStep{name: "begin_launch_tests", step: steps.BeginLaunchTests{RunTest: b.runLaunchTest}},
 		planStep{name: "distribute", step: steps.Distribute{}},
 		planStep{name: "copy_accounts", step: steps.CopyAccounts{}},
-		planStep{name: "release", step: steps.Release{}},
-		planStep{name: "replace", step: steps.Replace{}},
-		planStep{name: "set_parameters", step: steps.SetParameters{}},
-		planStep{name: "protect", step: steps.Protect{}},
-		planStep{name: "retire", step: steps.Retire{}},
+		planStep{name: "await_launch_tests", step: steps.AwaitLaunchTests{}},
+		planStep{name: "release", releases: true, step: steps.Release{}},
+		planStep{name: "replace", releases: true, step: steps.Replace{}},
+		planStep{name: "set_parameters", releases: true, step: steps.SetParameters{}},
+		planStep{name: "protect", releases: true, step: steps.Protect{}},
+		planStep{name: "retire", releases: true, step: steps.Retire{}},
 	)
 }
 
@@ -213,10 +216,20 @@ func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clien
 	setData := planStep{name: "set_generated_data", step: &awscommon.StepSetGeneratedData{
 		GeneratedData: &packerbuilderdata.GeneratedData{State: state},
 	}}
-	configured := c.Comm.Host() // the communicator overwrites it
 	if c.Rehearsal && c.RehearsalInstance == rehearsal.NoInstance {
 		return []planStep{{name: "skip_provision", step: steps.SkipProvision{}}, setData}
 	}
+	return append(login(ctx, c, clients),
+		setData,
+		planStep{name: "provision", needs: true, step: &commonsteps.StepProvision{}},
+		planStep{name: "read_benchmark", step: steps.ReadBenchmark{}},
+		planStep{name: "cleanup_temp_keys", step: &commonsteps.StepCleanupTempKeys{Comm: &c.Comm}},
+	)
+}
+
+// login returns the steps that connect to the instance.
+func login(ctx context.Context, c *options.Config, clients *awsclient.Clients) []planStep {
+	configured := c.Comm.Host() // the communicator overwrites it
 	return []planStep{
 		{name: "create_ssm_tunnel", step: &awscommon.StepCreateSSMTunnel{
 			AwsConfig: *clients.Config(), Region: clients.Region(),
@@ -234,9 +247,5 @@ func (b *Builder) provision(ctx context.Context, state multistep.StateBag, clien
 			SSHPort:   awscommon.Port(c.SSHInterface, c.Comm.Port()),
 			SSHConfig: c.Comm.SSHConfigFunc(),
 		}}},
-		setData,
-		{name: "provision", needs: true, step: &commonsteps.StepProvision{}},
-		{name: "read_benchmark", step: steps.ReadBenchmark{}},
-		{name: "cleanup_temp_keys", step: &commonsteps.StepCleanupTempKeys{Comm: &c.Comm}},
 	}
 }

@@ -25,6 +25,8 @@ type planStep struct {
 	makes bool // part of making an image: skipped if there is one to copy
 	whole bool // the loss of the instance does not end the step
 	needs bool // the step requires a running instance
+
+	releases bool // the step is skipped if the images are not released
 }
 
 // newRunner returns the runner of a plan, whose steps are guarded. The SDK adds its
@@ -66,7 +68,7 @@ func (g *guarded) InnerStepName() string { return g.name }
 
 func (g *guarded) Run(ctx context.Context, state multistep.StateBag) (action multistep.StepAction) {
 	b := steps.BuildOf(state)
-	if g.left = g.makes && b.Sourced; g.left {
+	if g.left = g.makes && b.Sourced || g.releases && b.Report.Unreleased; g.left {
 		return multistep.ActionContinue
 	}
 	if restart, nests := g.step.(*steps.Restart); nests {

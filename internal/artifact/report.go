@@ -65,6 +65,11 @@ type Report struct {
 	// and region. FailedAccounts are the reasons of missing copies.
 	Accounts       map[string]map[string]string `json:"accounts,omitempty"`
 	FailedAccounts map[string]map[string]string `json:"failed_accounts,omitempty"`
+	// LaunchTests are the tests of the images, one per tested region.
+	LaunchTests []LaunchTest `json:"launch_test,omitempty"`
+	// Unreleased is true if the images are kept although a launch test has failed
+	// (on_launch_test_failure = "keep"). They must not be published.
+	Unreleased bool `json:"unreleased,omitempty"`
 	// Benchmark is the instance's /etc/ethminer/benchmark.json, if it left one.
 	Benchmark json.RawMessage `json:"benchmark,omitempty"`
 	// Inventory is the instance's /etc/ethminer/inventory.json, if it left one.

@@ -96,6 +96,16 @@ func newClients(base aws.Config, endpoint string, outages *outages) *Clients {
 	return c
 }
 
+// In returns the clients of the same account in another region.
+func (c *Clients) In(region string) *Clients {
+	if region == c.base.Region {
+		return c
+	}
+	base := c.given
+	base.Region, base.Credentials = region, c.base.Credentials
+	return newClients(base, c.endpoint, c.outages)
+}
+
 // responseTimeout is how long a request waits for the first byte of its response.
 // Otherwise a lost connection is noticed only when the system gives it up, after up
 // to 15 minutes.

@@ -235,6 +235,10 @@ func (c *EC2) ModifyImageAttribute(ctx context.Context, in *ec2.ModifyImageAttri
 	return c.sdk().ModifyImageAttribute(ctx, in, o...)
 }
 
+func (c *EC2) GetConsoleOutput(ctx context.Context, in *ec2.GetConsoleOutputInput, o ...option) (*ec2.GetConsoleOutputOutput, error) {
+	return c.sdk().GetConsoleOutput(ctx, in, o...)
+}
+
 func (c *EC2) ModifyInstanceAttribute(ctx context.Context, in *ec2.ModifyInstanceAttributeInput, o ...option) (*ec2.ModifyInstanceAttributeOutput, error) {
 	return c.sdk().ModifyInstanceAttribute(ctx, in, o...)
 }

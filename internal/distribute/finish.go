@@ -33,6 +33,7 @@ type Finish struct {
 	IMDSv2            bool // instances of the image require IMDSv2
 	DeprecateAt       time.Time
 	Protect, Cooldown bool // deregistration protection
+	ShareLater        bool // Apply does not share
 	// Retry is the backoff of requests that AWS may accept later; Say reports it.
 	Retry Backoff
 	Say   func(format string, args ...any)
@@ -47,9 +48,19 @@ func (f Finish) Patient(ctx context.Context, image Image, call func() error) err
 
 // Apply sets the attributes of one image, except its protection. It is idempotent.
 func (f Finish) Apply(ctx context.Context, client FinishAPI, image Image) error {
-	for _, step := range []func(context.Context, FinishAPI, Image) error{
-		f.describe, f.share, f.shareSnapshots, f.deprecate,
-	} {
+	if f.ShareLater {
+		return f.each(ctx, client, image, f.describe, f.deprecate)
+	}
+	return f.each(ctx, client, image, f.describe, f.share, f.shareSnapshots, f.deprecate)
+}
+
+// Share shares one image and its snapshots. It is idempotent.
+func (f Finish) Share(ctx context.Context, client FinishAPI, image Image) error {
+	return f.each(ctx, client, image, f.share, f.shareSnapshots)
+}
+
+func (f Finish) each(ctx context.Context, client FinishAPI, image Image, steps ...func(context.Context, FinishAPI, Image) error) error {
+	for _, step := range steps {
 		if err := f.Patient(ctx, image, func() error { return step(ctx, client, image) }); err != nil {
 			return fmt.Errorf("%s in %s: %w", image.ID, image.Region, err)
 		}

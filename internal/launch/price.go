@@ -212,10 +212,12 @@ func (p *Prices) Forget() { p.spot = nil }
 // Limits are the cost limits of a launch in US dollars; 0 means no limit.
 type Limits struct {
 	PerHour float64
-	// Build applies to Starts instances that each run for Time.
+	// Build applies to Starts instances that each run for Time, and to the instances of
+	// launch tests, which together run for Tests.
 	Build  float64
 	Time   time.Duration
 	Starts int
+	Tests  time.Duration
 }
 
 // Any reports whether there is a limit.
@@ -240,6 +242,9 @@ func (l Limits) Refuse(price Price) *Refusal {
 		if l.Starts > 1 {
 			times = fmt.Sprintf(" x %d starts", l.Starts)
 		}
+		if l.Tests > 0 {
+			times += fmt.Sprintf(" and %s of launch_test", l.Tests)
+		}
 		return &Refusal{Kind: OverPrice, Code: codeBuild, Again: spot, Regional: !spot,
 			Reason: fmt.Sprintf("could cost $%s: $%s per hour (%s) x %s of max_build_time%s, more than $%s",
 				USD(cost), USD(price.USD), price.Source, l.Time, times, USD(l.Build))}
@@ -254,7 +259,7 @@ func (l Limits) Unknown(why error) *Refusal {
 }
 
 // hours returns the maximum number of billed hours.
-func (l Limits) hours() float64 { return l.Time.Hours() * float64(max(l.Starts, 1)) }
+func (l Limits) hours() float64 { return l.Time.Hours()*float64(max(l.Starts, 1)) + l.Tests.Hours() }
 
 // PerHourAtMost returns the maximum price per hour under all limits and other, if
 // set; 0 means no limit. EC2 enforces it for a spot instance.

@@ -10,7 +10,7 @@ import (
 
 // Needs lists the operations of a build that require permissions.
 type Needs struct {
-	Instance      bool // an instance is launched, and terminated
+	Instance      bool // an instance is launched, and terminated: to build, or to test
 	KeyPair       bool // a temporary key pair is created
 	SecurityGroup bool // a temporary security group is created
 	OpenPort      bool // and opens a port for SSH
@@ -32,7 +32,10 @@ type Needs struct {
 	SessionManager   bool // SSH uses Systems Manager
 	SendKey          bool // and EC2 Instance Connect, to send the key of a key file
 
+	LaunchTest bool // an instance of the image is launched and checked
+
 	Image             bool // an image is created or copied
+	Capture           bool // the image is created from the instance
 	Copy              bool // the image is copied to other regions, or to encrypt it
 	ModifyImage       bool // the image is shared, or its attributes are set
 	ShareSnapshots    bool
@@ -85,7 +88,7 @@ func conditionOf(sid string, n Needs) Condition {
 			made   bool
 			action string
 		}{
-			{n.Copy, "CopyImage"}, {n.Fleet, "CreateFleet"}, {n.Instance && n.Image, "CreateImage"}, {n.KeyPair, "CreateKeyPair"}, {n.Fleet, "CreateLaunchTemplate"}, {n.SecurityGroup, "CreateSecurityGroup"},
+			{n.Copy, "CopyImage"}, {n.Fleet, "CreateFleet"}, {n.Capture, "CreateImage"}, {n.KeyPair, "CreateKeyPair"}, {n.Fleet, "CreateLaunchTemplate"}, {n.SecurityGroup, "CreateSecurityGroup"},
 			{n.Replace, "RegisterImage"}, {n.Instance, "RunInstances"},
 		} {
 			if c.made {
@@ -121,7 +124,7 @@ func Least(n Needs) Document {
 	}
 	add(true, "Build", "DescribeImages")
 	add(n.Instance, "Build", "DescribeInstances", "RunInstances")
-	add(n.Instance && n.Image, "Build", "CreateImage")
+	add(n.Capture, "Build", "CreateImage")
 	add(n.GivenSubnet, "Build", "DescribeSubnets")
 	add(n.GivenVPC, "Build", "DescribeVpcs")
 	add(n.Priced, "Build", "pricing:GetProducts")
@@ -186,6 +189,7 @@ func Least(n Needs) Document {
 	add(n.Shutdown && !n.Stop, optionalOwn, "StopInstances")
 	add(n.Instance, optionalOwn, "DeleteVolume")
 	add(n.Instance, "OptionalVolumes", "DescribeVolumes")
+	add(n.LaunchTest, "OptionalEvidence", "GetConsoleOutput")
 	// The tunnel ends with its instance, and the Session Manager plugin resumes it after
 	// an interruption. Otherwise the tunnel is started again.
 	add(n.SessionManager, "OptionalSessionManager", "DescribeInstanceStatus", "ssm:ResumeSession")

@@ -18,6 +18,7 @@
 //	10 + t*m + q + s           in the build's region
 //	r * (1 + 1 + 2 + 2)        in all regions: name, copy, public access, key or encryption
 //	3 + r * 2                  in each other account: role, identity and regions; name, key
+//	2 + q + s                  for each launch test
 //
 // In all regions, a build that neither encrypts nor shares its image makes r * 2.
 package preflight
@@ -54,6 +55,8 @@ type Plan struct {
 	Has map[string]bool
 	// Launch is the launch of the instance; nil if the build launches none.
 	Launch *Launch
+	// Tests are the launches of the launch tests.
+	Tests []Test
 	// Sharing describes with whom the images are shared.
 	Sharing Sharing
 	// Accounts copy the images to themselves.
@@ -209,6 +212,7 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 		{"instance types", p.Launch != nil, p.offerings},
 		{"capacity block", p.Launch != nil && p.Launch.Block != "", p.capacityBlock},
 		{"quotas", p.Launch != nil && !p.Launch.DedicatedHost && cloud.Quotas != nil, p.quotas},
+		{"launch tests", len(p.Tests) > 0, p.launchTests},
 		{"keys", len(p.Keys) > 0, p.keys},
 		{"encryption", p.Sharing.any(), p.encryption},
 		{"public access", p.Sharing.publicImages() || p.Sharing.publicSnapshots(), p.publicAccess},

@@ -47,6 +47,8 @@ const (
 	Driver   = "ethminer:driver"
 	GPU      = "ethminer:gpu"
 	Hashrate = "ethminer:hashrate"
+	// LaunchTest is the verdict of the image's launch test, see FormatTest.
+	LaunchTest = "ethminer:launch-test"
 )
 
 // Optional are the keys that are dropped, in this order, if the user's own tags
@@ -54,7 +56,7 @@ const (
 var Optional = []string{Coin, CUDA, Driver, GPU, Hashrate, Commit, Version, SourceAMI, Family}
 
 // Inherited are the keys that a copy inherits from its source.
-var Inherited = []string{SourceAMI, Family, Commit, Coin, CUDA, Driver, GPU, Hashrate}
+var Inherited = []string{SourceAMI, Family, Commit, Coin, CUDA, Driver, GPU, Hashrate, LaunchTest}
 
 // Values of State.
 const (

@@ -29,6 +29,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfnsettings"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/hcldecode"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/hclvalue"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/redact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/region"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
@@ -98,6 +99,17 @@ type Config struct {
 	// difference. Not set by default.
 	EthminerCFN cfnsettings.Settings `mapstructure:"ethminer_cfn" required:"false"`
 
+	// Tests the finished image: an instance is launched from it, and checked, while the
+	// image is copied (see [Launch test](#launch-test)). The images are shared,
+	// released and replaced, older ones retired, and parameters set, only after the
+	// verdict. By default no test is made.
+	LaunchTest *LaunchTestConfig `mapstructure:"launch_test" required:"false"`
+	// The action to take when a launch test fails. `rollback` (default) deletes all
+	// images of the build and fails the build. `keep` keeps the images, which are not
+	// released: they are tagged as failed, are not shared, and replace nothing. The
+	// build then succeeds, and `ethminer-cfn` neither writes nor publishes its template.
+	OnLaunchTestFailure string `mapstructure:"on_launch_test_failure" required:"false"`
+
 	// Ends the build after provisioning, without creating an image. Default
 	// `false`.
 	SkipCreateAMI bool `mapstructure:"skip_create_ami" required:"false"`
@@ -121,6 +133,8 @@ type Config struct {
 
 	sourceIsDefault bool // the user has set no source_ami or source_ami_filter
 	publishes       bool // ethminer_cfn is set
+
+	limits *launch.Limits // of the build whose image is tested; nil for its own
 }
 
 // Defaults of a block that sets only its region.
@@ -179,6 +193,7 @@ func (c *Config) Prepare(raws ...any) ([]string, error) {
 	if c.RawRegion != "" {
 		warnings = append(warnings, c.CheckOwners(c.RawRegion)...)
 	}
+	errs = packersdk.MultiErrorAppend(errs, c.prepareLaunchTest()...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkRehearsal()...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkPublishing()...)
 	errs = packersdk.MultiErrorAppend(errs, c.checkUnsupported()...)
@@ -201,6 +216,9 @@ func (c *Config) Prepare(raws ...any) ([]string, error) {
 		return warnings, errs
 	}
 	redact.Add(c.SecretKey, c.Token, c.Comm.SSHPassword, c.Comm.SSHBastionPassword, c.Comm.SSHProxyPassword, c.Comm.WinRMPassword)
+	if c.LaunchTest != nil {
+		redact.Add(c.LaunchTest.PoolCheck.Secrets()...)
+	}
 	c.RunTags[tags.BuildID] = c.buildID
 	c.RunTags[tags.Version] = version.PluginVersion.FormattedVersion()
 	return warnings, nil

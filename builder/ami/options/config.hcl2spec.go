@@ -194,6 +194,8 @@ type FlatConfig struct {
 	RehearsalPolicy                           *string                                     `mapstructure:"rehearsal_policy" required:"false" cty:"rehearsal_policy" hcl:"rehearsal_policy"`
 	DeregisterOnDestroy                       *bool                                       `mapstructure:"deregister_on_destroy" required:"false" cty:"deregister_on_destroy" hcl:"deregister_on_destroy"`
 	EthminerCFN                               *cfnsettings.FlatSettings                   `mapstructure:"ethminer_cfn" required:"false" cty:"ethminer_cfn" hcl:"ethminer_cfn"`
+	LaunchTest                                *FlatLaunchTestConfig                       `mapstructure:"launch_test" required:"false" cty:"launch_test" hcl:"launch_test"`
+	OnLaunchTestFailure                       *string                                     `mapstructure:"on_launch_test_failure" required:"false" cty:"on_launch_test_failure" hcl:"on_launch_test_failure"`
 	SkipCreateAMI                             *bool                                       `mapstructure:"skip_create_ami" required:"false" cty:"skip_create_ami" hcl:"skip_create_ami"`
 	SkipAMIRunTags                            *bool                                       `mapstructure:"skip_ami_run_tags" required:"false" cty:"skip_ami_run_tags" hcl:"skip_ami_run_tags"`
 	AMIMappings                               []common.FlatBlockDevice                    `mapstructure:"ami_block_device_mappings" required:"false" cty:"ami_block_device_mappings" hcl:"ami_block_device_mappings"`
@@ -394,6 +396,8 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"rehearsal_policy":             &hcldec.AttrSpec{Name: "rehearsal_policy", Type: cty.String, Required: false},
 		"deregister_on_destroy":        &hcldec.AttrSpec{Name: "deregister_on_destroy", Type: cty.Bool, Required: false},
 		"ethminer_cfn":                 &hcldec.BlockSpec{TypeName: "ethminer_cfn", Nested: hcldec.ObjectSpec((*cfnsettings.FlatSettings)(nil).HCL2Spec())},
+		"launch_test":                  &hcldec.BlockSpec{TypeName: "launch_test", Nested: hcldec.ObjectSpec((*FlatLaunchTestConfig)(nil).HCL2Spec())},
+		"on_launch_test_failure":       &hcldec.AttrSpec{Name: "on_launch_test_failure", Type: cty.String, Required: false},
 		"skip_create_ami":              &hcldec.AttrSpec{Name: "skip_create_ami", Type: cty.Bool, Required: false},
 		"skip_ami_run_tags":            &hcldec.AttrSpec{Name: "skip_ami_run_tags", Type: cty.Bool, Required: false},
 		"ami_block_device_mappings":    &hcldec.BlockListSpec{TypeName: "ami_block_device_mappings", Nested: hcldec.ObjectSpec((*common.FlatBlockDevice)(nil).HCL2Spec())},

@@ -66,7 +66,8 @@ type LaunchConfig struct {
 	MaxPricePerHour float64 `mapstructure:"max_price_per_hour" required:"false"`
 	// The maximum total cost of the instance, in US dollars. An instance is not
 	// launched if its price for `max_build_time`, multiplied by the possible
-	// number of launches (1 + `spot_restarts`), exceeds this. Volumes, snapshots
+	// number of launches (1 + `spot_restarts`), and for the timeout of each
+	// `launch_test`, exceeds this. Volumes, snapshots
 	// and traffic are not included. Requires a `max_build_time` other than `0`.
 	// Default: no limit.
 	MaxBuildCost float64 `mapstructure:"max_build_cost" required:"false"`
@@ -301,7 +302,10 @@ func (o *LaunchConfig) unpriced(name string) error {
 
 // Limits returns the cost limits of a launch.
 func (c *Config) Limits() launch.Limits {
-	return launch.Limits{PerHour: c.MaxPricePerHour, Build: c.MaxBuildCost, Time: c.MaxBuildTime, Starts: 1 + c.LaunchRestarts()}
+	if c.limits != nil {
+		return *c.limits
+	}
+	return launch.Limits{PerHour: c.MaxPricePerHour, Build: c.MaxBuildCost, Time: c.MaxBuildTime, Starts: 1 + c.LaunchRestarts(), Tests: c.testTime()}
 }
 
 // LaunchRestarts returns how many times the build may launch a new instance

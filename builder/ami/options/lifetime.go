@@ -137,6 +137,8 @@ func (c *Config) LatestEnd(now time.Time, home string, launches bool) (at time.T
 	if len(c.ImageRegions(home)) > 1 || !launches {
 		minutes := time.Duration(aws.ToInt64(c.AMISnapshotCopyDurationMinutes)) * time.Minute
 		add(cmp.Or(minutes, copyEstimate), "the copies")
+	} else if c.LaunchTest != nil { // else it runs while the image is copied
+		add(c.LaunchTest.timeout, "the launch test")
 	}
 	return now, strings.Join(parts, " and ")
 }

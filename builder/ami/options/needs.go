@@ -13,11 +13,13 @@ import (
 
 // PolicyNeeds returns the IAM needs of a build with this configuration in a region.
 func (c *Config) PolicyNeeds(home string) policy.Needs {
-	instance, image := c.SourceAMIFrom == "", !c.SkipCreateAMI
+	builds, image := c.SourceAMIFrom == "", !c.SkipCreateAMI
+	instance := builds || c.LaunchTest != nil
 	onlySpot := !slices.ContainsFunc(c.MarketList(), func(m launch.Market) bool { return m != launch.Spot })
-	stoppable := instance && image && !onlySpot
+	stoppable := builds && image && !onlySpot
 	listed := slices.ContainsFunc(c.MarketList(), func(m launch.Market) bool { return m != launch.Spot && m != launch.CapacityBlock })
 	asksPrice := instance && listed && !c.knowsPrices()
+	elsewhere := slices.ContainsFunc(c.TestedRegions(home), func(r string) bool { return r != home })
 	givenGroup := len(c.SecurityGroupIds) > 0 || !c.SecurityGroupFilter.Empty()
 	shares := len(c.AMIUsers)+len(c.AMIGroups)+len(c.AMIOrgArns)+len(c.AMIOuArns) > 0
 	sharesSnapshots := len(c.SnapshotUsers)+len(c.SnapshotGroups) > 0
@@ -28,15 +30,15 @@ func (c *Config) PolicyNeeds(home string) policy.Needs {
 	}
 	return policy.Needs{
 		Instance:      instance,
-		KeyPair:       instance && c.Comm.SSHTemporaryKeyPairName != "" && c.Comm.SSHPrivateKeyFile == "" && !c.Comm.SSHAgentAuth,
-		SecurityGroup: instance && !givenGroup,
-		OpenPort:      instance && !givenGroup && !c.NoSSHRule(),
+		KeyPair:       c.LaunchTest != nil || builds && c.Comm.SSHTemporaryKeyPairName != "" && c.Comm.SSHPrivateKeyFile == "" && !c.Comm.SSHAgentAuth,
+		SecurityGroup: instance && (!givenGroup || elsewhere),
+		OpenPort:      instance && (!givenGroup || elsewhere) && !c.NoSSHRule(),
 		GivenGroup:    instance && givenGroup,
 		GivenSubnet:   instance && givenSubnet,
 		GivenVPC:      instance && c.VpcId == "" && !c.VpcFilter.Empty(),
 		Stop:          stoppable && !c.DisableStopInstance && !c.CapturesRunning(),
 		Shutdown:      stoppable,
-		Modify:        instance && image && (c.AMIENASupport.True() || c.AMISriovNetSupport),
+		Modify:        builds && image && (c.AMIENASupport.True() || c.AMISriovNetSupport),
 		ListPrice:     asksPrice,
 		Priced:        asksPrice && (c.MaxPricePerHour > 0 || c.MaxBuildCost > 0),
 		SpotPrice:     instance && c.may(launch.Spot),
@@ -49,8 +51,11 @@ func (c *Config) PolicyNeeds(home string) policy.Needs {
 		SessionManager:   instance && c.SSMAgentEnabled(),
 		SendKey:          instance && c.SSMAgentEnabled() && c.Comm.SSHPrivateKeyFile != "" && c.Comm.SSHKeyPairName == "",
 
+		LaunchTest: c.LaunchTest != nil,
+
 		Image:             image,
-		Copy:              image && (!instance || c.NeedsIntermediary() || len(c.ImageRegions(home)) > 1),
+		Capture:           builds && image,
+		Copy:              image && (!builds || c.NeedsIntermediary() || len(c.ImageRegions(home)) > 1),
 		ModifyImage:       image && (shares || accounts || c.AMIIMDSSupport != "" || len(c.AMIProductCodes) > 0),
 		ShareSnapshots:    image && (sharesSnapshots || accounts),
 		Deprecate:         image && !c.DeprecateAt().IsZero(),

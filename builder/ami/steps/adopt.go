@@ -200,6 +200,7 @@ func (s sourceImage) rank(home string) int {
 // adopt sets the image to copy.
 func (b *Build) adopt(ctx context.Context, state multistep.StateBag, region string, image ec2types.Image) {
 	b.image, b.Sourced = distribute.Of(region, image), true
+	b.verdicts[region] = tagMap(image.Tags)[tags.LaunchTest]
 	b.Report.Architecture = string(image.Architecture)
 	b.Report.Resumed = b.Config.BuildID != ""
 	known := tagMap(image.Tags)
@@ -231,6 +232,7 @@ func (b *Build) take(ctx context.Context, state multistep.StateBag, region strin
 			return fmt.Errorf("%s and %s in %s both belong to this build, want one; deregister the other", have.ID, id, region)
 		}
 		b.adopted[region] = distribute.Of(region, image)
+		b.verdicts[region] = tagMap(image.Tags)[tags.LaunchTest]
 		UIOf(state).Sayf("%s: found %s (%s)", region, id, image.State)
 		return nil
 	case ec2types.ImageStateDisabled:

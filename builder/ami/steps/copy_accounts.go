@@ -26,7 +26,7 @@ import (
 type CopyAccounts struct{}
 
 func (CopyAccounts) Facts() (needs, yields []Fact) {
-	return facts(Adopted, SourceImage, ReplacedImages, Benchmark, BuildImage, Images), facts(Adopted, AccountImages)
+	return facts(Adopted, SourceImage, ReplacedImages, Benchmark, BuildImage, Images, LaunchTests), facts(Adopted, AccountImages)
 }
 
 func (CopyAccounts) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
@@ -42,7 +42,7 @@ func (CopyAccounts) Run(ctx context.Context, state multistep.StateBag) multistep
 			return Halt(state, "copying to account %s: %w", a.ID, err)
 		}
 	}
-	ctx, cancel := context.WithCancel(ctx)
+	ctx, cancel := b.untilRejected(ctx)
 	defer cancel()
 	outcomes, failures := make([][]distribute.Outcome, len(accounts)), make([]error, len(accounts))
 	var wg sync.WaitGroup
@@ -56,6 +56,9 @@ func (CopyAccounts) Run(ctx context.Context, state multistep.StateBag) multistep
 		})
 	}
 	wg.Wait()
+	if err := b.rejection(); err != nil {
+		return Halt(state, "%w", err)
+	}
 	b.AccountImages = nil
 	for i, a := range accounts {
 		for _, o := range outcomes[i] {

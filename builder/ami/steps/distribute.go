@@ -25,7 +25,7 @@ import (
 type Distribute struct{}
 
 func (Distribute) Facts() (needs, yields []Fact) {
-	return facts(Adopted, SourceImage, ReplacedImages, Benchmark, BuildImage), facts(BuildImage, Images)
+	return facts(Adopted, SourceImage, ReplacedImages, Benchmark, BuildImage, LaunchTests), facts(BuildImage, Images)
 }
 
 func (Distribute) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
@@ -47,11 +47,17 @@ func (Distribute) Run(ctx context.Context, state multistep.StateBag) multistep.S
 	finish := b.finish(ui.Sayf)
 	copies.Targets = targets
 	copies.Finish = func(ctx context.Context, image distribute.Image) error {
+		b.beginTest(ui, image)
 		return finish.Apply(ctx, b.Clients.EC2(image.Region), image)
 	}
 	copies.Say = ui.Sayf
+	ctx, end := b.untilRejected(ctx)
+	defer end()
 	outcomes := copies.Run(ctx, func(region string) distribute.CopyAPI { return b.Clients.EC2(region) })
 
+	if err := b.rejection(); err != nil {
+		return Halt(state, "%w", err)
+	}
 	b.Images = nil
 	for _, o := range outcomes {
 		if o.Err == nil {
@@ -66,6 +72,7 @@ func (Distribute) Run(ctx context.Context, state multistep.StateBag) multistep.S
 		}
 	}
 	if b.intermediary {
+		b.awaitLaunched(ctx, b.image.ID)
 		removeImages(ctx, state, b.image)
 		b.image = distribute.Image{}
 	}

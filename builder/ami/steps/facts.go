@@ -23,6 +23,7 @@ const (
 	BuildImage     Fact = "image"  // the image of the build's region, or the one to copy
 	Images         Fact = "images" // the images of the artifact
 	AccountImages  Fact = "images of other accounts"
+	LaunchTests    Fact = "launch tests"
 )
 
 // A Step declares the facts that its Run needs and yields. A need that no earlier step

@@ -193,6 +193,7 @@ func (b *Build) finish(say func(string, ...any)) distribute.Finish {
 		DeprecateAt: c.DeprecateAt(),
 		Protect:     c.DeregistrationProtection.Enabled,
 		Cooldown:    c.DeregistrationProtection.WithCooldown,
+		ShareLater:  c.LaunchTest != nil && !b.cleared,
 		Retry:       b.Patience, Say: say,
 	}
 }

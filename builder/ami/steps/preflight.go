@@ -115,6 +115,7 @@ func (b *Build) preflightPlan(ui packersdk.Ui) (preflight.Plan, error) {
 		return plan, nil
 	}
 	plan.ImageRegions = c.ImageRegions(home)
+	plan.Tests = b.testLaunches(plan.Launch)
 	if !c.AMIForceDeregister {
 		plan.ImageName = c.AMIName
 	}
@@ -150,6 +151,26 @@ func (b *Build) preflightPlan(ui packersdk.Ui) (preflight.Plan, error) {
 		plan.Later, plan.Architecture = b.publishing(plan.ImageRegions), b.Report.Architecture
 	}
 	return plan, nil
+}
+
+// testLaunches returns the launches of the launch tests, besides those that the check of
+// the build's own launch covers.
+func (b *Build) testLaunches(own *preflight.Launch) (tests []preflight.Test) {
+	c, home := b.Config, b.Clients.Region()
+	for _, region := range c.TestedRegions(home) {
+		types := c.TestTypes("")
+		if region == home && own != nil && !slices.ContainsFunc(types, func(t string) bool { return !slices.Contains(own.Types, t) }) {
+			continue
+		}
+		t := preflight.Test{
+			Region: region, Types: types, Markets: c.TestMarkets(region == home), DedicatedHost: c.InstanceTenancy() == ec2types.TenancyHost, Required: c.LaunchTest.Required,
+		}
+		if quotas := b.Clients.In(region).Quotas(); quotas != nil {
+			t.Quotas = quotas
+		}
+		tests = append(tests, t)
+	}
+	return tests
 }
 
 // session returns how long the credentials last, and when the build may end.

@@ -18,13 +18,13 @@ import (
 // Release tags the images as released, after all regions have one.
 type Release struct{ noCleanup }
 
-func (Release) Facts() (needs, yields []Fact) { return facts(Images, AccountImages), nil }
+func (Release) Facts() (needs, yields []Fact) { return facts(Images, AccountImages, LaunchTests), nil }
 
 func (Release) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b, ui := BuildOf(state), UIOf(state)
 	finish := b.finish(ui.Sayf)
 	err := b.inAllRegions(slices.Concat(b.Images, b.AccountImages), func(image distribute.Image) error {
-		return finish.Tag(ctx, b.EC2Of(image.Account, image.Region), image, released)
+		return finish.Tag(ctx, b.EC2Of(image.Account, image.Region), image, slices.Concat(released, b.testTags()))
 	})
 	if err != nil {
 		return Halt(state, "releasing: %w", err)

@@ -177,6 +177,15 @@ func (b *Build) authorize(ctx context.Context, client *awsclient.EC2, id string,
 	})
 }
 
+// usesGroup reports whether an instance may use the build's security group: a launch test
+// and its build have a group each, and one ledger.
+func (b *Build) usesGroup(e cleanup.Entry) bool {
+	if b.test != nil {
+		return e.ID == b.Report.InstanceID
+	}
+	return b.tests == nil || !slices.ContainsFunc(b.tests.tests, func(t *launchTest) bool { return t.result.InstanceID == e.ID })
+}
+
 func (s *SecurityGroup) Cleanup(state multistep.StateBag) {
 	if s.name == "" {
 		return
@@ -187,7 +196,7 @@ func (s *SecurityGroup) Cleanup(state multistep.StateBag) {
 	if s.name = ""; at < 0 {
 		return
 	}
-	if slices.ContainsFunc(left, func(e cleanup.Entry) bool { return e.Kind == cleanup.Instance }) {
+	if slices.ContainsFunc(left, func(e cleanup.Entry) bool { return e.Kind == cleanup.Instance && b.usesGroup(e) }) {
 		return // the leftover instance still uses it
 	}
 	ui.Say("Deleting temporary security group...")

@@ -103,6 +103,12 @@ type Build struct {
 	madeThere    map[string]distribute.Image // by account and region, copies that an earlier run of CopyAccounts has finished
 	replaces     map[string]bool             // regions where the name is in use (force_deregister)
 	committed    bool                        // the images are kept, even if the build fails
+	given        options.Config              // the configuration before the steps change it
+	tests        *launchTests                // nil without a launch test
+	test         *launchTest                 // the test that this build is, if it is one
+	decided      func()                      // publishes the verdict of that test
+	verdicts     map[string]string           // by region, the tag with the verdict of an image from before this run
+	cleared      bool                        // the launch tests allow to share the images
 	held         string                      // resources kept by on_copy_failure = "retry-later", one per line
 }
 
@@ -135,6 +141,8 @@ func NewBuild(c *options.Config, clients *awsclient.Clients, p Pace) *Build {
 		madeThere: map[string]distribute.Image{},
 		others:    map[string]*awsclient.Clients{},
 		replaces:  map[string]bool{},
+		verdicts:  map[string]string{},
+		given:     *c,
 	}
 	b.wait.Note = b.Waits.Note
 	for _, a := range c.AMIAccounts {

@@ -1,0 +1,25 @@
+#!/bin/sh
+# Copyright The packer-plugin-ethminer Authors
+# SPDX-License-Identifier: MPL-2.0
+#
+# boot.sh SECONDS
+# Waits at most SECONDS for the end of the boot, and reports how it went.
+
+# shellcheck source=internal/launchtest/scripts/lib.sh
+. "$WORK/lib.sh"
+
+if have cloud-init; then
+	timeout "$1" cloud-init status --wait >/dev/null 2>&1 || true # the state says more
+	cloud-init status --long 2>&1 | while IFS= read -r line; do
+		fact cloud "$line"
+	done
+fi
+if have systemctl; then
+	fact system "$(timeout "$1" systemctl is-system-running --wait 2>/dev/null || true)"
+	systemctl list-units --failed --plain --no-legend 2>/dev/null | while read -r unit _; do
+		fact failed "$unit"
+	done
+fi
+fact free "$(df -Pm / | awk 'NR == 2 { print $4 }')"
+! [ -f /etc/ethminer/benchmark.json ] || fact report "$(cat /etc/ethminer/benchmark.json)"
+ok

@@ -1,0 +1,16 @@
+#!/bin/sh
+# Copyright The packer-plugin-ethminer Authors
+# SPDX-License-Identifier: MPL-2.0
+#
+# pool.sh ARGS...
+# Lets ethminer.service mine at the pool in SECRET, with ARGS.
+
+# shellcheck source=internal/launchtest/scripts/lib.sh
+. "$WORK/lib.sh"
+
+umask 077
+mkdir -p /etc/ethminer
+printf 'ETHMINER_ARGS=%s -P %s\n' "$*" "$SECRET" >/etc/ethminer/ethminer.conf
+unset SECRET
+systemctl restart ethminer.service || fail "ethminer.service does not start with the pool"
+ok
