@@ -21,6 +21,7 @@ import (
 
 func main() {
 	if command.Handles(os.Args[1:]) {
+		command.TestImages = ami.TestImages
 		os.Exit(command.Main(os.Args[1:]))
 	}
 	log.SetOutput(redact.Writer{To: os.Stderr})

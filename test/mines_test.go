@@ -140,7 +140,7 @@ func TestImageMines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	instances := launchMiners(t, session, image[1], 2)
+	instances := launchInstances(t, session, image[1], "mines", string(templateUserData(t, "--cpu -t 1 -M 1 --display-interval 1")), 2)
 	keys := map[string]bool{}
 	ids := map[string]bool{}
 	for _, m := range instances {
@@ -172,14 +172,14 @@ func TestImageMines(t *testing.T) {
 			}
 		}
 	}
-	terminate(t, session, instances)
+	terminate(t, session, instances, "mines")
 	if left, err := run("packer-plugin-ethminer", "rehearsal-aws", "inventory", "--state", "state", "--leaks"); err != nil {
 		t.Errorf("got leftover resources: %v\n%s", err, left)
 	}
 }
 
-// launchMiners launches instances of an image with a new key pair, and logs in.
-func launchMiners(t *testing.T, session *rehearsal.Session, image string, count int32) (all []minerInstance) {
+// launchInstances launches instances of an image with a new key pair, and logs in.
+func launchInstances(t *testing.T, session *rehearsal.Session, image, keyPair, userData string, count int32) (all []minerInstance) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -194,17 +194,17 @@ func launchMiners(t *testing.T, session *rehearsal.Session, image string, count 
 		t.Fatal(err)
 	}
 	client := ec2.NewFromConfig(session.AWSConfig("eu-central-1"))
-	if _, err := client.ImportKeyPair(t.Context(), &ec2.ImportKeyPairInput{KeyName: aws.String("mines"), PublicKeyMaterial: ssh.MarshalAuthorizedKey(authorized)}); err != nil {
+	if _, err := client.ImportKeyPair(t.Context(), &ec2.ImportKeyPairInput{KeyName: &keyPair, PublicKeyMaterial: ssh.MarshalAuthorizedKey(authorized)}); err != nil {
 		t.Fatal(err)
 	}
 	if err := ec2.NewKeyPairExistsWaiter(client, func(o *ec2.KeyPairExistsWaiterOptions) { o.MinDelay = time.Second }).Wait(
-		t.Context(), &ec2.DescribeKeyPairsInput{KeyNames: []string{"mines"}}, time.Minute); err != nil {
+		t.Context(), &ec2.DescribeKeyPairsInput{KeyNames: []string{keyPair}}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
 	launched, err := client.RunInstances(t.Context(), &ec2.RunInstancesInput{
-		ImageId: &image, InstanceType: "g4dn.xlarge", MinCount: &count, MaxCount: &count, KeyName: aws.String("mines"),
+		ImageId: &image, InstanceType: "g4dn.xlarge", MinCount: &count, MaxCount: &count, KeyName: &keyPair,
 		MetadataOptions: &types.InstanceMetadataOptionsRequest{HttpTokens: types.HttpTokensStateRequired},
-		UserData:        aws.String(base64.StdEncoding.EncodeToString(templateUserData(t, "--cpu -t 1 -M 1 --display-interval 1"))),
+		UserData:        aws.String(base64.StdEncoding.EncodeToString([]byte(userData))),
 	})
 	if err != nil {
 		t.Fatal(err)
@@ -254,7 +254,7 @@ func awaitMining(t *testing.T, m minerInstance) {
 	t.Errorf("%s does not mine:\n%s", m.id, m.journal())
 }
 
-func terminate(t *testing.T, session *rehearsal.Session, instances []minerInstance) {
+func terminate(t *testing.T, session *rehearsal.Session, instances []minerInstance, keyPair string) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
@@ -270,7 +270,7 @@ func terminate(t *testing.T, session *rehearsal.Session, instances []minerInstan
 	if err := wait.Wait(ctx, &ec2.DescribeInstancesInput{InstanceIds: ids}, 5*time.Minute); err != nil {
 		t.Error(err)
 	}
-	if _, err := client.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyName: aws.String("mines")}); err != nil {
+	if _, err := client.DeleteKeyPair(ctx, &ec2.DeleteKeyPairInput{KeyName: &keyPair}); err != nil {
 		t.Error(err)
 	}
 }

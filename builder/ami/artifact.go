@@ -43,6 +43,7 @@ type Artifact struct {
 	command func(cleanup.Entry) string
 	// deregister makes Destroy remove the images.
 	deregister bool
+	tests      []artifact.LaunchTest
 	// unrebooted is true if the file systems may be inconsistent (capture = "no-reboot").
 	unrebooted bool
 }
@@ -61,7 +62,8 @@ func (a *Artifact) Id() string {
 }
 
 // String is printed by Packer at the end of a build: amazon-ebs's lines, the
-// regions without an image, the measured hash rate, and the risk of no-reboot.
+// regions without an image, the measured hash rate, the launch tests, and the risk of
+// no-reboot.
 func (a *Artifact) String() string {
 	text := "AMIs were created:\n" + strings.Join(a.lines(": "), "\n") + "\n"
 	for _, image := range a.others {
@@ -72,6 +74,9 @@ func (a *Artifact) String() string {
 	}
 	if a.measured != "" {
 		text += "hash rate: " + a.measured + "\n"
+	}
+	for _, t := range a.tests {
+		text += "launch test: " + t.Tag() + "\n"
 	}
 	if a.unrebooted {
 		text += "created without a reboot: the file systems may be inconsistent (capture = \"no-reboot\")\n"
@@ -243,6 +248,7 @@ func newArtifact(j *steps.Build, state multistep.StateBag) (*Artifact, error) {
 		ec2Of:      j.EC2Of,
 		clients:    j.Clients,
 		measured:   j.Measured,
+		tests:      j.Report.LaunchTests,
 		missing:    slices.Sorted(maps.Keys(j.Report.FailedRegions)),
 		command:    j.Command,
 		unrebooted: j.Report.Capture == options.CaptureNoReboot,

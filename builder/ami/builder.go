@@ -40,6 +40,8 @@ type Builder struct {
 	pace steps.Pace
 	// callerAddress returns this machine's public address, see steps.CallerAddress.
 	callerAddress func(context.Context) (netip.Addr, error)
+	// checkLaunch replaces the login and the checks of launch tests; nil for the real ones.
+	checkLaunch steps.MakeChecks
 }
 
 var _ packersdk.Builder = (*Builder)(nil)
@@ -150,7 +152,7 @@ func (b *Builder) plan(ctx context.Context, state multistep.StateBag, clients *a
 	plan = append(plan, b.makeImage(ctx, state, clients)...)
 	return append(plan,
 		planStep{name: "await_source", step: steps.AwaitSource{}},
-		planStep{name: "begin_launch_tests", step: steps.BeginLaunchTests{RunTest: b.runLaunchTest}},
+		planStep{name: "begin_launch_tests", step: steps.BeginLaunchTests{RunTest: b.runLaunchTest, Checks: b.checkLaunch != nil}},
 		planStep{name: "distribute", step: steps.Distribute{}},
 		planStep{name: "copy_accounts", step: steps.CopyAccounts{}},
 		planStep{name: "await_launch_tests", step: steps.AwaitLaunchTests{}},

@@ -34,9 +34,11 @@ func (b *Builder) testPlan(ctx context.Context, test *steps.Build) []planStep {
 		{name: "launch", step: steps.Launch{}},
 		{name: "judge_test", step: &steps.JudgeTest{}},
 	}
-	plan = append(plan, login(ctx, test.Config, test.Clients)...)
+	if b.checkLaunch == nil {
+		plan = append(plan, login(ctx, test.Config, test.Clients)...)
+	}
 	plan = append(plan,
-		planStep{name: "check_launch", needs: true, step: steps.CheckLaunch{}},
+		planStep{name: "check_launch", needs: true, step: steps.CheckLaunch{Make: b.checkLaunch}},
 		planStep{name: "terminate", step: steps.Terminate{}},
 	)
 	for i := range plan {

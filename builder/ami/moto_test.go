@@ -27,6 +27,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/iam"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/steps"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
@@ -43,9 +44,10 @@ type motoAWS struct {
 
 	// late is how long the proxy does not find a new id, as EC2 may: moto finds it at
 	// once.
-	late  time.Duration
-	made  map[string]time.Time // new ids
-	hides int                  // requests for new ids
+	late   time.Duration
+	checks steps.MakeChecks     // of launch tests; nil for none
+	made   map[string]time.Time // new ids
+	hides  int                  // requests for new ids
 }
 
 var newID = regexp.MustCompile(`<(?:instanceId|imageId|groupId)>((i|ami|sg)-[0-9a-f]+)<`)
@@ -184,6 +186,14 @@ func (m *motoAWS) build(t *testing.T, config map[string]any) (packersdk.Artifact
 	var b Builder
 	if _, _, err := b.Prepare(raw); err != nil {
 		t.Fatal(err)
+	}
+	if m.checks != nil { // nothing can log in to moto's instances, so launch_test is refused
+		var with Builder
+		raw["communicator"], raw["ssh_username"], raw["launch_test"] = "ssh", "ubuntu", map[string]any{}
+		if _, _, err := with.Prepare(raw); err != nil {
+			t.Fatal(err)
+		}
+		b.config.LaunchTest, b.config.OnLaunchTestFailure, b.checkLaunch = with.config.LaunchTest, with.config.OnLaunchTestFailure, m.checks
 	}
 	var said strings.Builder
 	artifact, err := b.Run(t.Context(), listener{&packersdk.BasicUi{}, &said, nil}, &packersdk.MockHook{})
@@ -328,6 +338,15 @@ func TestAgainstMoto(t *testing.T) {
 		t.Errorf("with a temporary profile: got leftover resources, want none:\n%s", strings.Join(left, "\n"))
 	}
 
+	m.checks = fails
+	if _, said, err := m.build(t, nil); err == nil || !strings.Contains(err.Error(), "failed: service: it ended") {
+		t.Errorf("with a launch test that fails: %v\n%s", err, said)
+	}
+	if left := m.left(t, before); len(left) > 0 {
+		t.Errorf("with a launch test that fails: got leftover resources, want none:\n%s", strings.Join(left, "\n"))
+	}
+	m.checks, m.dropped = passes, 0
+
 	m.fill("eu-central-1a")
 	m.late = 2 * time.Second
 	artifact, said, err := m.build(t, map[string]any{
@@ -340,6 +359,9 @@ func TestAgainstMoto(t *testing.T) {
 		t.Error("no new id was hidden")
 	}
 	report := reportOf(t, artifact)
+	if !report.PassedTest() || report.LaunchTests[0].InstanceID == report.InstanceID {
+		t.Errorf("the launch test is %+v", report.LaunchTests)
+	}
 	if report.Zone != "eu-central-1b" || !strings.Contains(said, "Launch refused: g4dn.xlarge, on-demand, eu-central-1a") {
 		t.Errorf("got zone %s, want eu-central-1b after a refused launch:\n%s", report.Zone, said)
 	}

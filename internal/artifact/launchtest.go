@@ -34,6 +34,8 @@ type LaunchTest struct {
 	// Verdict is TestPassed, TestFailed or TestNotMade, Reason why it is not TestPassed.
 	Verdict string `json:"verdict"`
 	Reason  string `json:"reason,omitempty"`
+	// Output is what the service has printed last, if that explains the reason.
+	Output string `json:"output,omitempty"`
 	// Checks are in the order in which they were made. The first failed one ends the test.
 	Checks []TestCheck `json:"checks,omitempty"`
 	// Hashrate is the median rate of the service's log, and ExpectedHashrate that of the
@@ -77,7 +79,7 @@ func (t LaunchTest) Tag() string {
 	case t.Reason != "":
 		text += ": " + t.Reason
 	}
-	return text
+	return strings.Join(strings.Fields(text), " ")
 }
 
 // TagSaysPassed reports whether the value of such a tag is of a test that has passed.

@@ -99,6 +99,12 @@ type Settings struct {
 	// `verify_amis` checks that they have launch permission. Requires the permission
 	// `ec2:DescribeImageAttribute`. Default: none.
 	LaunchAccounts []string `mapstructure:"launch_accounts"`
+	// Refuse images that have not passed a launch test (`launch_test` of the builder,
+	// or `packer-plugin-ethminer test-image`). It is known from the build's report and,
+	// for images of other builds, from their tag `ethminer:launch-test`, so
+	// `verify_amis` must be true. An image that has failed is refused in any case.
+	// Default: `false`.
+	RequireLaunchTest bool `mapstructure:"require_launch_test"`
 	// Print the change as a unified diff and write nothing. Default: `false`.
 	DryRun bool `mapstructure:"dry_run"`
 	// Where to publish the template after it is written. Default: not published.
@@ -149,6 +155,9 @@ func (s *Settings) Prepare(build string, fail func(format string, args ...any)) 
 	}
 	if len(s.LaunchAccounts) > 0 && s.VerifyAMIs.False() {
 		fail("launch_accounts: requires verify_amis, which is false; set verify_amis to true, or remove launch_accounts")
+	}
+	if s.RequireLaunchTest && s.VerifyAMIs.False() {
+		fail("require_launch_test: requires verify_amis, which is false; set verify_amis to true, or remove require_launch_test")
 	}
 	if s.VerifyTimeout < 0 {
 		fail("verify_timeout: got %s, want a duration such as 30m", s.VerifyTimeout)

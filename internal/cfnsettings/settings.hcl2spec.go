@@ -10,20 +10,21 @@ import (
 // FlatSettings is an auto-generated flat version of Settings.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatSettings struct {
-	Template        *string           `mapstructure:"template" required:"true" cty:"template" hcl:"template"`
-	Output          *string           `mapstructure:"output" cty:"output" hcl:"output"`
-	Mapping         *string           `mapstructure:"mapping" cty:"mapping" hcl:"mapping"`
-	Attribute       *string           `mapstructure:"attribute" cty:"attribute" hcl:"attribute"`
-	Attributes      map[string]string `mapstructure:"attributes" cty:"attributes" hcl:"attributes"`
-	NewAttributes   []string          `mapstructure:"new_attributes" cty:"new_attributes" hcl:"new_attributes"`
-	RequiredRegions []string          `mapstructure:"required_regions" cty:"required_regions" hcl:"required_regions"`
-	StaleRegions    *string           `mapstructure:"stale_regions" cty:"stale_regions" hcl:"stale_regions"`
-	Manifest        *string           `mapstructure:"manifest" cty:"manifest" hcl:"manifest"`
-	VerifyAMIs      *bool             `mapstructure:"verify_amis" cty:"verify_amis" hcl:"verify_amis"`
-	VerifyTimeout   *string           `mapstructure:"verify_timeout" cty:"verify_timeout" hcl:"verify_timeout"`
-	LaunchAccounts  []string          `mapstructure:"launch_accounts" cty:"launch_accounts" hcl:"launch_accounts"`
-	DryRun          *bool             `mapstructure:"dry_run" cty:"dry_run" hcl:"dry_run"`
-	Publish         *FlatPublish      `mapstructure:"publish" cty:"publish" hcl:"publish"`
+	Template          *string           `mapstructure:"template" required:"true" cty:"template" hcl:"template"`
+	Output            *string           `mapstructure:"output" cty:"output" hcl:"output"`
+	Mapping           *string           `mapstructure:"mapping" cty:"mapping" hcl:"mapping"`
+	Attribute         *string           `mapstructure:"attribute" cty:"attribute" hcl:"attribute"`
+	Attributes        map[string]string `mapstructure:"attributes" cty:"attributes" hcl:"attributes"`
+	NewAttributes     []string          `mapstructure:"new_attributes" cty:"new_attributes" hcl:"new_attributes"`
+	RequiredRegions   []string          `mapstructure:"required_regions" cty:"required_regions" hcl:"required_regions"`
+	StaleRegions      *string           `mapstructure:"stale_regions" cty:"stale_regions" hcl:"stale_regions"`
+	Manifest          *string           `mapstructure:"manifest" cty:"manifest" hcl:"manifest"`
+	VerifyAMIs        *bool             `mapstructure:"verify_amis" cty:"verify_amis" hcl:"verify_amis"`
+	VerifyTimeout     *string           `mapstructure:"verify_timeout" cty:"verify_timeout" hcl:"verify_timeout"`
+	LaunchAccounts    []string          `mapstructure:"launch_accounts" cty:"launch_accounts" hcl:"launch_accounts"`
+	RequireLaunchTest *bool             `mapstructure:"require_launch_test" cty:"require_launch_test" hcl:"require_launch_test"`
+	DryRun            *bool             `mapstructure:"dry_run" cty:"dry_run" hcl:"dry_run"`
+	Publish           *FlatPublish      `mapstructure:"publish" cty:"publish" hcl:"publish"`
 }
 
 // FlatMapstructure returns a new FlatSettings.
@@ -38,20 +39,21 @@ func (*Settings) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec
 // The decoded values from this spec will then be applied to a FlatSettings.
 func (*FlatSettings) HCL2Spec() map[string]hcldec.Spec {
 	s := map[string]hcldec.Spec{
-		"template":         &hcldec.AttrSpec{Name: "template", Type: cty.String, Required: false},
-		"output":           &hcldec.AttrSpec{Name: "output", Type: cty.String, Required: false},
-		"mapping":          &hcldec.AttrSpec{Name: "mapping", Type: cty.String, Required: false},
-		"attribute":        &hcldec.AttrSpec{Name: "attribute", Type: cty.String, Required: false},
-		"attributes":       &hcldec.AttrSpec{Name: "attributes", Type: cty.Map(cty.String), Required: false},
-		"new_attributes":   &hcldec.AttrSpec{Name: "new_attributes", Type: cty.List(cty.String), Required: false},
-		"required_regions": &hcldec.AttrSpec{Name: "required_regions", Type: cty.List(cty.String), Required: false},
-		"stale_regions":    &hcldec.AttrSpec{Name: "stale_regions", Type: cty.String, Required: false},
-		"manifest":         &hcldec.AttrSpec{Name: "manifest", Type: cty.String, Required: false},
-		"verify_amis":      &hcldec.AttrSpec{Name: "verify_amis", Type: cty.Bool, Required: false},
-		"verify_timeout":   &hcldec.AttrSpec{Name: "verify_timeout", Type: cty.String, Required: false},
-		"launch_accounts":  &hcldec.AttrSpec{Name: "launch_accounts", Type: cty.List(cty.String), Required: false},
-		"dry_run":          &hcldec.AttrSpec{Name: "dry_run", Type: cty.Bool, Required: false},
-		"publish":          &hcldec.BlockSpec{TypeName: "publish", Nested: hcldec.ObjectSpec((*FlatPublish)(nil).HCL2Spec())},
+		"template":            &hcldec.AttrSpec{Name: "template", Type: cty.String, Required: false},
+		"output":              &hcldec.AttrSpec{Name: "output", Type: cty.String, Required: false},
+		"mapping":             &hcldec.AttrSpec{Name: "mapping", Type: cty.String, Required: false},
+		"attribute":           &hcldec.AttrSpec{Name: "attribute", Type: cty.String, Required: false},
+		"attributes":          &hcldec.AttrSpec{Name: "attributes", Type: cty.Map(cty.String), Required: false},
+		"new_attributes":      &hcldec.AttrSpec{Name: "new_attributes", Type: cty.List(cty.String), Required: false},
+		"required_regions":    &hcldec.AttrSpec{Name: "required_regions", Type: cty.List(cty.String), Required: false},
+		"stale_regions":       &hcldec.AttrSpec{Name: "stale_regions", Type: cty.String, Required: false},
+		"manifest":            &hcldec.AttrSpec{Name: "manifest", Type: cty.String, Required: false},
+		"verify_amis":         &hcldec.AttrSpec{Name: "verify_amis", Type: cty.Bool, Required: false},
+		"verify_timeout":      &hcldec.AttrSpec{Name: "verify_timeout", Type: cty.String, Required: false},
+		"launch_accounts":     &hcldec.AttrSpec{Name: "launch_accounts", Type: cty.List(cty.String), Required: false},
+		"require_launch_test": &hcldec.AttrSpec{Name: "require_launch_test", Type: cty.Bool, Required: false},
+		"dry_run":             &hcldec.AttrSpec{Name: "dry_run", Type: cty.Bool, Required: false},
+		"publish":             &hcldec.BlockSpec{TypeName: "publish", Nested: hcldec.ObjectSpec((*FlatPublish)(nil).HCL2Spec())},
 	}
 	return s
 }

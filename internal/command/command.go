@@ -48,6 +48,7 @@ func subcommands() map[string]subcommand {
 		"rehearsal-session": {summary: "open a tunnel to a rehearsal instance, in place of session-manager-plugin", hidden: true, run: rehearsalSession},
 		"publish":           {summary: "manage published templates: status, history, rollback, run, check", run: runPublish},
 		"sweep":             {summary: "remove the resources of builds that died", run: runSweep},
+		"test-image":        {summary: "launch an instance of an image, and check that it mines", run: runTestImage},
 		"map":               {summary: "get, set or diff the region map of a CloudFormation template", run: runMap},
 	}
 }

@@ -20,7 +20,8 @@ type boot struct {
 	cloud  []string // the lines of `cloud-init status --long`; none without cloud-init
 	system string   // of `systemctl is-system-running`
 	failed []string // units
-	freeMB int      // of the root volume
+	freeMB int      // of the fullest file system that a boot writes to, at mount
+	mount  string
 	report miner.Report
 }
 
@@ -37,7 +38,7 @@ func (r *run) cloudInit(ctx context.Context) (string, error) {
 		return "", err
 	}
 	b := &r.booted
-	b.cloud, b.system, b.failed = a.Facts("cloud"), a.Fact("system"), a.Facts("failed")
+	b.cloud, b.system, b.failed, b.mount = a.Facts("cloud"), a.Fact("system"), a.Facts("failed"), a.Fact("mount")
 	b.freeMB, err = strconv.Atoi(a.Fact("free"))
 	if err != nil {
 		return "", fmt.Errorf("reading the free space: %w", err)
@@ -48,13 +49,18 @@ func (r *run) cloudInit(ctx context.Context) (string, error) {
 		}
 	}
 	if b.freeMB < fullMB { // the cause of all else
-		return "", &Failure{System, fmt.Sprintf("the root volume has %d MB of free space", b.freeMB), "the image fills its disk: build it with a larger root volume (launch_block_device_mappings)"}
+		return "", b.full()
 	}
-	return judgeCloud(b.cloud)
+	return judgeCloud(b.cloud, a.Fact("starting"))
 }
 
-// judgeCloud judges the output of `cloud-init status --long`.
-func judgeCloud(lines []string) (string, error) {
+func (b *boot) full() *Failure {
+	return fail(System, fmt.Sprintf("%s has %d MB of free space", b.mount, b.freeMB), "the disk is full: build the image with a larger volume (launch_block_device_mappings), or find what fills it at the boot")
+}
+
+// judgeCloud judges the output of `cloud-init status --long`. miner is the state of
+// ethminer.service, whose start the user data may wait for.
+func judgeCloud(lines []string, miner string) (string, error) {
 	if len(lines) == 0 {
 		return "the image has no cloud-init", nil
 	}
@@ -64,12 +70,14 @@ func judgeCloud(lines []string) (string, error) {
 	}
 	saw := strings.Join(lines, ", ")
 	switch {
+	case strings.Contains(state, "error") && (miner == "auto-restart" || miner == "failed"):
+		return "", fail(CloudInit, saw, "ethminer.service does not start ("+miner+"), and the user data starts it: see its log in the evidence")
 	case strings.Contains(state, "error"):
-		return "", &Failure{CloudInit, saw, "see /var/log/cloud-init.log and cloud-init-output.log: a module or the user data has failed"}
+		return "", fail(CloudInit, saw, "see /var/log/cloud-init.log and cloud-init-output.log: a module or the user data has failed")
 	case strings.Contains(state, "running"):
-		return "", &Failure{CloudInit, saw, "it has not ended within the time of the test: see what it waits for"}
+		return "", fail(CloudInit, saw, "it has not ended within the time of the test: see what it waits for")
 	}
-	return "", &Failure{CloudInit, saw, "no user data is read: check that cloud-init is enabled in the image, and not cleaned away"}
+	return "", fail(CloudInit, saw, "no user data is read: check that cloud-init is enabled in the image, and not cleaned away")
 }
 
 // ours is the prefix of the units that the provisioner installs.
@@ -77,13 +85,13 @@ const ours = "ethminer"
 
 // system checks that no unit of the miner has failed.
 func (r *run) system(context.Context) (string, error) {
-	b := r.booted
+	b := &r.booted
 	if b.freeMB < fullMB {
-		return "", &Failure{System, fmt.Sprintf("the root volume has %d MB of free space", b.freeMB), ""}
+		return "", b.full()
 	}
 	own := slices.DeleteFunc(slices.Clone(b.failed), func(unit string) bool { return !strings.HasPrefix(unit, ours) })
 	if len(own) > 0 {
-		return "", &Failure{System, fmt.Sprintf("%s, failed: %s", b.system, strings.Join(own, ", ")), "see the journal of the unit in the evidence"}
+		return "", fail(System, fmt.Sprintf("%s, failed: %s", b.system, strings.Join(own, ", ")), "see the journal of the unit in the evidence")
 	}
 	saw := b.system
 	if len(b.failed) > 0 {

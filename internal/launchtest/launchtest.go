@@ -21,6 +21,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poolcheck"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
@@ -84,6 +85,8 @@ type Failure struct {
 	Check string
 	// Saw is what was found, Cause the likely cause or what to do; it can be empty.
 	Saw, Cause string
+	// Output is what the service has printed last; empty for most checks.
+	Output string
 }
 
 func (e *Failure) Error() string {
@@ -92,6 +95,14 @@ func (e *Failure) Error() string {
 		text += "; " + e.Cause
 	}
 	return text
+}
+
+func fail(check, saw, cause string) *Failure { return &Failure{Check: check, Saw: saw, Cause: cause} }
+
+// after adds what the service has printed.
+func (e *Failure) after(watch *benchmark.Watch) *Failure {
+	e.Output = strings.TrimPrefix(watch.Shown(true), "; ")
+	return e
 }
 
 //go:embed scripts
@@ -200,7 +211,7 @@ func (r *run) commands(ctx context.Context) (string, error) {
 			if last != "" {
 				saw += fmt.Sprintf(" (%s)", miner.Printable(last))
 			}
-			return "", &Failure{Check: Commands, Saw: saw}
+			return "", fail(Commands, saw, "")
 		}
 		if err != nil {
 			return "", err

@@ -38,9 +38,9 @@ func (r *run) pool(ctx context.Context) (string, error) {
 		case accepted > 0:
 			return fmt.Sprintf("%s accepted a share after %s", c.Where(), took), nil
 		case rejected >= poolRejects:
-			return "", &Failure{Pool, fmt.Sprintf("%s rejected %d shares and accepted none%s", c.Where(), rejected, watch.Shown(true)), "most likely the pool's coin is not the miner's; otherwise check wallet and worker"}
+			return "", fail(Pool, fmt.Sprintf("%s rejected %d shares and accepted none", c.Where(), rejected), "most likely the pool's coin is not the miner's; otherwise check wallet and worker").after(watch)
 		case took > c.MaxTime():
-			return "", &Failure{Pool, fmt.Sprintf("%s accepted no share within %s, at %s%s", c.Where(), c.MaxTime(), watch.Rate(), watch.Shown(true)), "check pool, wallet and password, and that the instance can reach the pool"}
+			return "", fail(Pool, fmt.Sprintf("%s accepted no share within %s, at %s", c.Where(), c.MaxTime(), watch.Rate()), "check pool, wallet and password, and that the instance can reach the pool").after(watch)
 		}
 		if err := pause(ctx, lookEvery); err != nil {
 			return "", err

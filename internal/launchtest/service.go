@@ -98,9 +98,9 @@ const settle = (miner.StopLines + 2) * time.Second
 func installed(s state) error {
 	switch {
 	case s.load != "loaded":
-		return &Failure{Service, "ethminer.service is " + s.load, "the image has no such unit: was ethminer-gpu run, and its phase install?"}
+		return fail(Service, "ethminer.service is "+s.load, "the image has no such unit: was ethminer-gpu run, and its phase install?")
 	case s.enabled != "enabled" && s.enabled != "enabled-runtime":
-		return &Failure{Service, "ethminer.service is " + s.enabled, "it does not start after a reboot: build with service = true, or run systemctl enable ethminer.service"}
+		return fail(Service, "ethminer.service is "+s.enabled, "it does not start after a reboot: build with service = true, or run systemctl enable ethminer.service")
 	}
 	return nil
 }
@@ -141,7 +141,7 @@ func (r *run) awaitRate(ctx context.Context, watch *benchmark.Watch) (state, err
 		}
 		select {
 		case <-limit:
-			return s, &Failure{Service, fmt.Sprintf("no hash rate above zero within %s; the service is %s (%s)%s", r.plan.Start, s.active, s.sub, watch.Shown(true)), watch.Remedy("see its log in the evidence")}
+			return s, fail(Service, fmt.Sprintf("no hash rate above zero within %s; the service is %s (%s)", r.plan.Start, s.active, s.sub), watch.Remedy(seeLog)).after(watch)
 		case <-ctx.Done():
 			return s, context.Cause(ctx)
 		case <-time.After(lookEvery):
@@ -153,16 +153,16 @@ func (r *run) awaitRate(ctx context.Context, watch *benchmark.Watch) (state, err
 func starts(s state, watch *benchmark.Watch) error {
 	switch {
 	case s.restarts > 0 || s.active == "failed" || s.sub == "auto-restart":
-		return ended(s, watch, "it ended before it mined")
+		return ended(s, watch, "before it mined")
 	case s.active == "inactive" && !s.condition:
-		return &Failure{Service, "ethminer.service was not started: /etc/ethminer/ethminer.conf does not exist", "the user data did not write it: see the output of cloud-init in the evidence"}
+		return fail(Service, "ethminer.service was not started: /etc/ethminer/ethminer.conf does not exist", "the user data did not write it: see the output of cloud-init in the evidence")
 	}
 	return nil
 }
 
 // ended returns the failure of a service that has ended.
 func ended(s state, watch *benchmark.Watch, when string) error {
-	usual := "see its log in the evidence"
+	usual := seeLog
 	switch {
 	case s.result == "timeout":
 		usual = "its start took too long: usually wait-gpu waits for a GPU that the driver does not list"
@@ -171,8 +171,11 @@ func ended(s state, watch *benchmark.Watch, when string) error {
 	case s.exit >= firstSandbox && s.exit <= lastSandbox:
 		usual = "systemd could not set up the unit's sandbox: see docs/service.md"
 	}
-	return &Failure{Service, fmt.Sprintf("%s: %s, exit code %d%s", when, s.active, s.exit, watch.Shown(true)), watch.Remedy(usual)}
+	return fail(Service, fmt.Sprintf("ethminer.service ended %s (exit code %d)", when, s.exit), watch.Remedy(usual)).after(watch)
 }
+
+// seeLog is the remedy of a failure without a known cause.
+const seeLog = "see its log in the evidence"
 
 // systemd's own exit codes of a service
 // (https://www.freedesktop.org/software/systemd/man/latest/systemd.exec.html#Process%20Exit%20Codes).
@@ -191,7 +194,7 @@ func (r *run) keepsRunning(ctx context.Context, watch *benchmark.Watch, before s
 		case err != nil:
 			return err
 		case s.restarts != before.restarts || s.pid != before.pid || s.active != "active":
-			return ended(s, watch, fmt.Sprintf("it ended %s after its first rate", time.Since(begun).Round(time.Second)))
+			return ended(s, watch, fmt.Sprintf("%s after its first rate", time.Since(begun).Round(time.Second)))
 		case time.Since(begun) >= r.plan.Uptime:
 			return nil
 		}
@@ -223,7 +226,7 @@ func apiPort(address string) int {
 // hashRate compares the rate of the service's log with that of the image's benchmark.
 func (r *run) hashRate(context.Context) (string, error) {
 	if r.miner == nil { // the check of the service has failed, and was not chosen
-		return "", &Failure{HashRate, "the service did not mine", ""}
+		return "", fail(HashRate, "the service did not mine", "")
 	}
 	expected := r.booted.report
 	got := miner.Report{
@@ -234,7 +237,7 @@ func (r *run) hashRate(context.Context) (string, error) {
 	unasked := r.miner.observed.FillAPI(&got)
 	r.seen.Rate, r.seen.Expected = got.Hashrate, expected.Hashrate
 	if err := benchmark.Judge(got); err != nil {
-		return "", &Failure{HashRate, err.Error(), strings.TrimPrefix(r.miner.watch.Hint(got), "; ")}
+		return "", fail(HashRate, err.Error(), strings.TrimPrefix(r.miner.watch.Hint(got), "; "))
 	}
 	saw := fmt.Sprintf("%s by the log", got.Hashrate)
 	if unasked == nil {
@@ -257,7 +260,7 @@ func compare(saw string, rate miner.Rate, expected miner.Report, most float64) (
 		return saw + ", not judged, as a CPU's rate depends on what else it does", nil
 	}
 	if math.Abs(difference) > most {
-		return "", &Failure{HashRate, fmt.Sprintf("%s, which differs by more than %.0f %% (max_difference)", saw, 100*most), cause(difference, expected)}
+		return "", fail(HashRate, fmt.Sprintf("%s, which differs by more than %.0f %% (max_difference)", saw, 100*most), cause(difference, expected))
 	}
 	return saw, nil
 }
@@ -283,7 +286,7 @@ func (r *run) xid(ctx context.Context) (string, error) {
 		return "", err
 	}
 	if len(lines) > 0 {
-		return "", &Failure{Xid, lines[len(lines)-1], "a GPU of this instance has failed: test on another instance; if it happens again, the driver does not suit the GPU"}
+		return "", fail(Xid, lines[len(lines)-1], "a GPU of this instance has failed: test on another instance; if it happens again, the driver does not suit the GPU")
 	}
 	return "none", nil
 }

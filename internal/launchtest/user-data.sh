@@ -15,4 +15,4 @@ esac
 cat >/etc/ethminer/ethminer.conf <<END
 ETHMINER_ARGS="$device --display-interval 1 -M $(of block) --api-bind 127.0.0.1:-21999"
 END
-systemctl start ethminer.service
+systemctl start --no-block ethminer.service # the test waits for it

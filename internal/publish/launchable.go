@@ -16,7 +16,9 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // checkImages rejects a publication whose stacks cannot launch: a region without
@@ -174,6 +176,10 @@ func (r *run) sharingsIn(ctx context.Context, region string, images []Image) (ma
 			errs = append(errs, fmt.Errorf("%s: %s is %s, which is %s, want available", region, name, image.ID, out.Images[i].State))
 			continue
 		}
+		if why := failedTest(out.Images[i]); why != "" {
+			errs = append(errs, fmt.Errorf("%s: %s is %s, whose launch test has %s; build for %s again, or test the image again: packer-plugin-ethminer test-image %s:%s", region, name, image.ID, why, region, region, image.ID))
+			continue
+		}
 		sharing, ok, err := r.sharing(ctx, api, region, out.Images[i])
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %s: %w", region, image.ID, err))
@@ -182,6 +188,16 @@ func (r *run) sharingsIn(ctx context.Context, region string, images []Image) (ma
 		}
 	}
 	return known, errors.Join(errs...)
+}
+
+// failedTest returns the tag of a failed launch test, or empty.
+func failedTest(image ec2types.Image) string {
+	for _, tag := range image.Tags {
+		if aws.ToString(tag.Key) == tags.LaunchTest && artifact.TagSaysFailed(aws.ToString(tag.Value)) {
+			return aws.ToString(tag.Value)
+		}
+	}
+	return ""
 }
 
 // sharing reads who may launch an image, if a stack set needs to know. Only the

@@ -16,11 +16,14 @@ import (
 	"sync"
 	"time"
 
+	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // API holds the EC2 requests of the checks.
@@ -39,6 +42,8 @@ type Verifier struct {
 	// Accounts are the ids of the accounts that must be able to launch every
 	// image. Its owner always can.
 	Accounts []string
+	// Tested requires images that have passed a launch test, by their tag.
+	Tested bool
 	// Say prints progress; it may be called concurrently.
 	Say func(string)
 	// Wait is how long to wait for a pending image. Default: 30 minutes.
@@ -93,7 +98,26 @@ func (v Verifier) one(ctx context.Context, want Image) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	return string(image.Architecture), v.launchable(ctx, client, image)
+	return string(image.Architecture), errors.Join(v.tested(image), v.launchable(ctx, client, image))
+}
+
+// tested checks the tag of the launch test. An image that has failed is never used.
+func (v Verifier) tested(image *ec2types.Image) error {
+	verdict := ""
+	for _, tag := range image.Tags {
+		if aws.ToString(tag.Key) == tags.LaunchTest {
+			verdict = aws.ToString(tag.Value)
+		}
+	}
+	switch {
+	case artifact.TagSaysFailed(verdict):
+		return fmt.Errorf("its launch test has %s", verdict)
+	case v.Tested && verdict == "":
+		return fmt.Errorf("it has no tag %s, so no launch test is known (require_launch_test); test it: packer-plugin-ethminer test-image %s", tags.LaunchTest, aws.ToString(image.ImageId))
+	case v.Tested && !artifact.TagSaysPassed(verdict):
+		return fmt.Errorf("its launch test was %s (require_launch_test)", verdict)
+	}
+	return nil
 }
 
 // available waits for an image that is pending.

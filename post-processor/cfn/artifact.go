@@ -15,7 +15,8 @@ const BuilderID = "ethminer.cfn"
 // filledArtifact wraps the source artifact and adds the template that was written.
 type filledArtifact struct {
 	source packersdk.Artifact
-	path   string // empty after a dry run
+	path   string // empty if it was not written
+	why    string // it was not written
 }
 
 var _ packersdk.Artifact = (*filledArtifact)(nil)
@@ -35,7 +36,7 @@ func (a *filledArtifact) Files() []string {
 
 func (a *filledArtifact) String() string {
 	if a.path == "" {
-		return "CloudFormation template: not written (dry_run)"
+		return fmt.Sprintf("CloudFormation template: not written (%s)", a.why)
 	}
 	return fmt.Sprintf("CloudFormation template: %s", a.path)
 }

@@ -48,6 +48,7 @@ type FlatConfig struct {
 	VerifyAMIs            *bool                             `mapstructure:"verify_amis" cty:"verify_amis" hcl:"verify_amis"`
 	VerifyTimeout         *string                           `mapstructure:"verify_timeout" cty:"verify_timeout" hcl:"verify_timeout"`
 	LaunchAccounts        []string                          `mapstructure:"launch_accounts" cty:"launch_accounts" hcl:"launch_accounts"`
+	RequireLaunchTest     *bool                             `mapstructure:"require_launch_test" cty:"require_launch_test" hcl:"require_launch_test"`
 	DryRun                *bool                             `mapstructure:"dry_run" cty:"dry_run" hcl:"dry_run"`
 	Publish               *cfnsettings.FlatPublish          `mapstructure:"publish" cty:"publish" hcl:"publish"`
 }
@@ -100,6 +101,7 @@ func (*FlatConfig) HCL2Spec() map[string]hcldec.Spec {
 		"verify_amis":                   &hcldec.AttrSpec{Name: "verify_amis", Type: cty.Bool, Required: false},
 		"verify_timeout":                &hcldec.AttrSpec{Name: "verify_timeout", Type: cty.String, Required: false},
 		"launch_accounts":               &hcldec.AttrSpec{Name: "launch_accounts", Type: cty.List(cty.String), Required: false},
+		"require_launch_test":           &hcldec.AttrSpec{Name: "require_launch_test", Type: cty.Bool, Required: false},
 		"dry_run":                       &hcldec.AttrSpec{Name: "dry_run", Type: cty.Bool, Required: false},
 		"publish":                       &hcldec.BlockSpec{TypeName: "publish", Nested: hcldec.ObjectSpec((*cfnsettings.FlatPublish)(nil).HCL2Spec())},
 	}

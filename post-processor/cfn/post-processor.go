@@ -66,6 +66,10 @@ func (p *PostProcessor) Configure(raws ...interface{}) error {
 // destroys a builder's images if its first post-processor fails.
 func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (packersdk.Artifact, bool, bool, error) {
 	const keep, force = true, true
+	if why := unreleased(source); why != "" {
+		ui.Errorf("Neither writing nor publishing %s: a launch test has failed, and on_launch_test_failure = \"keep\":\n%s", p.config.Target(), why)
+		return &filledArtifact{source, "", "a launch test has failed"}, keep, force, nil
+	}
 	p.reportUnchecked(ui, source)
 	filled, err := p.fill(ctx, ui, source)
 	if err != nil {
@@ -80,10 +84,14 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 	}
 	if filled.path != "" {
 		if err := p.publish(ctx, ui, source, filled); err != nil {
-			return &filledArtifact{source, filled.path}, keep, force, fmt.Errorf("publishing %s: %w", filled.path, err)
+			return p.result(source, filled), keep, force, fmt.Errorf("publishing %s: %w", filled.path, err)
 		}
 	}
-	return &filledArtifact{source, filled.path}, keep, force, nil
+	return p.result(source, filled), keep, force, nil
+}
+
+func (p *PostProcessor) result(source packersdk.Artifact, wrote filled) packersdk.Artifact {
+	return &filledArtifact{source, wrote.path, "dry_run"}
 }
 
 // filled is the result of fill.
@@ -97,7 +105,7 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 	if p.late != nil {
 		return filled{}, p.late
 	}
-	if err := p.refuseRehearsal(source); err != nil {
+	if err := errors.Join(p.refuseRehearsal(source), p.checkLaunchTest(source)); err != nil {
 		return filled{}, err
 	}
 	images, err := p.images(ctx, ui, source)

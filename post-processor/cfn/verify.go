@@ -42,6 +42,7 @@ func (p *PostProcessor) verify(ctx context.Context, ui packersdk.Ui, source pack
 	v := verifyami.Verifier{
 		Client:   client,
 		Accounts: p.config.LaunchAccounts,
+		Tested:   p.config.RequireLaunchTest,
 		Say:      func(s string) { ui.Say(s) },
 		Wait:     p.config.VerifyTimeout,
 	}

@@ -20,6 +20,9 @@ func (c *Config) checkPublishing() (errs []error) {
 	}
 	s := &c.EthminerCFN
 	s.Prepare(c.PackerBuildName, fail)
+	if s.RequireLaunchTest && c.LaunchTest == nil {
+		fail("require_launch_test: got true, but the build makes no launch test; add a launch_test block")
+	}
 	if s.Template == "" || s.Template == hclvalue.Unknown || !c.Rehearsal {
 		return errs
 	}

@@ -31,7 +31,7 @@ type LaunchRequest struct {
 // RunInstancesInput returns the request of a launch attempt, without its tags.
 func (c *Config) RunInstancesInput(a LaunchRequest) (*ec2.RunInstancesInput, error) {
 	source, attempt := a.Source, a.Attempt
-	if source.RootDeviceType != ec2types.DeviceTypeEbs {
+	if source.RootDeviceType != ec2types.DeviceTypeEbs && c.limits == nil { // the image of a launch test is the build's own
 		return nil, fmt.Errorf("source image %s: got a root device of type %q, want \"ebs\"",
 			aws.ToString(source.ImageId), source.RootDeviceType)
 	}

@@ -16,7 +16,7 @@ import (
 
 // factOf maps fields of Build and keys of the state bag to facts.
 var factOf = map[string]Fact{
-	"adopted": Adopted, "unreleased": Adopted, "spared": Adopted, "Inherited": Adopted, "Sourced": Adopted,
+	"adopted": Adopted, "unreleased": Adopted, "spared": Adopted, "verdicts": Adopted, "Inherited": Adopted, "Sourced": Adopted,
 	"keySourceImage": SourceImage,
 	"replaces":       ReplacedImages,
 	"vpc":            Places, "places": Places,
@@ -29,11 +29,12 @@ var factOf = map[string]Fact{
 	"image": BuildImage, "imageTook": BuildImage, "intermediary": BuildImage,
 	"Images": Images, "made": Images,
 	"AccountImages": AccountImages, "madeThere": AccountImages,
+	"tests": LaunchTests, "cleared": LaunchTests,
 }
 
 // notFacts are the fields of Build that belong to the build as a whole.
 var notFacts = []string{
-	"Pace", "Config", "Clients", "Report", "Waits", "wait", "ledger", "freed", "prices", "others", "mu", // given or accounted
+	"Pace", "Config", "Clients", "Report", "Waits", "wait", "ledger", "freed", "prices", "others", "mu", "given", "test", "decided", // given or accounted
 	"launched", "runs", "lost", // the accounts of the instance
 	"Done", "Checked", "CheckedLater", "committed", "held", // the outcome
 }
@@ -42,6 +43,7 @@ var declared = []Step{
 	Adopt{}, Preflight{}, &SourceInfo{}, FindOld{}, OlderBuilds{}, Network{}, CallerAddress{}, &KeyPair{}, &SecurityGroup{},
 	&InstanceProfile{}, CleanVolumes{}, Arm{}, Launch{}, CheckImage{}, SkipProvision{}, &Connect{}, ReadBenchmark{}, Stop{},
 	Disarm{}, CreateImage{}, Terminate{}, AwaitSource{}, Distribute{}, CopyAccounts{}, Release{}, Replace{}, SetParameters{}, Protect{}, Retire{},
+	BeginLaunchTests{}, AwaitLaunchTests{}, &JudgeTest{}, CheckLaunch{},
 }
 
 // TestFacts compares the declarations with the source: Run and the functions of this

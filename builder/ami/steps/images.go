@@ -167,9 +167,11 @@ func tagMap(list []ec2types.Tag) map[string]string {
 	return m
 }
 
+// truncate shortens a value to what EC2 accepts: its errors name 255 characters, one less
+// than its documentation.
 func truncate(value string) string {
-	if runes := []rune(value); len(runes) > tags.MostValue {
-		return string(runes[:tags.MostValue])
+	if runes := []rune(value); len(runes) >= tags.MostValue {
+		return string(runes[:tags.MostValue-1])
 	}
 	return value
 }

@@ -35,11 +35,13 @@ type RunTest func(ctx context.Context, test *Build, ui packersdk.Ui) error
 
 // launchTests are the tests of a build's images.
 type launchTests struct {
-	run   RunTest
-	ctx   context.Context // of all tests
-	end   context.CancelFunc
-	slots chan struct{} // one for each test that runs
-	wg    sync.WaitGroup
+	run         RunTest
+	ctx         context.Context // of all tests
+	end         context.CancelFunc
+	slots       chan struct{} // one for each test that runs
+	unreachable bool          // nothing can log in to an instance
+	tags        bool          // write failures to the images' tags too
+	wg          sync.WaitGroup
 
 	mu       sync.Mutex
 	tests    []*launchTest
@@ -56,10 +58,14 @@ type launchTest struct {
 
 // BeginLaunchTests starts the test of the image of the instance. Distribute starts those
 // of the copies.
-type BeginLaunchTests struct{ RunTest RunTest }
+type BeginLaunchTests struct {
+	RunTest RunTest
+	// Checks is true if the checks need no login.
+	Checks bool
+}
 
 func (BeginLaunchTests) Facts() (needs, yields []Fact) {
-	return facts(Adopted, BuildImage, Instance), facts(LaunchTests)
+	return facts(Adopted, BuildImage), facts(LaunchTests)
 }
 
 func (s BeginLaunchTests) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
@@ -67,15 +73,44 @@ func (s BeginLaunchTests) Run(ctx context.Context, state multistep.StateBag) mul
 	if b.Config.LaunchTest == nil || b.Config.SkipCreateAMI {
 		return multistep.ActionContinue
 	}
-	t := &launchTests{run: s.RunTest, slots: make(chan struct{}, options.LaunchTestsTogether), rejected: make(chan struct{})}
-	t.ctx, t.end = context.WithCancel(ctx)
-	b.tests = t
+	b.tests = newLaunchTests(ctx, s.RunTest)
+	b.tests.unreachable = b.simulated() && !s.Checks
 	// The image of the instance is tested by default, even if it is only an
 	// intermediary; a list of regions is one of images that are kept.
 	if !b.intermediary || len(b.Config.LaunchTest.Regions) == 0 {
 		b.beginTest(UIOf(state), b.image)
 	}
 	return multistep.ActionContinue
+}
+
+func newLaunchTests(ctx context.Context, run RunTest) *launchTests {
+	t := &launchTests{run: run, slots: make(chan struct{}, options.LaunchTestsTogether), rejected: make(chan struct{})}
+	t.ctx, t.end = context.WithCancel(ctx)
+	return t
+}
+
+// TestImages tests existing images, at most options.LaunchTestsTogether at once, and
+// returns the verdicts in their order. tag writes these to the images' tags.
+func (b *Build) TestImages(ctx context.Context, ui packersdk.Ui, run RunTest, images []distribute.Image, tag bool) []artifact.LaunchTest {
+	b.tests = newLaunchTests(ctx, run)
+	b.tests.tags = tag
+	tests := make([]*launchTest, len(images))
+	for i, image := range images {
+		tests[i] = newLaunchTest(image)
+		b.queueTest(ui, tests[i])
+	}
+	b.tests.wg.Wait()
+	results := make([]artifact.LaunchTest, len(tests))
+	for i, t := range tests {
+		results[i] = t.result
+	}
+	return results
+}
+
+func newLaunchTest(image distribute.Image) *launchTest {
+	return &launchTest{
+		launched: make(chan struct{}), done: make(chan struct{}), result: artifact.LaunchTest{Region: image.Region, Image: image.ID},
+	}
 }
 
 // Cleanup ends the tests of a failed build, and waits for their clean-up.
@@ -96,8 +131,7 @@ func (b *Build) beginTest(ui packersdk.Ui, image distribute.Image) {
 	if b.tests == nil || !slices.Contains(b.Config.TestedRegions(home), image.Region) {
 		return
 	}
-	t := &launchTest{launched: make(chan struct{}), done: make(chan struct{})}
-	t.result = artifact.LaunchTest{Region: image.Region, Image: image.ID}
+	t := newLaunchTest(image)
 	b.tests.mu.Lock()
 	again := slices.ContainsFunc(b.tests.tests, func(o *launchTest) bool { return o.result.Region == image.Region })
 	if !again {
@@ -112,11 +146,16 @@ func (b *Build) beginTest(ui packersdk.Ui, image distribute.Image) {
 		b.decide(ui, t)
 		return
 	}
-	if b.simulated() {
+	if b.tests.unreachable {
 		t.result.Verdict, t.result.Reason = artifact.TestNotMade, "there is no instance to log in to (rehearsal_instance = \"none\")"
 		b.decide(ui, t)
 		return
 	}
+	b.queueTest(ui, t)
+}
+
+// queueTest runs a test in the background as soon as there is a slot.
+func (b *Build) queueTest(ui packersdk.Ui, t *launchTest) {
 	b.tests.wg.Go(func() {
 		select {
 		case b.tests.slots <- struct{}{}:
@@ -165,10 +204,10 @@ func (b *Build) decide(ui packersdk.Ui, t *launchTest) {
 			say = ui.Errorf
 		}
 		say("%s", line)
-		if r.Verdict == artifact.TestPassed && !r.Earlier {
+		if passed := r.Verdict == artifact.TestPassed; !r.Earlier && (passed || b.tests.tags && r.Verdict == artifact.TestFailed) {
 			mark := ec2Tags(map[string]string{tags.LaunchTest: truncate(r.Tag())})
 			if err := b.finish(ui.Sayf).Tag(b.tests.ctx, b.EC2Of("", r.Region), distribute.Image{Region: r.Region, ID: r.Image}, mark); err != nil && b.tests.ctx.Err() == nil {
-				ui.Errorf("launch test: %s; a resumed build will test the image again", err)
+				ui.Errorf("launch test: writing the verdict to the image's tag: %s", err)
 			}
 		}
 		close(t.done)
@@ -222,6 +261,9 @@ func sayTest(r artifact.LaunchTest) string {
 		if r.CostUSD > 0 {
 			text += fmt.Sprintf(", about $%.2f", r.CostUSD)
 		}
+	}
+	if r.Output != "" {
+		text += "\n" + strings.ToUpper(r.Output[:1]) + r.Output[1:]
 	}
 	if r.Evidence != "" {
 		text += "\nConsole output, journal and state of cloud-init: " + r.Evidence

@@ -36,7 +36,7 @@ func (Release) Run(ctx context.Context, state multistep.StateBag) multistep.Step
 // fail, as a protected image could not be removed.
 type Protect struct{ noCleanup }
 
-func (Protect) Facts() (needs, yields []Fact) { return facts(Images), nil }
+func (Protect) Facts() (needs, yields []Fact) { return facts(Images, LaunchTests), nil }
 
 func (Protect) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
 	b, ui := BuildOf(state), UIOf(state)

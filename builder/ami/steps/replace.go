@@ -66,7 +66,7 @@ func (FindOld) Run(ctx context.Context, state multistep.StateBag) multistep.Step
 type Replace struct{ noCleanup }
 
 func (Replace) Facts() (needs, yields []Fact) {
-	return facts(ReplacedImages, Images, AccountImages), facts(Images)
+	return facts(ReplacedImages, Images, AccountImages, LaunchTests), facts(Images)
 }
 
 func (Replace) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {

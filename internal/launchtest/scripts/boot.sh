@@ -20,6 +20,13 @@ if have systemctl; then
 		fact failed "$unit"
 	done
 fi
-fact free "$(df -Pm / | awk 'NR == 2 { print $4 }')"
+fact starting "$(systemctl show -p SubState --value ethminer.service 2>/dev/null || true)"
+# The folders that a boot writes to. A read-only file system may be full.
+for dir in /etc /var /var/log /var/lib /tmp; do
+	! [ -w "$dir" ] || df -Pm "$dir" | awk 'NR == 2 { print $4, $6 }'
+done | sort -n | head -n 1 | while read -r free mount; do
+	fact free "$free"
+	fact mount "$mount"
+done
 ! [ -f /etc/ethminer/benchmark.json ] || fact report "$(cat /etc/ethminer/benchmark.json)"
 ok
