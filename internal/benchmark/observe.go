@@ -29,7 +29,14 @@ type Queries struct {
 type Observed struct {
 	stats      []miner.Stat
 	unanswered error // the last error of the API
-	sensors    []nvidia.Sensors
+	sensors    []sensorsAt
+}
+
+// sensorsAt holds a GPU's sensor values at a time, in seconds from the start of the
+// window.
+type sensorsAt struct {
+	seconds float64
+	nvidia.Sensors
 }
 
 // Observe polls the miner's API and the GPUs' sensors until over is closed, at the end
@@ -40,6 +47,7 @@ func Observe(ctx context.Context, over <-chan struct{}, window time.Duration, q 
 	if q.API == nil && q.Sensors == nil {
 		return o
 	}
+	begun := time.Now()
 	every := max(time.Second, window/queries)
 	for late := 0; ; {
 		if q.API != nil {
@@ -52,7 +60,9 @@ func Observe(ctx context.Context, over <-chan struct{}, window time.Duration, q 
 			}
 		}
 		if q.Sensors != nil {
-			o.sensors = append(o.sensors, q.Sensors(ctx)...)
+			for _, s := range q.Sensors(ctx) {
+				o.sensors = append(o.sensors, sensorsAt{since(begun), s})
+			}
 		}
 		select {
 		case <-over:

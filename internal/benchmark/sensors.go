@@ -18,24 +18,36 @@ import (
 func (o Observed) FillSensors(r *miner.Report) {
 	for i := range r.Devices {
 		d := &r.Devices[i]
-		own := slices.DeleteFunc(slices.Clone(o.sensors), func(s nvidia.Sensors) bool { return s.Index != deviceIndex(d.Name) })
+		own := o.of(d.Name)
 		var slowed nvidia.Slowdown
 		for _, s := range own {
 			d.TempC = max(d.TempC, s.TempC)
 			slowed |= s.Slowed
 		}
 		if len(own) > 0 { // otherwise keep the miner's value
-			d.PowerW = median(own, func(s nvidia.Sensors) float64 { return s.PowerW })
+			d.PowerW = median(own, func(s sensorsAt) float64 { return s.PowerW })
 		}
-		d.ClockMHz = median(own, func(s nvidia.Sensors) float64 { return s.ClockMHz })
-		d.MemoryClockMHz = median(own, func(s nvidia.Sensors) float64 { return s.MemoryClockMHz })
+		d.ClockMHz = median(own, func(s sensorsAt) float64 { return s.ClockMHz })
+		d.MemoryClockMHz = median(own, func(s sensorsAt) float64 { return s.MemoryClockMHz })
 		d.SlowedBy, d.Hot = slowed.Reasons(), slowed.Thermal()
+	}
+	for i := range r.Series {
+		points := miner.NewThinned[miner.SensorPoint](miner.MostPoints)
+		for _, s := range o.of(r.Series[i].Device) {
+			points.Add(miner.SensorPoint{Seconds: s.seconds, TempC: s.TempC, PowerW: s.PowerW})
+		}
+		r.Series[i].Sensors = points.Kept()
 	}
 	r.Energy()
 }
 
+// of returns the sensor values of a device.
+func (o Observed) of(device string) []sensorsAt {
+	return slices.DeleteFunc(slices.Clone(o.sensors), func(s sensorsAt) bool { return s.Index != deviceIndex(device) })
+}
+
 // median returns the median of one sensor.
-func median(all []nvidia.Sensors, of func(nvidia.Sensors) float64) float64 {
+func median(all []sensorsAt, of func(sensorsAt) float64) float64 {
 	values := make([]miner.Rate, len(all)) // reuses the statistics of rates
 	for i, s := range all {
 		values[i] = miner.Rate(of(s))

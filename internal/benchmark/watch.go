@@ -30,6 +30,7 @@ type Watch struct {
 
 	mu        sync.Mutex
 	open      bool
+	opened    time.Time
 	samples   miner.Samples
 	collector miner.Collector
 	steady    miner.Steady // of the rates above zero
@@ -61,8 +62,9 @@ type Watch struct {
 
 // deviceSamples holds one device's rates within the window, and its last values.
 type deviceSamples struct {
-	rates miner.Samples
-	last  miner.Device
+	rates  miner.Samples
+	points *miner.Thinned[miner.RatePoint]
+	last   miner.Device
 }
 
 // NewWatch returns a watch that has seen no line.
@@ -151,9 +153,10 @@ func (w *Watch) collection(s miner.Status) {
 	w.ending = append(w.ending, s)
 	for _, d := range s.Devices {
 		if w.devices[d.Name] == nil {
-			w.devices[d.Name] = &deviceSamples{}
+			w.devices[d.Name] = &deviceSamples{points: miner.NewThinned[miner.RatePoint](miner.MostPoints)}
 		}
 		w.devices[d.Name].rates.Add(d.Rate)
+		w.devices[d.Name].points.Add(miner.RatePoint{Seconds: since(w.opened), Hashrate: d.Rate})
 		w.devices[d.Name].last = d
 	}
 }
@@ -172,7 +175,8 @@ func (w *Watch) Measure(open bool) {
 	defer w.mu.Unlock()
 	w.open = open
 	if open {
-		w.sampled = time.Now()
+		w.opened = time.Now()
+		w.sampled = w.opened
 		w.late = w.collector.Late
 		w.collector.Begin()
 	} else {
@@ -231,6 +235,10 @@ func (w *Watch) Fill(r *miner.Report) {
 	slices.SortFunc(r.Devices, func(x, y miner.DeviceReport) int {
 		return cmp.Or(cmp.Compare(len(x.Name), len(y.Name)), cmp.Compare(x.Name, y.Name)) // cu2 before cu10
 	})
+	r.Series = nil
+	for _, d := range r.Devices {
+		r.Series = append(r.Series, miner.Series{Device: d.Name, Rates: slices.Clone(w.devices[d.Name].points.Kept())})
+	}
 	r.DAGSeconds, r.SilentSeconds, r.Failures = w.dag.Seconds(), w.silence.Round(time.Millisecond).Seconds(), slices.Clone(w.ceased)
 	for _, s := range w.ending {
 		r.Last = max(r.Last, s.Rate)
@@ -239,6 +247,9 @@ func (w *Watch) Fill(r *miner.Report) {
 	r.Rejected = max(r.Rejected, w.rejected, w.last.Rejected)
 	r.Incorrect = max(w.incorrect, w.last.Failed)
 }
+
+// since returns the seconds since a time, rounded to tenths.
+func since(t time.Time) float64 { return time.Since(t).Round(100 * time.Millisecond).Seconds() }
 
 // lastOf returns a device's greatest rate in the window's last collections.
 func (w *Watch) lastOf(name string) (last miner.Rate) {

@@ -139,6 +139,36 @@ type Report struct {
 	// StartedAt is the start time of the miner in UTC, by the clock of the machine
 	// that runs Packer.
 	StartedAt time.Time `json:"started_at"`
+	// Series has the devices' values over the window, in the order of Devices.
+	Series []Series `json:"series"`
+}
+
+// MostPoints is the maximum number of points of a series. Of a longer window, evenly
+// spaced points are kept.
+const MostPoints = 240
+
+// Series is one device's values over the window, for plots.
+type Series struct {
+	// Device is the device's name.
+	Device string `json:"device"`
+	// Rates are its samples.
+	Rates []RatePoint `json:"rates"`
+	// Sensors are the values of nvidia-smi; empty without it.
+	Sensors []SensorPoint `json:"sensors"`
+}
+
+// RatePoint is a rate at a time, in seconds from the start of the window.
+type RatePoint struct {
+	Seconds  float64 `json:"seconds"`
+	Hashrate Rate    `json:"hashrate_hs"`
+}
+
+// SensorPoint holds sensor values at a time, in seconds from the start of the window.
+// The temperature is in degrees Celsius, the power in watts; 0 if unknown.
+type SensorPoint struct {
+	Seconds float64 `json:"seconds"`
+	TempC   float64 `json:"temperature_c"`
+	PowerW  float64 `json:"power_w"`
 }
 
 // DeviceReport is one device's part of a benchmark.
@@ -204,6 +234,18 @@ func (r Report) Encode() ([]byte, error) {
 	}
 	if r.Xids == nil {
 		r.Xids = []string{}
+	}
+	if r.Series == nil {
+		r.Series = []Series{}
+	}
+	r.Series = slices.Clone(r.Series)
+	for i := range r.Series {
+		if r.Series[i].Rates == nil {
+			r.Series[i].Rates = []RatePoint{}
+		}
+		if r.Series[i].Sensors == nil {
+			r.Series[i].Sensors = []SensorPoint{}
+		}
 	}
 	r.Devices = slices.Clone(r.Devices)
 	for i := range r.Devices {

@@ -16,6 +16,10 @@ func TestReportRoundTrip(t *testing.T) {
 		CPU: "Xeon", GPUs: []string{"Tesla T4"}, Block: 11_700_000, Epoch: 390, DAGBytes: DatasetBytes(390),
 		WindowSeconds: 60, Samples: 60, Hashrate: 25.25e6, Min: 25e6, Max: 26e6, Accepted: 3, Floor: 20e6,
 		Xids: []string{}, Failures: []string{}, Devices: []DeviceReport{{Name: "cu0", SlowedBy: []string{}, Samples: 60, Hashrate: 25.25e6}},
+		Series: []Series{{
+			Device: "cu0", Rates: []RatePoint{{Seconds: 5, Hashrate: 25e6}, {Seconds: 10, Hashrate: 25.5e6}},
+			Sensors: []SensorPoint{{Seconds: 1, TempC: 61, PowerW: 69.5}},
+		}},
 		Verdict: VerdictPassed, StartedAt: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC),
 	}
 	data, err := want.Encode()

@@ -19,7 +19,7 @@ func TestReportIsDocumented(t *testing.T) {
 	}
 	_, section, _ := strings.Cut(string(page), "\n## The report\n")
 	section, _, _ = strings.Cut(section, "\n## ")
-	for _, of := range []reflect.Type{reflect.TypeFor[Report](), reflect.TypeFor[DeviceReport]()} {
+	for _, of := range []reflect.Type{reflect.TypeFor[Report](), reflect.TypeFor[DeviceReport](), reflect.TypeFor[Series](), reflect.TypeFor[RatePoint](), reflect.TypeFor[SensorPoint]()} {
 		for i := range of.NumField() {
 			key, _, _ := strings.Cut(of.Field(i).Tag.Get("json"), ",")
 			if !strings.Contains(section, "`"+key+"`") {

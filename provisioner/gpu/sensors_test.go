@@ -47,7 +47,9 @@ func TestSensors(t *testing.T) {
 				a, b := r.Devices[0], r.Devices[1]
 				return a.TempC == 62 && a.PowerW == 70 && a.ClockMHz == 1245 && a.MemoryClockMHz == 5000 && a.SlowedBy[0] == "power cap" && !a.Hot &&
 					b.TempC == 58 && b.PowerW == 30 && b.MemoryClockMHz == 5001 && len(b.SlowedBy) == 0 &&
-					r.PowerW == 100 && r.MhPerJoule == 0.5 && r.DAGSeconds == 23.024 && len(r.Xids) == 0
+					r.PowerW == 100 && r.MhPerJoule == 0.5 && r.DAGSeconds == 23.024 && len(r.Xids) == 0 &&
+					len(r.Series) == 2 && r.Series[1].Device == "cu1" && len(r.Series[1].Rates) == b.Samples && r.Series[1].Rates[0].Hashrate == 25e6 &&
+					len(r.Series[1].Sensors) > 0 && r.Series[1].Sensors[0].TempC == 58 && r.Series[1].Sensors[0].PowerW == 30
 			},
 		},
 		{
