@@ -90,7 +90,8 @@ func (g *guarded) Run(ctx context.Context, state multistep.StateBag) (action mul
 		}
 		waited, asked := b.Waits.Take()
 		b.Report.Phases = append(b.Report.Phases, artifact.Phase{
-			Name: g.name, Seconds: artifact.Seconds(time.Since(begun)), WaitedSeconds: artifact.Seconds(waited), Questions: asked,
+			Name: g.name, Seconds: artifact.Seconds(time.Since(begun)), WaitedSeconds: artifact.Seconds(waited.Took),
+			OvershootSeconds: artifact.Seconds(waited.Overshoot), Questions: asked,
 		})
 	}()
 	if b.Started() {

@@ -17,6 +17,8 @@ import (
 type Report struct {
 	BuildID       string `json:"build_id"`
 	PluginVersion string `json:"plugin_version"`
+	// StartedAt is the start of this run in UTC.
+	StartedAt time.Time `json:"started_at,omitzero"`
 	// Rehearsal is true if AWS was simulated; the ids exist in no account.
 	Rehearsal   bool   `json:"rehearsal"`
 	BuildRegion string `json:"build_region"`
@@ -84,6 +86,9 @@ type Phase struct {
 	// several regions, the longest counts. Questions is the number of requests.
 	WaitedSeconds float64 `json:"waited_seconds,omitempty"`
 	Questions     int     `json:"questions,omitempty"`
+	// OvershootSeconds is the most by which the longest wait can have outlasted the
+	// operation: the time between its last two responses.
+	OvershootSeconds float64 `json:"overshoot_seconds,omitempty"`
 }
 
 // Seconds returns a duration in seconds, rounded to milliseconds.

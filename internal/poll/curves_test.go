@@ -55,7 +55,9 @@ func TestFollow(t *testing.T) {
 				total := time.Duration(total * float64(time.Second))
 				clock := &fakeClock{now: time.Unix(0, 0)}
 				asked = 0
-				err := Waiter{Interval: least, First: 10 * time.Second, Timeout: 3 * time.Hour, Clock: clock}.
+				var overshoot time.Duration
+				note := func(_ string, _, most time.Duration, _ int) { overshoot = most }
+				err := Waiter{Interval: least, First: 10 * time.Second, Timeout: 3 * time.Hour, Clock: clock, Note: note}.
 					Follow(t.Context(), "it", func(context.Context, bool) (Progress, error) {
 						asked++
 						elapsed := clock.now.Sub(time.Unix(0, 0))
@@ -67,6 +69,9 @@ func TestFollow(t *testing.T) {
 				late := clock.now.Sub(time.Unix(0, 0)) - total
 				if err != nil || late > test.most || late > least && late.Seconds() > test.part*total.Seconds() {
 					t.Errorf("%s: got %v, %s late after %d requests", total, err, late, asked)
+				}
+				if last := clock.pauses[len(clock.pauses)-1]; late > overshoot || overshoot != last {
+					t.Errorf("%s: noted an overshoot of at most %s, want the last pause %s; it was %s", total, overshoot, last, late)
 				}
 				if late > least {
 					worst = max(worst, late.Seconds()/total.Seconds())

@@ -64,9 +64,10 @@ type Waiter struct {
 	Peers *Peers
 	// Clock is Wall unless set.
 	Clock Clock
-	// Note, if set, is called after each wait with its duration and its number of
-	// requests.
-	Note func(what string, took time.Duration, questions int)
+	// Note, if set, is called after each wait with its duration, the maximum of its
+	// overshoot and its number of requests. The operation ended between the last two
+	// responses, so the time between them is that maximum; it is 0 after an error.
+	Note func(what string, took, overshoot time.Duration, questions int)
 }
 
 // TimeoutError is returned when Timeout has passed.
@@ -137,8 +138,9 @@ func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration
 	}
 	ctx = awsclient.WaitOut(ctx)
 	begun, questions := clock.Now(), 0
+	var pending, overshoot time.Duration // pending is the time of the last response before the end
 	if w.Note != nil {
-		defer func() { w.Note(what, clock.Now().Sub(begun), questions) }()
+		defer func() { w.Note(what, clock.Now().Sub(begun), overshoot, questions) }()
 	}
 	var forecast Forecast
 	var last error
@@ -171,9 +173,10 @@ func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration
 			return fmt.Errorf("waiting for %s: %w", what, last)
 		case last != nil:
 		case now.Done:
+			overshoot = elapsed - pending
 			return nil
 		default:
-			slower = 1
+			slower, pending = 1, elapsed
 			if now.Percent != Unknown {
 				forecast.Saw(elapsed, now.Percent)
 				peer.tell()

@@ -123,3 +123,35 @@ func TestUntilStopsWhenCancelled(t *testing.T) {
 		t.Errorf("got %v after %d requests, want context.Canceled after 1", err, asked)
 	}
 }
+
+// TestNote: the overshoot counts from the last response that said pending, not from an
+// error; an operation that failed has none. A tally keeps the longest wait.
+func TestNote(t *testing.T) {
+	var tally Tally
+	for _, test := range []struct {
+		name    string
+		answers answers
+		want    time.Duration
+	}{
+		{"done at the first request", answers{{done: true}}, 0},
+		{"an error hides the end", answers{{}, {}, {err: code("RequestLimitExceeded")}, {done: true}}, 6 * time.Second},
+		{"failed", answers{{}, {err: errors.New("refused")}}, 0},
+	} {
+		asked := 0
+		clock := &fakeClock{now: time.Unix(0, 0)}
+		note := func(what string, took, overshoot time.Duration, questions int) {
+			if overshoot != test.want || took != clock.now.Sub(time.Unix(0, 0)) || questions != asked {
+				t.Errorf("%s: noted %s, an overshoot of %s and %d requests; want %s, %s, %d", test.name, took, overshoot, questions, clock.now.Sub(time.Unix(0, 0)), test.want, asked)
+			}
+			tally.Note(what, took, overshoot, questions)
+		}
+		_ = Waiter{Interval: 2 * time.Second, Timeout: 20 * time.Second, Clock: clock, Note: note}.
+			Until(t.Context(), "it", test.answers.play(&asked))
+	}
+	if longest, asked := tally.Take(); longest != (Waited{8 * time.Second, 6 * time.Second}) || asked != 7 {
+		t.Errorf("got %+v and %d requests", longest, asked)
+	}
+	if longest, asked := tally.Take(); longest != (Waited{}) || asked != 0 {
+		t.Errorf("got %+v and %d requests after Take", longest, asked)
+	}
+}

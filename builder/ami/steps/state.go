@@ -127,6 +127,7 @@ func NewBuild(c *options.Config, clients *awsclient.Clients, p Pace) *Build {
 		Report: artifact.Report{
 			BuildID:       c.ID(),
 			PluginVersion: version.PluginVersion.FormattedVersion(),
+			StartedAt:     time.Now().UTC().Truncate(time.Second),
 			Rehearsal:     c.Rehearsal,
 			BuildRegion:   clients.Region(),
 			Regions:       c.ImageRegions(clients.Region()),
