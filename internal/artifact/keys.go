@@ -20,4 +20,6 @@ const (
 	// StateRemoval holds the AWS CLI commands that remove the images and their
 	// snapshots, one per line.
 	StateRemoval = "ethminer.removal"
+	// StateTemplate holds the result of ethminer-cfn as JSON text, see Template.
+	StateTemplate = "ethminer.template"
 )

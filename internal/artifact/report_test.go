@@ -26,11 +26,10 @@ func jsonKeys(of reflect.Type) []string {
 
 var quotedKey = regexp.MustCompile("`([a-z_]+)`")
 
-// documentedKeys returns the keys in the first column of a table in
-// docs/builders/ami.mdx.
-func documentedKeys(t *testing.T, before string) []string {
+// documentedKeys returns the keys in the first column of a table of a page in docs.
+func documentedKeys(t *testing.T, file, before string) []string {
 	t.Helper()
-	page, err := os.ReadFile("../../docs/builders/ami.mdx")
+	page, err := os.ReadFile("../../docs/" + file)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -56,17 +55,18 @@ func documentedKeys(t *testing.T, before string) []string {
 	return keys
 }
 
-// TestReportIsDocumented compares the schema of ethminer.build with
-// docs/builders/ami.mdx.
+// TestReportIsDocumented compares the schemas of ethminer.build and ethminer.template
+// with the documentation.
 func TestReportIsDocumented(t *testing.T) {
 	for _, test := range []struct {
-		of     reflect.Type
-		before string
+		of           reflect.Type
+		page, before string
 	}{
-		{reflect.TypeFor[Report](), "Later versions only add fields to `ethminer.build`"},
-		{reflect.TypeFor[Phase](), "Fields of each element of `phases`"},
+		{reflect.TypeFor[Report](), "builders/ami.mdx", "Later versions only add fields to `ethminer.build`"},
+		{reflect.TypeFor[Phase](), "builders/ami.mdx", "Fields of each element of `phases`"},
+		{reflect.TypeFor[Template](), "post-processors/cfn.mdx", "`ethminer.template` is added"},
 	} {
-		if wants, says := jsonKeys(test.of), documentedKeys(t, test.before); !slices.Equal(wants, says) {
+		if wants, says := jsonKeys(test.of), documentedKeys(t, test.page, test.before); !slices.Equal(wants, says) {
 			t.Errorf("%s: got keys %q in the page, want the report's %q", test.of, says, wants)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"fmt"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 )
 
 // BuilderID is the id of the artifacts of this post-processor.
@@ -15,8 +17,7 @@ const BuilderID = "ethminer.cfn"
 // filledArtifact wraps the source artifact and adds the template that was written.
 type filledArtifact struct {
 	source packersdk.Artifact
-	path   string // empty if it was not written
-	why    string // it was not written
+	result artifact.Template
 }
 
 var _ packersdk.Artifact = (*filledArtifact)(nil)
@@ -28,20 +29,26 @@ func (a *filledArtifact) BuilderId() string { return BuilderID }
 func (a *filledArtifact) Id() string { return a.source.Id() }
 
 func (a *filledArtifact) Files() []string {
-	if a.path == "" {
+	if a.result.NotWritten() != "" {
 		return nil
 	}
-	return []string{a.path}
+	return []string{a.result.Path}
 }
 
 func (a *filledArtifact) String() string {
-	if a.path == "" {
-		return fmt.Sprintf("CloudFormation template: not written (%s)", a.why)
+	if why := a.result.NotWritten(); why != "" {
+		return fmt.Sprintf("CloudFormation template: not written (%s)", why)
 	}
-	return fmt.Sprintf("CloudFormation template: %s", a.path)
+	return fmt.Sprintf("CloudFormation template: %s", a.result.Path)
 }
 
-func (a *filledArtifact) State(name string) interface{} { return a.source.State(name) }
+// State returns the source's state, and the result under artifact.StateTemplate.
+func (a *filledArtifact) State(name string) interface{} {
+	if name == artifact.StateTemplate {
+		return a.result.JSON()
+	}
+	return a.source.State(name)
+}
 
 // Destroy does nothing: the template stays, and the images belong to their builder.
 func (a *filledArtifact) Destroy() error { return nil }

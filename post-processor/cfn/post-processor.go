@@ -68,7 +68,7 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 	const keep, force = true, true
 	if why := unreleased(source); why != "" {
 		ui.Errorf("Neither writing nor publishing %s: a launch test has failed, and on_launch_test_failure = \"keep\":\n%s", p.config.Target(), why)
-		return &filledArtifact{source, "", "a launch test has failed"}, keep, force, nil
+		return &filledArtifact{source, artifact.Template{Path: p.config.Target(), Refused: "a launch test has failed"}}, keep, force, nil
 	}
 	p.reportUnchecked(ui, source)
 	filled, err := p.fill(ctx, ui, source)
@@ -82,22 +82,19 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 		}
 		return source, keep, force, fmt.Errorf("filling %s in %s: %w", p.config.Mapping, p.config.Template, err)
 	}
-	if filled.path != "" {
-		if err := p.publish(ctx, ui, source, filled); err != nil {
-			return p.result(source, filled), keep, force, fmt.Errorf("publishing %s: %w", filled.path, err)
+	if !filled.DryRun {
+		filled.Published, err = p.publish(ctx, ui, source, filled)
+		if err != nil {
+			err = fmt.Errorf("publishing %s: %w", filled.Path, err)
 		}
 	}
-	return p.result(source, filled), keep, force, nil
-}
-
-func (p *PostProcessor) result(source packersdk.Artifact, wrote filled) packersdk.Artifact {
-	return &filledArtifact{source, wrote.path, "dry_run"}
+	return &filledArtifact{source, filled.Template}, keep, force, err
 }
 
 // filled is the result of fill.
 type filled struct {
-	path   string              // empty after a dry run
-	images []cfntemplate.Image // written into the map
+	artifact.Template
+	images []cfntemplate.Image // written into the map; nil after a dry run
 }
 
 func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact) (filled, error) {
@@ -114,6 +111,7 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 	}
 	policy := c.Policy(reached(source), images)
 	var report *cfntemplate.Report
+	result := artifact.Template{Path: c.Target(), DryRun: c.DryRun}
 	edit := func(current []byte) ([]byte, error) {
 		src, err := atomicfile.Read(c.Template)
 		if err != nil {
@@ -125,14 +123,18 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 		}
 		var out []byte
 		out, report, err = cfntemplate.Update(c.Template, src, c.Target(), base, images, policy)
-		return out, err
+		if err != nil {
+			return nil, err
+		}
+		result.Diff = string(diff.Diff(c.Template, src, c.Target(), out))
+		return out, nil
 	}
 	if c.DryRun {
 		err := p.dryRun(ui, images, edit)
 		if report != nil {
 			sayNotes(ui, report.Notes)
 		}
-		return filled{}, err
+		return filled{Template: result}, err
 	}
 	if err := os.MkdirAll(filepath.Dir(c.Target()), 0o755); err != nil {
 		return filled{}, err
@@ -150,7 +152,7 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 	} else {
 		ui.Say(c.Target() + " did not change")
 	}
-	return filled{c.Target(), images}, nil
+	return filled{result, images}, nil
 }
 
 func sayNotes(ui packersdk.Ui, notes []string) {

@@ -13,6 +13,8 @@ import (
 	"testing"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 )
 
 const (
@@ -142,8 +144,17 @@ func TestPostProcess(t *testing.T) {
 			if !strings.Contains(s.said.String(), tt.said) {
 				t.Errorf("got output\n%s\nwant\n%s", s.said.String(), tt.said)
 			}
-			if err == nil && out.Id() != tt.artifact.Id() {
+			if err != nil {
+				return
+			}
+			if out.Id() != tt.artifact.Id() {
 				t.Errorf("got artifact id %q, want the source's", out.Id())
+			}
+			changed := tt.template != "" || tt.output != "" || tt.settings["dry_run"] == true
+			result, ok := artifact.DecodeTemplate(out.State("ethminer.template"))
+			if !ok || result.Path != s.config.Target() || result.DryRun != (tt.settings["dry_run"] == true) || result.Published != nil ||
+				strings.Contains(result.Diff, "\n+      AMI: "+amiB+"\n") != changed || (result.Diff != "") != changed {
+				t.Errorf("got the state %v", out.State("ethminer.template"))
 			}
 		})
 	}

@@ -25,42 +25,42 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
 
-// publish publishes the written template as the publish block specifies. The images
-// and the template stay even if it fails.
-func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, wrote filled) error {
+// publish publishes the written template as the publish block specifies, and returns
+// what was published, one line each. The images and the template stay even if it fails.
+func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, wrote filled) ([]string, error) {
 	if !p.config.Publish.IsSet() {
-		return nil
+		return nil, nil
 	}
 	spec := p.config.Spec(wrote.images)
-	err := p.carryOut(ctx, ui, source, spec, wrote.path)
+	plan, err := p.carryOut(ctx, ui, source, spec, wrote.Path)
 	if err != nil {
-		return errors.Join(err, p.leavePlan(ui, source, spec, wrote, err))
+		return nil, errors.Join(err, p.leavePlan(ui, source, spec, wrote, err))
 	}
-	return nil
+	return plan.Lines(), nil
 }
 
-func (p *PostProcessor) carryOut(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, spec publish.Spec, path string) error {
+func (p *PostProcessor) carryOut(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, spec publish.Spec, path string) (*publish.Plan, error) {
 	body, err := os.ReadFile(path)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	plan, err := publish.Compute(spec, body)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	ui.Say(strings.Join(plan.Lines(), "\n"))
 	publisher, err := p.publisher(ctx, ui, source, plan)
 	if err != nil {
-		return err
+		return nil, err
 	}
 	if err := publisher.Publish(ctx, plan); err != nil {
-		return err
+		return nil, err
 	}
 	at := where(source, plan)
 	ui.Say("To show its status, or to roll back to the previous version:\n" +
 		"packer-plugin-ethminer publish status" + at + "\n" +
 		"packer-plugin-ethminer publish rollback" + at)
-	return nil
+	return plan, nil
 }
 
 // where returns the options and the argument that identify the publication.
@@ -110,13 +110,13 @@ func (p *PostProcessor) leavePlan(ui packersdk.Ui, source packersdk.Artifact, sp
 	for _, image := range wrote.images {
 		lines = append(lines, image.Region+": "+image.ID)
 	}
-	text := "The images and " + wrote.path + " are kept:\n" + strings.Join(lines, "\n")
+	text := "The images and " + wrote.Path + " are kept:\n" + strings.Join(lines, "\n")
 	if errors.Is(cause, publish.ErrSuperseded) {
 		ui.Say(text)
 		return nil
 	}
 	plan, err := json.MarshalIndent(spec, "", "  ")
-	file := wrote.path + ".publish.json"
+	file := wrote.Path + ".publish.json"
 	if err == nil {
 		_, err = atomicfile.Update(context.Background(), file, func([]byte) ([]byte, error) { return append(plan, '\n'), nil })
 	}
@@ -134,6 +134,6 @@ func (p *PostProcessor) leavePlan(ui packersdk.Ui, source packersdk.Artifact, sp
 	if errors.Is(cause, context.Canceled) {
 		when = ", or to resume"
 	}
-	ui.Say(text + "\nTo publish them without another build" + when + ":\n" + command + " " + shellquote.Word(wrote.path))
+	ui.Say(text + "\nTo publish them without another build" + when + ":\n" + command + " " + shellquote.Word(wrote.Path))
 	return nil
 }

@@ -19,6 +19,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 )
@@ -48,8 +49,13 @@ func TestPublish(t *testing.T) {
 	}
 	const both = "us-east-1:" + amiA + ",eu-west-1:" + amiB
 	s := newScene(t, template, publishTo("templates-{{ .Region }}"))
-	if _, err := s.run(t, source(both, nil)); err != nil {
+	published, err := s.run(t, source(both, nil))
+	if err != nil {
 		t.Fatal(err)
+	}
+	result, _ := artifact.DecodeTemplate(published.State("ethminer.template"))
+	if lines := strings.Join(result.Published, "\n"); !strings.HasPrefix(lines, "publish stack.template: version 1.0.0") || !strings.Contains(lines, "/latest/stack.template") {
+		t.Errorf("the artifact's state has published lines:\n%s", lines)
 	}
 	for _, want := range []string{
 		"https://templates-us-east-1.s3.us-east-1.amazonaws.com/eth/templates/latest/stack.template",
@@ -67,6 +73,9 @@ func TestPublish(t *testing.T) {
 		if !strings.Contains(s.said.String(), want) {
 			t.Errorf("want %q next to the error:\n%s", want, s.said.String())
 		}
+	}
+	if result, _ := artifact.DecodeTemplate(out.State("ethminer.template")); result.Published != nil {
+		t.Errorf("the artifact's state has published lines after a failure: %q", result.Published)
 	}
 	if err == nil || !strings.Contains(err.Error(), `there is no bucket "nobody-us-east-1"`) || out == nil {
 		t.Errorf("got error %v, artifact %v", err, out)
@@ -109,7 +118,7 @@ func TestPublishCancelled(t *testing.T) {
 	s := newScene(t, template, publishTo("templates-{{ .Region }}"))
 	ui := &packersdk.BasicUi{Reader: strings.NewReader(""), Writer: &s.said, ErrorWriter: &s.said}
 	cause := fmt.Errorf("rolling out: %w", context.Canceled)
-	if err := s.leavePlan(ui, source("us-east-1:"+amiA, nil), s.config.Spec(nil), filled{path: s.template}, cause); err != nil {
+	if err := s.leavePlan(ui, source("us-east-1:"+amiA, nil), s.config.Spec(nil), filled{Template: artifact.Template{Path: s.template}}, cause); err != nil {
 		t.Fatal(err)
 	}
 	if said := s.said.String(); strings.Contains(said, "after fixing") || !strings.Contains(said, "or to resume") {
