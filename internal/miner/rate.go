@@ -19,12 +19,20 @@ var rateUnits = [...]string{"h", "Kh", "Mh", "Gh", "Th"}
 // String formats the rate as ethminer does, with "/s": units in steps of 1000, two
 // decimals below 100 and one otherwise ("25.25 Mh/s", "412.3 h/s").
 func (r Rate) String() string {
-	value, unit := float64(r), 0
-	for unit < len(rateUnits)-1 && math.Abs(roundTo(value)) >= 1000 {
-		value /= 1000
+	unit, factor := r.Unit()
+	value := float64(r) / factor
+	return strconv.FormatFloat(roundTo(value), 'f', decimals(value), 64) + " " + unit
+}
+
+// Unit returns the unit in which String formats the rate, and its factor: "Mh/s", 1e6.
+func (r Rate) Unit() (name string, factor float64) {
+	unit := 0
+	factor = 1
+	for unit < len(rateUnits)-1 && math.Abs(roundTo(float64(r)/factor)) >= 1000 {
+		factor *= 1000
 		unit++
 	}
-	return strconv.FormatFloat(roundTo(value), 'f', decimals(value), 64) + " " + rateUnits[unit] + "/s"
+	return rateUnits[unit] + "/s", factor
 }
 
 // roundTo rounds to String's precision, so that 999.96 becomes 1.00 of the next unit

@@ -1,0 +1,95 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+// Package reportpage renders the report of a build as one HTML page that needs no other
+// file, no network and, except for its copy buttons, no script.
+package reportpage
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+)
+
+// Build is the report of a build, with what the page decodes of it.
+type Build struct {
+	artifact.Report
+	// LaunchTests are the launch tests of the images; empty if none were made.
+	LaunchTests []LaunchTest `json:"launch_test"`
+	// Measured is the benchmark; nil if there is none, or if it cannot be read.
+	Measured *miner.Report `json:"-"`
+	// Unreadable is the error of a benchmark that cannot be read.
+	Unreadable error `json:"-"`
+}
+
+// Verdicts of a launch test.
+const (
+	launchPassed = "passed"
+	launchFailed = "failed"
+)
+
+// LaunchTest is the launch test of one image. Rates are in hashes per second.
+type LaunchTest struct {
+	Region       string `json:"region"`
+	Image        string `json:"image"`
+	InstanceType string `json:"instance_type"`
+	// Verdict is "passed", "failed" or "not made", Reason the reason of the last two.
+	Verdict       string        `json:"verdict"`
+	Reason        string        `json:"reason"`
+	Hashrate      miner.Rate    `json:"hashrate"`
+	Expected      miner.Rate    `json:"expected_hashrate"`
+	FinishedAt    time.Time     `json:"finished_at"`
+	BilledSeconds float64       `json:"billed_seconds"`
+	CostUSD       float64       `json:"cost_usd"`
+	Checks        []LaunchCheck `json:"checks"`
+}
+
+// LaunchCheck is one check of a launch test, and what it saw.
+type LaunchCheck struct {
+	Name   string `json:"name"`
+	Passed bool   `json:"passed"`
+	Saw    string `json:"saw"`
+}
+
+// Decode parses the report of a build: the state artifact.StateBuild, or a file of an
+// earlier build. A benchmark of a later plugin version is not an error.
+func Decode(text []byte) (Build, error) {
+	var b Build
+	if err := json.Unmarshal(text, &b); err != nil {
+		return Build{}, fmt.Errorf("decoding the build's report: %w", err)
+	}
+	if b.BuildID == "" {
+		return Build{}, errors.New("decoding the build's report: it has no build_id; expected the report of an ethminer-ami build")
+	}
+	if len(b.Benchmark) > 0 {
+		measured, err := miner.DecodeReport(b.Benchmark)
+		if err != nil {
+			b.Unreadable = err
+		} else {
+			b.Measured = &measured
+		}
+	}
+	return b, nil
+}
+
+// seconds returns the duration of this run: the sum of its phases, which follow each
+// other.
+func (b Build) seconds() (sum float64) {
+	for _, p := range b.Phases {
+		sum += p.Seconds
+	}
+	return sum
+}
+
+// usdPerGHs returns the price of an hour at one Gh/s; 0 if the price or the rate is
+// unknown.
+func (b Build) usdPerGHs() float64 {
+	if b.Measured == nil || b.Measured.Hashrate <= 0 {
+		return 0
+	}
+	return b.PricePerHourUSD / (float64(b.Measured.Hashrate) / 1e9)
+}
