@@ -15,6 +15,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/command"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/redact"
 	"github.com/eth-mining/packer-plugin-ethminer/post-processor/cfn"
+	"github.com/eth-mining/packer-plugin-ethminer/post-processor/report"
 	"github.com/eth-mining/packer-plugin-ethminer/provisioner/gpu"
 	"github.com/eth-mining/packer-plugin-ethminer/version"
 )
@@ -29,6 +30,7 @@ func main() {
 	set.RegisterBuilder("ami", new(ami.Builder))
 	set.RegisterProvisioner("gpu", new(gpu.Provisioner))
 	set.RegisterPostProcessor("cfn", new(cfn.PostProcessor))
+	set.RegisterPostProcessor("report", new(report.PostProcessor))
 	set.SetVersion(version.PluginVersion)
 	if err := set.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

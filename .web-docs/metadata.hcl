@@ -29,4 +29,9 @@ integration {
     name = "ethminer CloudFormation"
     slug = "cfn"
   }
+  component {
+    type = "post-processor"
+    name = "ethminer report"
+    slug = "report"
+  }
 }
