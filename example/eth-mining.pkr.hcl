@@ -107,12 +107,19 @@ build {
     output = var.rehearsal ? "${local.output_dir}/manifest.json" : "${path.root}/manifest.json"
   }
 
-  post-processor "ethminer-cfn" {
-    template = local.template
-    output   = var.rehearsal ? "${local.output_dir}/eth-mining-cfn.template" : local.template
+  post-processors {
+    post-processor "ethminer-cfn" {
+      template = local.template
+      output   = var.rehearsal ? "${local.output_dir}/eth-mining-cfn.template" : local.template
 
-    # Write the template only if this build updates every existing row.
-    required_regions = ["rows"]
-    stale_regions    = "fail"
+      # Write the template only if this build updates every existing row.
+      required_regions = ["rows"]
+      stale_regions    = "fail"
+    }
+
+    # One page with the images, the benchmark, the timeline and the template's change.
+    post-processor "ethminer-report" {
+      output = var.rehearsal ? "${local.output_dir}/report.html" : "${path.root}/report.html"
+    }
   }
 }

@@ -14,19 +14,27 @@ import (
 // BuilderID is the id of the artifacts of this post-processor.
 const BuilderID = "ethminer.cfn"
 
-// filledArtifact wraps the source artifact and adds the template that was written.
+// filledArtifact has the template that was written, and the id and state of the source
+// artifact.
 type filledArtifact struct {
-	source packersdk.Artifact
+	id     string
+	state  map[string]any
 	result artifact.Template
 }
 
 var _ packersdk.Artifact = (*filledArtifact)(nil)
 
+func newArtifact(source packersdk.Artifact, result artifact.Template) *filledArtifact {
+	state := artifact.PassOn(source.State)
+	state[artifact.StateTemplate] = result.JSON()
+	return &filledArtifact{source.Id(), state, result}
+}
+
 func (a *filledArtifact) BuilderId() string { return BuilderID }
 
 // Id returns the source's id (region:ami,...), so that later post-processors can
 // use it.
-func (a *filledArtifact) Id() string { return a.source.Id() }
+func (a *filledArtifact) Id() string { return a.id }
 
 func (a *filledArtifact) Files() []string {
 	if a.result.NotWritten() != "" {
@@ -43,12 +51,7 @@ func (a *filledArtifact) String() string {
 }
 
 // State returns the source's state, and the result under artifact.StateTemplate.
-func (a *filledArtifact) State(name string) interface{} {
-	if name == artifact.StateTemplate {
-		return a.result.JSON()
-	}
-	return a.source.State(name)
-}
+func (a *filledArtifact) State(name string) interface{} { return a.state[name] }
 
 // Destroy does nothing: the template stays, and the images belong to their builder.
 func (a *filledArtifact) Destroy() error { return nil }

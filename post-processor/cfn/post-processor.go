@@ -88,7 +88,7 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 			err = fmt.Errorf("publishing %s: %w", filled.Path, err)
 		}
 	}
-	return &filledArtifact{source, filled.Template}, keep, force, err
+	return newArtifact(source, filled.Template), keep, force, err
 }
 
 // filled is the result of fill.

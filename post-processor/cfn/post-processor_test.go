@@ -160,6 +160,20 @@ func TestPostProcess(t *testing.T) {
 	}
 }
 
+// TestPassOn: the artifact has the source's id and state also after PostProcess, when
+// Packer has closed the connection to the source.
+func TestPassOn(t *testing.T) {
+	from := source("us-east-1:"+amiA, map[string]any{"ethminer.build": "{}", "generated_data": "x", "ethminer.removal": "rm"})
+	out, err := newScene(t, template, nil).run(t, from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	*from = packersdk.MockArtifact{}
+	if out.Id() != "us-east-1:"+amiA || out.State("ethminer.build") != "{}" || out.State("generated_data") != "x" || out.State("ethminer.removal") != "rm" || out.State("other") != nil {
+		t.Errorf("got %q, %v, %v", out.Id(), out.State("ethminer.build"), out.State("generated_data"))
+	}
+}
+
 // TestFailurePrintsCommands: after a failure, the output has the commands to continue without another
 // build.
 func TestFailurePrintsCommands(t *testing.T) {

@@ -3,30 +3,39 @@
 
 package report
 
-import packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+import (
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+)
 
 // BuilderID is the id of the artifacts of this post-processor.
 const BuilderID = "ethminer.report"
 
-// reportArtifact wraps the source artifact and adds the files that were written.
+// reportArtifact has the files that were written, and the id and state of the source
+// artifact.
 type reportArtifact struct {
-	source packersdk.Artifact
-	page   string
+	id, page string
+	state    map[string]any
 }
 
 var _ packersdk.Artifact = (*reportArtifact)(nil)
+
+func newArtifact(source packersdk.Artifact, page string) *reportArtifact {
+	return &reportArtifact{source.Id(), page, artifact.PassOn(source.State)}
+}
 
 func (a *reportArtifact) BuilderId() string { return BuilderID }
 
 // Id returns the source's id (region:ami,...), so that later post-processors can
 // use it.
-func (a *reportArtifact) Id() string { return a.source.Id() }
+func (a *reportArtifact) Id() string { return a.id }
 
 func (a *reportArtifact) Files() []string { return []string{a.page, jsonBeside(a.page)} }
 
 func (a *reportArtifact) String() string { return "Build report: " + a.page }
 
-func (a *reportArtifact) State(name string) interface{} { return a.source.State(name) }
+func (a *reportArtifact) State(name string) interface{} { return a.state[name] }
 
 // Destroy does nothing: the files stay, and the images belong to their builder.
 func (a *reportArtifact) Destroy() error { return nil }

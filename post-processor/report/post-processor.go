@@ -63,7 +63,7 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 		return source, keep, force, fmt.Errorf("writing the report: %w", err)
 	}
 	ui.Sayf("Wrote %s and %s", page, jsonBeside(page))
-	return &reportArtifact{source, page}, keep, force, nil
+	return newArtifact(source, page), keep, force, nil
 }
 
 // write writes both files and returns the path of the page.

@@ -86,10 +86,12 @@ func TestPostProcess(t *testing.T) {
 	})
 	template := `{"path": "out.template", "diff": "-  AMI: ami-1\n+  AMI: ami-2\n", "published": ["publish it"]}`
 	for range 2 { // the second run finds the first one's report
-		out, said, err := run(t, p, source(state("ethminer.template", template, "generated_data", "x")))
+		from := source(state("ethminer.template", template, "generated_data", "x"))
+		out, said, err := run(t, p, from)
 		if err != nil {
 			t.Fatal(err)
 		}
+		*from = packersdk.MockArtifact{} // Packer closes the connection to the source
 		page := filepath.Join(dir, "reports/rig-b-new.html")
 		if said != "Wrote "+page+" and "+strings.TrimSuffix(page, "html")+"json\n" || out.String() != "Build report: "+page || out.BuilderId() != BuilderID {
 			t.Errorf("got %q, %s", said, out)
