@@ -171,7 +171,8 @@ func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration
 			slower = min(2*slower, mostSlower)
 		case last != nil && (!awsclient.IsNotFound(last) || elapsed-awsclient.Paused(ctx) >= consistency):
 			return fmt.Errorf("waiting for %s: %w", what, last)
-		case last != nil:
+		case last != nil: // not found yet
+			pending = elapsed
 		case now.Done:
 			overshoot = elapsed - pending
 			return nil

@@ -124,8 +124,8 @@ func TestUntilStopsWhenCancelled(t *testing.T) {
 	}
 }
 
-// TestNote: the overshoot counts from the last response that said pending, not from an
-// error; an operation that failed has none. A tally keeps the longest wait.
+// TestNote: the overshoot counts from the last response that said pending, not from
+// throttling; an operation that failed has none. A tally keeps the longest wait.
 func TestNote(t *testing.T) {
 	var tally Tally
 	for _, test := range []struct {
@@ -134,7 +134,8 @@ func TestNote(t *testing.T) {
 		want    time.Duration
 	}{
 		{"done at the first request", answers{{done: true}}, 0},
-		{"an error hides the end", answers{{}, {}, {err: code("RequestLimitExceeded")}, {done: true}}, 6 * time.Second},
+		{"not found is not yet there", answers{{err: code("InvalidAMIID.NotFound")}, {done: true}}, 2 * time.Second},
+		{"throttling hides the end", answers{{}, {}, {err: code("RequestLimitExceeded")}, {done: true}}, 6 * time.Second},
 		{"failed", answers{{}, {err: errors.New("refused")}}, 0},
 	} {
 		asked := 0
@@ -148,7 +149,7 @@ func TestNote(t *testing.T) {
 		_ = Waiter{Interval: 2 * time.Second, Timeout: 20 * time.Second, Clock: clock, Note: note}.
 			Until(t.Context(), "it", test.answers.play(&asked))
 	}
-	if longest, asked := tally.Take(); longest != (Waited{8 * time.Second, 6 * time.Second}) || asked != 7 {
+	if longest, asked := tally.Take(); longest != (Waited{8 * time.Second, 6 * time.Second}) || asked != 9 {
 		t.Errorf("got %+v and %d requests", longest, asked)
 	}
 	if longest, asked := tally.Take(); longest != (Waited{}) || asked != 0 {

@@ -215,6 +215,26 @@ func mustRead(t *testing.T, address string) []byte {
 	return text
 }
 
+// TestPrint: on paper, the dark theme is light, tables are not cut off, and there are no
+// buttons.
+func TestPrint(t *testing.T) {
+	ctx := browser(t)
+	if err := open(ctx, save(t, full(t, 1)), 800, "dark"); err != nil {
+		t.Fatal(err)
+	}
+	const script = `[getComputedStyle(document.body).backgroundColor, getComputedStyle(document.querySelector('.scroll')).overflowX,
+		getComputedStyle(document.querySelector('button')).display].join(' ')`
+	for media, want := range map[string]string{"screen": "rgb(17, 21, 26) auto inline-block", "print": "rgb(255, 255, 255) visible none"} {
+		params := emulation.SetEmulatedMediaParams{Media: media, Features: []*emulation.MediaFeature{{Name: "prefers-color-scheme", Value: "dark"}}}
+		if _, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, params); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := chromedp.Run(ctx, chromedp.Evaluate[string](script)); err != nil || got != want {
+			t.Errorf("%s: got %q, %v, want %q", media, got, err, want)
+		}
+	}
+}
+
 // TestCopy: a button copies an image id, and tells it to screen readers.
 func TestCopy(t *testing.T) {
 	ctx := browser(t)

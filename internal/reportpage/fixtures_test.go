@@ -32,7 +32,7 @@ func measured(n int) miner.Report {
 			rate := miner.Rate(25.2e6 + 0.25e6*math.Sin(at+float64(i)))
 			rates = append(rates, rate)
 			s.Rates = append(s.Rates, miner.RatePoint{Seconds: at, Hashrate: rate})
-			s.Sensors = append(s.Sensors, miner.SensorPoint{Seconds: at, TempC: 52 + at/6 + float64(i), PowerW: 68 + math.Cos(at)})
+			s.Sensors = append(s.Sensors, miner.SensorPoint{Seconds: at, TempC: 52 + at/6 + float64(i), PowerW: 68 + math.Cos(at) + float64(i)/4})
 		}
 		stats := miner.Summarize(rates)
 		m.GPUs = append(m.GPUs, "Tesla T4")
