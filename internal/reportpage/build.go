@@ -9,7 +9,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
@@ -18,41 +17,10 @@ import (
 // Build is the report of a build, with what the page decodes of it.
 type Build struct {
 	artifact.Report
-	// LaunchTests are the launch tests of the images; empty if none were made.
-	LaunchTests []LaunchTest `json:"launch_test"`
 	// Measured is the benchmark; nil if there is none, or if it cannot be read.
 	Measured *miner.Report `json:"-"`
 	// Unreadable is the error of a benchmark that cannot be read.
 	Unreadable error `json:"-"`
-}
-
-// Verdicts of a launch test.
-const (
-	launchPassed = "passed"
-	launchFailed = "failed"
-)
-
-// LaunchTest is the launch test of one image. Rates are in hashes per second.
-type LaunchTest struct {
-	Region       string `json:"region"`
-	Image        string `json:"image"`
-	InstanceType string `json:"instance_type"`
-	// Verdict is "passed", "failed" or "not made", Reason the reason of the last two.
-	Verdict       string        `json:"verdict"`
-	Reason        string        `json:"reason"`
-	Hashrate      miner.Rate    `json:"hashrate"`
-	Expected      miner.Rate    `json:"expected_hashrate"`
-	FinishedAt    time.Time     `json:"finished_at"`
-	BilledSeconds float64       `json:"billed_seconds"`
-	CostUSD       float64       `json:"cost_usd"`
-	Checks        []LaunchCheck `json:"checks"`
-}
-
-// LaunchCheck is one check of a launch test, and what it saw.
-type LaunchCheck struct {
-	Name   string `json:"name"`
-	Passed bool   `json:"passed"`
-	Saw    string `json:"saw"`
 }
 
 // Decode parses the report of a build: the state artifact.StateBuild, or a file of an

@@ -74,6 +74,13 @@ func build(t testing.TB, n int) Build {
 			{Name: "create_image", Seconds: 241, WaitedSeconds: 238, Questions: 12, OvershootSeconds: 2.1}, {Name: "tags", Seconds: 0.4},
 			{Name: "distribute", Seconds: 512, WaitedSeconds: 508, Questions: 71, OvershootSeconds: 19.5},
 		},
+		LaunchTests: []artifact.LaunchTest{
+			{Region: "eu-central-1", Image: "ami-0aaaaaaaaaaaaaaa1", InstanceType: "g4dn.xlarge", Verdict: artifact.TestPassed, Hashrate: 25.1e6, ExpectedHashrate: 25.2e6, BilledSeconds: 184, CostUSD: 0.0269,
+				Checks: []artifact.TestCheck{{Name: "boot", Passed: true, Saw: "SSH after 41 s"}, {Name: "service", Passed: true, Saw: "active"}}},
+			{Region: "us-east-1", Image: "ami-0aaaaaaaaaaaaaaa2", InstanceType: "g4dn.xlarge", Verdict: artifact.TestFailed, Reason: "ethminer.service is failed", Evidence: "launch-test-us-east-1.txt", ExpectedHashrate: 25.2e6,
+				Checks: []artifact.TestCheck{{Name: "service", Saw: "exit status 1"}}},
+			{Region: "us-gov-west-1", Image: "ami-0aaaaaaaaaaaaaaa3", Verdict: artifact.TestNotMade, Reason: "no capacity"},
+		},
 		Benchmark: m, Inventory: json.RawMessage(`{"commit": "1a2b3c", "driver": "580.95", "cuda": "12.9", "distribution": "ubuntu24.04", "kernel": "6.14.0-1018-aws"}`),
 	}
 	text, err := r.JSON()
@@ -83,13 +90,6 @@ func build(t testing.TB, n int) Build {
 	b, err := Decode([]byte(text))
 	if err != nil {
 		t.Fatal(err)
-	}
-	b.LaunchTests = []LaunchTest{
-		{Region: "eu-central-1", Image: "ami-0aaaaaaaaaaaaaaa1", InstanceType: "g4dn.xlarge", Verdict: launchPassed, Hashrate: 25.1e6, Expected: 25.2e6, BilledSeconds: 184, CostUSD: 0.0269,
-			Checks: []LaunchCheck{{"boot", true, "SSH after 41 s"}, {"service", true, "active"}}},
-		{Region: "us-east-1", Image: "ami-0aaaaaaaaaaaaaaa2", InstanceType: "g4dn.xlarge", Verdict: launchFailed, Reason: "ethminer.service is failed", Expected: 25.2e6,
-			Checks: []LaunchCheck{{"service", false, "exit status 1"}}},
-		{Region: "us-gov-west-1", Image: "ami-0aaaaaaaaaaaaaaa3", Verdict: "not made", Reason: "no capacity"},
 	}
 	return b
 }

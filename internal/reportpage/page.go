@@ -44,7 +44,7 @@ var parsed = sync.OnceValue(func() *template.Template {
 		"duration": duration,
 		"dollars":  dollars,
 		"share":    share,
-		"upper":    upper,
+		"rate":     func(hashes float64) string { return miner.Rate(hashes).String() },
 	}).Parse(read("page.html")))
 })
 
@@ -164,9 +164,9 @@ func (b Build) launchFact() fact {
 	var passed, failed int
 	for _, t := range b.LaunchTests {
 		switch t.Verdict {
-		case launchPassed:
+		case artifact.TestPassed:
 			passed++
-		case launchFailed:
+		case artifact.TestFailed:
 			failed++
 		}
 	}

@@ -146,7 +146,7 @@ func TestPage(t *testing.T) {
 			"GPU: 2 x Tesla T4, epoch 350, 60 s window, ethminer 0.19.0-17", "Verdict: passed", "min_hashrate ) is 40.00 Mh/s", "cu0: rate in Mh/s over seconds",
 			"Temperature in °C over seconds", "cu0 from 53 to 62 °C. cu1 from 54 to 63 °C.", "Power in W", "63 °C 68 W", "1245, memory 5000 MHz power cap",
 		},
-		"launches":   {"us-east-1 ami-0aaaaaaaaaaaaaaa2 g4dn.xlarge failed : ethminer.service is failed unknown 25.20 Mh/s unknown unknown failed service: exit status 1"},
+		"launches":   {"us-east-1 ami-0aaaaaaaaaaaaaaa2 g4dn.xlarge failed : ethminer.service is failed; evidence: launch-test-us-east-1.txt unknown 25.20 Mh/s unknown unknown failed service: exit status 1"},
 		"timeline":   {"took 34 min 13 s", "launch 2.4 s 31 s 24 s ≤ 3.6 s", "create image 21 min 39 s 4 min 1 s 3 min 58 s ≤ 2.1 s", "2 shorter phases 2.8 s"},
 		"template":   {"Written to build/eth-mining-cfn.template", "- AMI: ami-00000000000000001 + AMI: ami-0aaaaaaaaaaaaaaa1", "version 1.0.0"},
 		"comparison": {"b-0123456789abcdef (this build) 2026-11-03 08:30 g4dn.xlarge Tesla T4, Tesla T4 350 50.", "b-00000000000000aa 2026-10-03 08:30", "b-00000000000000bb (simulated) 2026-09-03 08:30 unknown"},
@@ -423,8 +423,8 @@ func TestWarnings(t *testing.T) {
 		"a sick GPU":   {Build{Measured: &hot}, []string{"fallen off the bus", "cu0 is overheating"}},
 		"too slow":     {Build{Measured: &slow}, []string{"The benchmark failed: measured 25"}},
 		"the build": {
-			Build{Measured: ptr(measured(1)), Report: artifact.Report{Capture: "no-reboot", SpotReclaims: 2, ReclaimedSeconds: 90, Resumed: true, FailedAccounts: map[string]map[string]string{"123456789012": {"us-east-1": "denied"}}}},
-			[]string{"Account 123456789012 has no image in us-east-1: denied", "file systems may be inconsistent", "interrupted 2 spot instances", "earlier run"},
+			Build{Measured: ptr(measured(1)), Report: artifact.Report{Capture: "no-reboot", SpotReclaims: 2, ReclaimedSeconds: 90, Unreleased: true, Resumed: true, FailedAccounts: map[string]map[string]string{"123456789012": {"us-east-1": "denied"}}}},
+			[]string{"The images are not released", "Account 123456789012 has no image in us-east-1: denied", "file systems may be inconsistent", "interrupted 2 spot instances", "earlier run"},
 		},
 	} {
 		got := test.build.warnings()
@@ -459,7 +459,7 @@ func TestDecode(t *testing.T) {
 		}
 	}
 	b, err := Decode([]byte(`{"build_id": "b", "launch_test": [{"region": "us-east-1", "verdict": "passed", "hashrate": 25000000, "checks": [{"name": "boot", "passed": true, "saw": "41 s"}]}]}`))
-	if err != nil || len(b.LaunchTests) != 1 || b.LaunchTests[0].Hashrate != 25e6 || b.LaunchTests[0].Checks[0] != (LaunchCheck{"boot", true, "41 s"}) {
+	if err != nil || len(b.LaunchTests) != 1 || b.LaunchTests[0].Hashrate != 25e6 || b.LaunchTests[0].Checks[0] != (artifact.TestCheck{Name: "boot", Passed: true, Saw: "41 s"}) {
 		t.Errorf("got %+v, %v", b.LaunchTests, err)
 	}
 }

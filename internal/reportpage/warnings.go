@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
@@ -16,8 +17,11 @@ import (
 // warnings returns what a reader must know before using the images, the gravest first.
 func (b Build) warnings() (list []string) {
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
+	if b.Unreleased {
+		say("The images are not released, because a launch test failed (on_launch_test_failure = \"keep\"): do not use or publish them")
+	}
 	for _, t := range b.LaunchTests {
-		if t.Verdict != launchPassed {
+		if t.Verdict != artifact.TestPassed {
 			say("Launch test of %s: %s%s", t.Region, t.Verdict, because(t.Reason))
 		}
 	}
