@@ -83,6 +83,12 @@ source "ethminer-ami" "eth-mining" {
     Name       = "ethminer"
     Source_AMI = "{{ .SourceAMI }}"
   }
+
+  # Launches an instance of the image while it is copied. No region gets an image that
+  # does not boot and mine.
+  launch_test {
+    uptime = var.rehearsal ? "3s" : null
+  }
 }
 
 build {

@@ -68,7 +68,7 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 	const keep, force = true, true
 	if why := unreleased(source); why != "" {
 		ui.Errorf("Neither writing nor publishing %s: a launch test has failed, and on_launch_test_failure = \"keep\":\n%s", p.config.Target(), why)
-		return &filledArtifact{source, artifact.Template{Path: p.config.Target(), Refused: "a launch test has failed"}}, keep, force, nil
+		return newArtifact(source, artifact.Template{Path: p.config.Target(), Refused: "a launch test has failed"}), keep, force, nil
 	}
 	p.reportUnchecked(ui, source)
 	filled, err := p.fill(ctx, ui, source)
