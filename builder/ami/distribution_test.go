@@ -239,12 +239,17 @@ func (m *mortal) RoundTrip(r *http.Request) (*http.Response, error) {
 // kill runs a build that dies before its nth call, as after SIGKILL.
 func (w *world) kill(t *testing.T, nth int, config map[string]any) {
 	t.Helper()
+	w.killRun(nth, func() { _, _ = w.build(t, context.Background(), config) })
+}
+
+// killRun runs a build that dies before its nth call.
+func (w *world) killRun(nth int, run func()) {
 	m := &mortal{world: w, nth: int32(nth), dead: make(chan struct{})}
 	w.transport = m
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		_, _ = w.build(t, context.Background(), config)
+		run()
 	}()
 	select {
 	case <-m.dead:

@@ -31,7 +31,7 @@ func passes(context.Context, packersdk.Communicator, launchtest.Plan) (launchtes
 
 // fails are checks that fail.
 func fails(context.Context, packersdk.Communicator, launchtest.Plan) (launchtest.Seen, error) {
-	failed := &launchtest.Failure{Check: "service", Saw: "it ended", Cause: "see its log"}
+	failed := &launchtest.CheckError{Check: "service", Saw: "it ended", Cause: "see its log"}
 	return launchtest.Seen{Checks: []artifact.TestCheck{{Name: "service", Saw: "it ended"}}}, failed
 }
 
@@ -294,6 +294,31 @@ func TestLaunchTestCancelAtEachCall(t *testing.T) {
 				if strings.Contains(line, " instance ") {
 					t.Errorf("an instance is left: %s", line)
 				}
+			}
+		})
+	}
+}
+
+// TestLaunchTestKillAtEachCall kills a build with a test in both regions at each call. The
+// same build, run again, leaves one image each and nothing of the tests.
+func TestLaunchTestKillAtEachCall(t *testing.T) {
+	test, config := map[string]any{"regions": []string{"all"}}, map[string]any{"build_id": resumedID}
+	clean := newWorld(t)
+	if _, err := clean.testBuild(t, t.Context(), passes, test, config); err != nil {
+		t.Fatal(err)
+	}
+	for nth := 1; nth <= clean.calls; nth++ {
+		t.Run(fmt.Sprintf("before call %d", nth), func(t *testing.T) {
+			t.Parallel()
+			w := newWorld(t)
+			w.killRun(nth, func() { _, _ = w.testBuild(t, context.Background(), passes, test, config) })
+			built, err := w.testBuild(t, t.Context(), passes, test, config)
+			if err != nil {
+				t.Fatalf("%v\n%s", err, w.ui.String())
+			}
+			w.oneImageEach(t, "eu-central-1", "us-east-1")
+			if report := reportOf(t, built); len(report.LaunchTests) != 2 || !report.PassedTest() {
+				t.Errorf("the report has %+v", report.LaunchTests)
 			}
 		})
 	}

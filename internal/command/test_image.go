@@ -132,7 +132,7 @@ func runTestImage(ctx context.Context, args []string, std streams) int {
 // images parses the arguments.
 func (o *testImage) images(words []string) (list []distribute.Image, err error) {
 	if len(words) == 0 {
-		return nil, errors.New("no image; expected ami-... or region:ami-...")
+		return nil, errors.New("no image; expected its id, such as ami-0123456789abcdef0")
 	}
 	for _, word := range words {
 		where, id, elsewhere := strings.Cut(word, ":")

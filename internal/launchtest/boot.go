@@ -54,7 +54,7 @@ func (r *run) cloudInit(ctx context.Context) (string, error) {
 	return judgeCloud(b.cloud, a.Fact("starting"))
 }
 
-func (b *boot) full() *Failure {
+func (b *boot) full() *CheckError {
 	return fail(System, fmt.Sprintf("%s has %d MB of free space", b.mount, b.freeMB), "the disk is full: build the image with a larger volume (launch_block_device_mappings), or find what fills it at the boot")
 }
 

@@ -16,7 +16,7 @@ import (
 // fails; "" for none.
 func check(t *testing.T, name, saw string, err error, failed, part string) {
 	t.Helper()
-	var failure *Failure
+	var failure *CheckError
 	switch {
 	case failed == "" && (err != nil || !strings.Contains(saw, part)):
 		t.Errorf("%s: got %q and %v, want %q", name, saw, err, part)

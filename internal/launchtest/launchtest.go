@@ -80,8 +80,8 @@ type Seen struct {
 	Rate, Expected miner.Rate
 }
 
-// Failure is a check that failed.
-type Failure struct {
+// CheckError is a check that failed.
+type CheckError struct {
 	Check string
 	// Saw is what was found, Cause the likely cause or what to do; it can be empty.
 	Saw, Cause string
@@ -89,7 +89,7 @@ type Failure struct {
 	Output string
 }
 
-func (e *Failure) Error() string {
+func (e *CheckError) Error() string {
 	text := e.Check + ": " + e.Saw
 	if e.Cause != "" {
 		text += "; " + e.Cause
@@ -97,10 +97,10 @@ func (e *Failure) Error() string {
 	return text
 }
 
-func fail(check, saw, cause string) *Failure { return &Failure{Check: check, Saw: saw, Cause: cause} }
+func fail(check, saw, cause string) *CheckError { return &CheckError{Check: check, Saw: saw, Cause: cause} }
 
 // after adds what the service has printed.
-func (e *Failure) after(watch *benchmark.Watch) *Failure {
+func (e *CheckError) after(watch *benchmark.Watch) *CheckError {
 	e.Output = strings.TrimPrefix(watch.Shown(true), "; ")
 	return e
 }
@@ -127,7 +127,7 @@ type run struct {
 	seen    Seen
 }
 
-// Run makes the checks of a plan on a machine. Its error is a *Failure if a check
+// Run makes the checks of a plan on a machine. Its error is a *CheckError if a check
 // failed, ctx's cause, or that of a lost connection (remote.Lost). What was seen is
 // returned in any case.
 func Run(ctx context.Context, comm packersdk.Communicator, plan Plan) (Seen, error) {
@@ -154,7 +154,7 @@ func Run(ctx context.Context, comm packersdk.Communicator, plan Plan) (Seen, err
 			continue
 		}
 		saw, err := check.run(ctx)
-		var failed *Failure
+		var failed *CheckError
 		switch optional := slices.Contains(Optional, check.name); {
 		case errors.As(err, &failed) && optional && !r.wants(check.name):
 			continue

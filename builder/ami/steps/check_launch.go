@@ -70,7 +70,7 @@ func (s *JudgeTest) Cleanup(state multistep.StateBag) {
 // judge returns the verdict of a test whose instance ran, but did not pass.
 func (b *Build) judge(ctx context.Context, state multistep.StateBag, err error) (verdict, reason string) {
 	var reclaimed *reclaimedError
-	var failed *launchtest.Failure
+	var failed *launchtest.CheckError
 	_, loggedIn := state.GetOk(keyCommunicator)
 	switch {
 	case errors.As(b.lost, &reclaimed):
@@ -81,7 +81,7 @@ func (b *Build) judge(ctx context.Context, state multistep.StateBag, err error) 
 	case b.lost != nil:
 		return artifact.TestFailed, b.lost.Error()
 	case !loggedIn:
-		failed = &launchtest.Failure{Check: launchtest.Login, Cause: "the build logged in to its own instance, so cleaning or a provisioner broke the login of new instances: " +
+		failed = &launchtest.CheckError{Check: launchtest.Login, Cause: "the build logged in to its own instance, so cleaning or a provisioner broke the login of new instances: " +
 			"the keys of the login user, the host keys, sshd, or cloud-init, which installs the key at the first boot"}
 		failed.Saw, _, _ = strings.Cut(cmp.Or(errorText(err), "no login within "+b.Config.LaunchTest.Timeout().String()), "\n")
 		if _, why, long := strings.Cut(failed.Saw, "original error: "); long { // the SDK's advice is about another case

@@ -210,17 +210,18 @@ func (b *Build) decide(ui packersdk.Ui, t *launchTest) {
 				ui.Errorf("launch test: writing the verdict to the image's tag: %s", err)
 			}
 		}
-		close(t.done)
-		t.seen()
+		b.tests.mu.Lock()
+		defer b.tests.mu.Unlock()
+		// First, so that a step that sees the verdict also sees that it ends the build.
 		if b.Config.RejectsTest(*r) && b.Config.OnLaunchTestFailure == options.OnFailureRollback {
-			b.tests.mu.Lock()
-			defer b.tests.mu.Unlock()
 			select {
 			case <-b.tests.rejected:
 			default:
 				close(b.tests.rejected)
 			}
 		}
+		close(t.done)
+		t.seen()
 	})
 }
 
