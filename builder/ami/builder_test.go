@@ -154,6 +154,7 @@ func (w *world) builder(t *testing.T, config map[string]any) *Builder {
 	b.pace.Launching = launch.Patience{Tries: 4, Throttle: time.Millisecond, Round: time.Millisecond}
 	b.pace.Watching = time.Millisecond
 	b.pace.Settling, b.pace.Removal = time.Second, 2*time.Second
+	b.checkLaunch = passes
 	b.connect = func(context.Context, packersdk.Ui) (*awsclient.Clients, error) { return w.clients(), nil }
 	return b
 }

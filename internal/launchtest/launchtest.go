@@ -97,7 +97,9 @@ func (e *CheckError) Error() string {
 	return text
 }
 
-func fail(check, saw, cause string) *CheckError { return &CheckError{Check: check, Saw: saw, Cause: cause} }
+func fail(check, saw, cause string) *CheckError {
+	return &CheckError{Check: check, Saw: saw, Cause: cause}
+}
 
 // after adds what the service has printed.
 func (e *CheckError) after(watch *benchmark.Watch) *CheckError {
