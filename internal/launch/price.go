@@ -5,10 +5,8 @@ package launch
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"strconv"
 	"time"
 
@@ -16,7 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
-	pricingtypes "github.com/aws/aws-sdk-go-v2/service/pricing/types"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/pricelist"
 )
 
 // Price is the price of an instance.
@@ -106,63 +105,18 @@ func (p *Prices) list(ctx context.Context, instanceType string) (float64, error)
 	if p.List == nil {
 		return 0, ErrNoPriceList
 	}
-	tenancy := "Shared"
+	tenancy := pricelist.Shared
 	if p.Dedicated {
-		tenancy = "Dedicated"
+		tenancy = pricelist.Dedicated
 	}
-	in := &pricing.GetProductsInput{ServiceCode: aws.String("AmazonEC2")}
-	for _, f := range [][2]string{
-		{"instanceType", instanceType}, {"regionCode", p.Region}, {"operatingSystem", "Linux"}, {"tenancy", tenancy},
-		{"preInstalledSw", "NA"}, {"capacitystatus", "Used"},
-	} {
-		in.Filters = append(in.Filters, pricingtypes.Filter{
-			Field: aws.String(f[0]), Type: pricingtypes.FilterTypeTermMatch, Value: aws.String(f[1]),
-		})
-	}
-	out, err := p.List.GetProducts(ctx, in)
+	found, err := pricelist.Instances(ctx, p.List, p.Region, tenancy, instanceType)
 	if err != nil {
 		return 0, err
 	}
-	var found []float64
-	for _, text := range out.PriceList {
-		usd, err := hourly(text)
-		if err != nil {
-			return 0, fmt.Errorf("reading the price list: %w", err)
-		}
-		found = append(found, usd...)
-	}
-	if len(found) == 0 {
+	if found[instanceType] == 0 {
 		return 0, fmt.Errorf("AWS's price list has no price for %s in %s", instanceType, p.Region)
 	}
-	return slices.Max(found), nil // of several offers, the highest is the safe one
-}
-
-// hourly parses the on-demand prices of a product in the format of
-// https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/reading-service-price-list-file-for-services.html.
-func hourly(text string) ([]float64, error) {
-	var product struct {
-		Terms struct {
-			OnDemand map[string]struct {
-				PriceDimensions map[string]struct {
-					Unit         string            `json:"unit"`
-					PricePerUnit map[string]string `json:"pricePerUnit"`
-				} `json:"priceDimensions"`
-			}
-		} `json:"terms"`
-	}
-	if err := json.Unmarshal([]byte(text), &product); err != nil {
-		return nil, err
-	}
-	var found []float64
-	for _, term := range product.Terms.OnDemand {
-		for _, d := range term.PriceDimensions {
-			usd, err := strconv.ParseFloat(d.PricePerUnit["USD"], 64)
-			if err == nil && usd > 0 && d.Unit == "Hrs" {
-				found = append(found, usd)
-			}
-		}
-	}
-	return found, nil
+	return found[instanceType], nil
 }
 
 // Zones returns the current spot prices of a type by zone.
@@ -174,28 +128,8 @@ func (p *Prices) Zones(ctx context.Context, instanceType string) (map[string]flo
 	if p.Now != nil {
 		now = p.Now
 	}
-	a := answer{zones: map[string]float64{}}
-	latest := map[string]time.Time{}
-	at := now().UTC()
-	pages := ec2.NewDescribeSpotPriceHistoryPaginator(p.History, &ec2.DescribeSpotPriceHistoryInput{
-		InstanceTypes:       []ec2types.InstanceType{ec2types.InstanceType(instanceType)},
-		ProductDescriptions: []string{"Linux/UNIX"},
-		StartTime:           aws.Time(at), EndTime: aws.Time(at), // EC2 then returns the current prices
-	})
-	for a.err == nil && pages.HasMorePages() {
-		out, err := pages.NextPage(ctx)
-		if err != nil {
-			a.err = err
-			break
-		}
-		for _, s := range out.SpotPriceHistory {
-			zone, when := aws.ToString(s.AvailabilityZone), aws.ToTime(s.Timestamp)
-			usd, err := strconv.ParseFloat(aws.ToString(s.SpotPrice), 64)
-			if _, known := latest[zone]; err == nil && usd > 0 && (!known || when.After(latest[zone])) {
-				a.zones[zone], latest[zone] = usd, when
-			}
-		}
-	}
+	found, err := SpotPrices(ctx, p.History, now(), instanceType)
+	a := answer{zones: found[instanceType], err: err}
 	if a.err == nil && len(a.zones) == 0 {
 		a.err = fmt.Errorf("EC2 has no spot price for %s in %s", instanceType, p.Region)
 	}
@@ -204,6 +138,39 @@ func (p *Prices) Zones(ctx context.Context, instanceType string) (map[string]flo
 	}
 	p.spot[instanceType] = a
 	return a.zones, a.err
+}
+
+// SpotPrices returns the current spot prices of types by type and zone. Types without
+// a price are missing.
+func SpotPrices(ctx context.Context, history ec2.DescribeSpotPriceHistoryAPIClient, now time.Time, types ...string) (map[string]map[string]float64, error) {
+	in := &ec2.DescribeSpotPriceHistoryInput{
+		ProductDescriptions: []string{"Linux/UNIX"},
+		StartTime:           aws.Time(now.UTC()), EndTime: aws.Time(now.UTC()), // EC2 then returns the current prices
+	}
+	for _, t := range types {
+		in.InstanceTypes = append(in.InstanceTypes, ec2types.InstanceType(t))
+	}
+	found := map[string]map[string]float64{}
+	latest := map[[2]string]time.Time{}
+	pages := ec2.NewDescribeSpotPriceHistoryPaginator(history, in)
+	for pages.HasMorePages() {
+		out, err := pages.NextPage(ctx)
+		if err != nil {
+			return nil, err
+		}
+		for _, s := range out.SpotPriceHistory {
+			name, zone, when := string(s.InstanceType), aws.ToString(s.AvailabilityZone), aws.ToTime(s.Timestamp)
+			at := [2]string{name, zone}
+			usd, err := strconv.ParseFloat(aws.ToString(s.SpotPrice), 64)
+			if _, known := latest[at]; err == nil && usd > 0 && (!known || when.After(latest[at])) {
+				if found[name] == nil {
+					found[name] = map[string]float64{}
+				}
+				found[name][zone], latest[at] = usd, when
+			}
+		}
+	}
+	return found, nil
 }
 
 // Forget drops the cached spot prices, which change.

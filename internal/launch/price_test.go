@@ -40,7 +40,7 @@ func (f *fakeHistory) DescribeSpotPriceHistory(_ context.Context, in *ec2.Descri
 		if p := f.prices[string(in.InstanceTypes[0])+" "+zone]; p != "" {
 			for i, text := range []string{"9.99", p} { // an older one first
 				out.SpotPriceHistory = append(out.SpotPriceHistory, ec2types.SpotPrice{
-					AvailabilityZone: aws.String(zone), SpotPrice: aws.String(text), Timestamp: aws.Time(time.Unix(int64(i), 0)),
+					InstanceType: in.InstanceTypes[0], AvailabilityZone: aws.String(zone), SpotPrice: aws.String(text), Timestamp: aws.Time(time.Unix(int64(i), 0)),
 				})
 			}
 		}
@@ -49,7 +49,7 @@ func (f *fakeHistory) DescribeSpotPriceHistory(_ context.Context, in *ec2.Descri
 }
 
 func product(unit, usd string) string {
-	return `{"product": {}, "terms": {"OnDemand": {"S.T": {"priceDimensions": {"S.T.D": {"unit": "` + unit + `", "pricePerUnit": {"USD": "` + usd + `"}}}}}}}`
+	return `{"product": {"attributes": {"instanceType": "g4dn.xlarge"}}, "terms": {"OnDemand": {"S.T": {"priceDimensions": {"S.T.D": {"unit": "` + unit + `", "pricePerUnit": {"USD": "` + usd + `"}}}}}}}`
 }
 
 func TestPrices(t *testing.T) {

@@ -268,7 +268,7 @@ func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 	case "monitoring":
 		return s.watch.Call(at.region, action, p)
 	case "pricing":
-		return pricing.Service{Offers: s.ec2.Offers}.Call(at.region, action, p)
+		return pricing.Service{Offers: s.ec2.Offers, Regions: s.ec2.Regions()}.Call(at.region, action, p)
 	}
 	return nil, &query.Error{Code: "InvalidAction", Message: "The rehearsal does not support the service " + at.service + ".", Status: 501}
 }

@@ -7,28 +7,28 @@ package pricing
 
 import (
 	"encoding/json"
-	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Offer is the on-demand price of one type in one region.
-type Offer struct {
-	Type, Region string
-	USD          float64 // per hour
-}
-
 // Service is the price list.
 type Service struct {
-	// Offers lists all prices, in any order.
+	// Offers lists all prices of instances, in any order.
 	Offers func() []Offer
+	// Regions lists the regions, which have prices of snapshots and transfers.
+	Regions []string
 }
 
 // endpoints are the regions that have the Price List Query API
 // (https://docs.aws.amazon.com/awsaccountbilling/latest/aboutv2/using-price-list-query-api.html).
 var endpoints = []string{"us-east-1", "eu-central-1", "ap-south-1"}
+
+// largestPage is the number of products in a response
+// (https://docs.aws.amazon.com/aws-cost-management/latest/APIReference/API_pricing_GetProducts.html).
+const largestPage = 100
 
 // Call serves one action in a region. The response is encoded by
 // encoding/json; the error is always a *query.Error.
@@ -39,87 +39,76 @@ func (s Service) Call(region, action string, p query.Params) (any, error) {
 	if action != "GetProducts" {
 		return nil, query.Errorf("UnknownOperationException", "The rehearsal does not support the action %s.", action)
 	}
-	if code := p.Get("ServiceCode"); code != "AmazonEC2" {
+	var all []product
+	switch code := p.Get("ServiceCode"); code {
+	case computing:
+		all = s.computing()
+	case transferring:
+		all = s.transfers()
+	default:
 		return nil, query.Errorf("NotFoundException", "Invalid service code: %s", code)
 	}
-	answer := struct {
-		FormatVersion string
-		PriceList     []string
-	}{"aws_v1", []string{}}
-	for _, offer := range s.Offers() {
-		product := productOf(offer)
-		ok, err := passes(product.Product.Attributes, p.Items("Filters"))
+	var found []product
+	for _, one := range all {
+		ok, err := passes(one, p.Items("Filters"))
 		if err != nil {
 			return nil, err
 		}
 		if ok {
-			text, err := json.Marshal(product)
-			if err != nil {
-				return nil, &query.Error{Code: "InternalErrorException", Message: err.Error(), Status: 500}
-			}
-			answer.PriceList = append(answer.PriceList, string(text))
+			found = append(found, one)
 		}
+	}
+	return page(found, p)
+}
+
+// page returns the products of a page; a token is the number of products before it.
+func page(found []product, p query.Params) (any, error) {
+	most, err := p.Int("MaxResults", largestPage)
+	if err != nil || most < 1 || most > largestPage {
+		return nil, query.Errorf("InvalidParameterException", "MaxResults must be from 1 to %d.", largestPage)
+	}
+	first, err := p.Int("NextToken", 0)
+	if err != nil || first < 0 || first > len(found) {
+		return nil, query.Errorf("InvalidNextTokenException", "The pagination token is invalid.")
+	}
+	answer := struct {
+		FormatVersion string
+		PriceList     []string
+		NextToken     string `json:",omitempty"`
+	}{"aws_v1", []string{}, ""}
+	last := min(first+most, len(found))
+	for _, one := range found[first:last] {
+		text, err := json.Marshal(one.encode())
+		if err != nil {
+			return nil, &query.Error{Code: "InternalErrorException", Message: err.Error(), Status: 500}
+		}
+		answer.PriceList = append(answer.PriceList, string(text))
+	}
+	if last < len(found) {
+		answer.NextToken = strconv.Itoa(last)
 	}
 	return answer, nil
 }
 
-// passes reports whether attributes pass every filter. Like in AWS, the match is
+// passes reports whether a product passes every filter. Like in AWS, the match is
 // case-insensitive.
-func passes(attributes map[string]string, filters []query.Params) (bool, error) {
+func passes(p product, filters []query.Params) (bool, error) {
 	for _, f := range filters {
-		if kind := f.Get("Type"); kind != "TERM_MATCH" && kind != "EQUALS" {
+		values := []string{f.Get("Value")}
+		switch kind := f.Get("Type"); kind {
+		case "TERM_MATCH", "EQUALS":
+		case "ANY_OF":
+			values = strings.Split(f.Get("Value"), ",")
+		default:
 			return false, query.Errorf("InvalidParameterException", "The rehearsal does not support filters of type %s.", kind)
 		}
-		if !strings.EqualFold(attributes[f.Get("Field")], f.Get("Value")) {
+		has := p.attributes[f.Get("Field")]
+		if f.Get("Field") == "productFamily" {
+			has = p.family
+		}
+		if !slices.ContainsFunc(values, func(v string) bool { return strings.EqualFold(has, v) }) {
 			return false, nil
 		}
 	}
 	return true, nil
-}
-
-// product is an entry of PriceList.
-type product struct {
-	Product struct {
-		Family     string            `json:"productFamily"`
-		Attributes map[string]string `json:"attributes"`
-		SKU        string            `json:"sku"`
-	} `json:"product"`
-	ServiceCode string `json:"serviceCode"`
-	Terms       struct {
-		OnDemand map[string]term
-	} `json:"terms"`
-}
-
-type term struct {
-	Dimensions map[string]dimension `json:"priceDimensions"`
-	SKU        string               `json:"sku"`
-	Code       string               `json:"offerTermCode"`
-}
-
-type dimension struct {
-	Unit        string            `json:"unit"`
-	Description string            `json:"description"`
-	PerUnit     map[string]string `json:"pricePerUnit"`
-}
-
-// onDemandTerm and hourly are the codes of every on-demand price in AWS.
-const onDemandTerm, hourly = "JRTCKXETXF", "6YS6EN2CT7"
-
-func productOf(o Offer) product {
-	var p product
-	p.Product.Family, p.ServiceCode = "Compute Instance", "AmazonEC2"
-	p.Product.SKU = strings.ToUpper(strings.NewReplacer(".", "", "-", "").Replace(o.Type + o.Region))
-	p.Product.Attributes = map[string]string{
-		"servicecode": "AmazonEC2", "instanceType": o.Type, "regionCode": o.Region, "operatingSystem": "Linux", "tenancy": "Shared",
-		"preInstalledSw": "NA", "capacitystatus": "Used", "licenseModel": "No License required", "marketoption": "OnDemand", "operation": "RunInstances",
-	}
-	name := p.Product.SKU + "." + onDemandTerm
-	p.Terms.OnDemand = map[string]term{name: {
-		SKU: p.Product.SKU, Code: onDemandTerm,
-		Dimensions: map[string]dimension{name + "." + hourly: {
-			Unit: "Hrs", Description: fmt.Sprintf("simulated: $%g per On Demand Linux %s Instance Hour", o.USD, o.Type),
-			PerUnit: map[string]string{"USD": fmt.Sprintf("%.10f", o.USD)},
-		}},
-	}}
-	return p
 }
