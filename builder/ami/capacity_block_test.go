@@ -89,9 +89,10 @@ func TestCapacityBlock(t *testing.T) {
 	}
 }
 
-// The preflight of a capacity block requires one optional action; no price is looked up.
+// The preflight of a capacity block requires one optional action; no price of an instance is
+// looked up.
 func TestCapacityBlockPolicy(t *testing.T) {
-	block := map[string]any{"capacity_reservation_id": "cr-0123456789abcdef0", "markets": []string{"capacity-block"}, "instance_type": "p5.48xlarge"}
+	block := map[string]any{"capacity_reservation_id": "cr-0123456789abcdef0", "markets": []string{"capacity-block"}, "instance_type": "p5.48xlarge", "ami_regions": []string(nil), "skip_create_ami": true}
 	actions := func(config map[string]any) []string {
 		all := policyCase{config: config}.minimum(t)
 		return actionsOf(&all)

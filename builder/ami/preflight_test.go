@@ -168,7 +168,7 @@ func TestPreflightCalls(t *testing.T) {
 		return w.calls
 	}
 	one, eight := made(map[string]any{"ami_regions": regions[:1]}), made(map[string]any{"ami_regions": regions})
-	const atHome = 12 // identity, regions, name, source, network, types, offerings, quota, running, launch, key pair, security group
+	const atHome = 15 // identity, regions, name, source, network, types, offerings, quota, running, launch, key pair, security group; prices of the type, of snapshots and of copies
 	if one != atHome+2 || eight != atHome+2*len(regions) {
 		t.Errorf("got %d and %d calls, want %d and %d", one, eight, atHome+2, atHome+2*len(regions))
 	}
@@ -226,4 +226,49 @@ func TestPreflightPredictsFailures(t *testing.T) {
 // ubuntu is a filter for an x86_64 image.
 var ubuntu = map[string]any{
 	"filters": map[string]string{"name": "ubuntu/images/hvm-ssd-gp3/ubuntu-noble-24.04-amd64-server-*"}, "owners": []string{"099720109477"}, "most_recent": true,
+}
+
+// The preflight prints what the build may cost.
+func TestEstimatedCost(t *testing.T) {
+	w := newWorld(t)
+	config := map[string]any{"ami_regions": []string{"us-east-1", "us-west-2"}, "max_build_time": "2h", "launch_block_device_mappings": []map[string]any{{"device_name": "/dev/sda1", "volume_size": 75}}}
+	artifact, err := w.build(t, t.Context(), config)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	// The rehearsal's prices: $0.60 per hour; $0.02 per GiB and copy; $0.05 per GiB and month.
+	const want = `Estimated cost (simulated prices): at most $4.20 for the build, and at most $11.25 per month for the snapshots; volumes, addresses, requests and taxes are extra
+  instance: $1.20 (g4dn.xlarge, on-demand: $0.60 per hour by AWS Price List, 2 h of max_build_time)
+  copies: $3.00 (up to 75 GiB each: $1.50 to us-east-1, us-west-2)
+  snapshots: $11.25 per month (up to 75 GiB each: $3.75 in eu-central-1, us-east-1, us-west-2)
+`
+	if !strings.Contains(w.ui.String(), want) {
+		t.Errorf("got output\n%s\nwant\n%s", w.ui.String(), want)
+	}
+	id := strings.TrimPrefix(strings.Split(artifact.Id(), ",")[0], "eu-central-1:")
+	w.ui.buf.Reset()
+	copying := map[string]any{"source_ami_from": id, "ami_name": "copy", "ami_regions": []string{"us-east-1"}, "skip_save_build_region": true, "preflight": "only"}
+	if _, err := w.build(t, t.Context(), copying); err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	const wantCopy = `at most $1.50 for the build, and at most $3.75 per month for the snapshots; volumes, addresses, requests and taxes are extra
+  copies: $1.50 (up to 75 GiB each: $1.50 to us-east-1)
+`
+	if said := w.ui.String(); !strings.Contains(said, wantCopy) || strings.Contains(said, "instance: $") {
+		t.Errorf("got output\n%s\nwant\n%s", said, wantCopy)
+	}
+}
+
+// Prices that the credentials may not read are unknown, which is no problem of the build.
+func TestEstimateWithoutPrices(t *testing.T) {
+	w := newWorld(t)
+	w.aws.AddFault(rehearsal.Fault{Action: "GetProducts", Code: "AccessDeniedException"})
+	if _, err := w.build(t, t.Context(), map[string]any{"preflight": "only"}); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"Estimated cost (simulated prices): unknown for the build, and unknown for the snapshots", "instance: unknown: the price of g4dn.xlarge, on-demand (allow pricing:GetProducts)", "snapshots: unknown: allow pricing:GetProducts"} {
+		if !strings.Contains(w.ui.String(), want) {
+			t.Errorf("got output\n%s\nwant %s", w.ui.String(), want)
+		}
+	}
 }

@@ -184,7 +184,7 @@ func Least(n Needs) Document {
 	add(n.EncryptionDecides && !n.KeyOfYours, "OptionalChecks", "kms:DescribeKey") // of an encrypted source image
 	add(n.Instance && !n.GivenSubnet, "OptionalPlaces", "DescribeSubnets")
 	add(n.SpotPrice, "OptionalPrices", "DescribeSpotPriceHistory")
-	add(n.ListPrice && !n.Priced, "OptionalPrices", "pricing:GetProducts")
+	add((n.ListPrice || n.Image) && !n.Priced, "OptionalPrices", "pricing:GetProducts")
 	add(n.Shutdown && !n.Modify, optionalOwn, "ModifyInstanceAttribute")
 	add(n.Shutdown && !n.Stop, optionalOwn, "StopInstances")
 	add(n.Instance, optionalOwn, "DeleteVolume")

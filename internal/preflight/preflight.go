@@ -20,7 +20,8 @@
 //	3 + r * 2                  in each other account: role, identity and regions; name, key
 //	2 + q + s                  for each launch test
 //
-// In all regions, a build that neither encrypts nor shares its image makes r * 2.
+// The estimate of the cost makes at most t + m requests more, and 2 for every 20 regions. In
+// all regions, a build that neither encrypts nor shares its image makes r * 2.
 package preflight
 
 import (
@@ -38,6 +39,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/clock"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/estimate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
 
@@ -71,6 +73,9 @@ type Plan struct {
 	// whether it is encrypted.
 	Architecture string
 	Encrypted    bool
+	// Cost is what the build pays for. Without a size of the image, it is that of the
+	// source image with the devices of the launch.
+	Cost estimate.Build
 	// Session is how long the credentials last; the zero value is unknown.
 	Session Session
 }
@@ -158,6 +163,7 @@ type Cloud struct {
 	Keys     func(region string) Keyring
 	Quotas   Quotas
 	Identity Identity
+	Prices   estimate.Prices
 }
 
 // patience limits the duration of all checks together; a check without a response
@@ -223,6 +229,7 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 		checks = append(checks, check{p.Later.Name, true, p.later})
 	}
 	checks = slices.DeleteFunc(checks, func(c check) bool { return !c.needed })
+	cost := p.estimate(asking)
 	taken := make([]notes, len(checks))
 	all(len(checks), func(i int) { checks[i].run(asking, &taken[i]) })
 	if err := ctx.Err(); err != nil {
@@ -236,6 +243,7 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 			report.add(&p.regionNotes)
 		}
 	}
+	report.Cost = cost()
 	report.dropEchoes()
 	report.decide(p.attempts())
 	return report, nil

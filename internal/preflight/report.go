@@ -12,6 +12,7 @@ import (
 	"sync"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/estimate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
 
@@ -63,6 +64,7 @@ type Report struct {
 	Account  string   // the identity of the credentials; empty if unknown
 	Findings []Finding
 	Gaps     []Gap
+	Cost     estimate.Estimate
 }
 
 // Err returns all problems that would make the build fail, or nil.

@@ -346,9 +346,9 @@ func (c *Config) Network() launch.Network {
 // NoSSHRule reports whether no connection to the instance's port is needed.
 func (c *Config) NoSSHRule() bool { return c.SSMAgentEnabled() || c.Comm.Type == "none" }
 
-// PriceList returns the source of instance prices in the build's region.
-func (c *Config) PriceList(clients *awsclient.Clients) *launch.Prices {
-	p := &launch.Prices{Given: c.prices, Region: clients.Region(), History: clients.EC2(clients.Region()), Dedicated: c.InstanceTenancy() == ec2types.TenancyDedicated}
+// PriceList returns a source of instance prices in a region.
+func (c *Config) PriceList(clients *awsclient.Clients, region string) *launch.Prices {
+	p := &launch.Prices{Given: c.prices, Region: region, History: clients.EC2(region), Dedicated: c.InstanceTenancy() == ec2types.TenancyDedicated}
 	if list := clients.Pricing(); list != nil && c.InstanceTenancy() != ec2types.TenancyHost { // AWS bills the host, not its instances
 		p.List = list
 	}

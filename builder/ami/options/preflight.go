@@ -23,7 +23,8 @@ type PreflightConfig struct {
 	// `on` (default) checks for all known causes of a failing build, and fails
 	// with all problems found. `only` runs the checks, creates nothing, and
 	// succeeds if they pass. `off` disables the checks. A check that the
-	// credentials do not allow is a warning.
+	// credentials do not allow is a warning. Except with `off`, the builder also
+	// prints the [estimated cost](#estimated-cost).
 	Preflight string `mapstructure:"preflight" required:"false"`
 }
 

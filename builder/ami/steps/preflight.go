@@ -44,7 +44,9 @@ func (Preflight) Run(ctx context.Context, state multistep.StateBag) multistep.St
 	ui.Sayf("Checking %s before anything is created...", plan.Scope())
 	b.CheckedLater = plan.Later != nil
 	begun := time.Now()
-	report, err := preflight.Run(ctx, plan, cloud(b.Clients))
+	clients := cloud(b.Clients)
+	clients.Prices = b.priceSources()
+	report, err := preflight.Run(ctx, plan, clients)
 	if err != nil {
 		return Halt(state, "preflight: %w", err)
 	}
@@ -56,6 +58,7 @@ func (Preflight) Run(ctx context.Context, state multistep.StateBag) multistep.St
 	}
 	ui.Sayf("Preflight passed: %d checks in %.1f s (%s)",
 		len(report.Checks), time.Since(begun).Seconds(), strings.Join(report.Checks, ", "))
+	b.sayCost(ui, report.Cost)
 	if b.Config.Preflight == options.PreflightOnly {
 		b.Checked = true
 		ui.Say("Minimum IAM policy for this build (statements whose Sid starts with Optional are not required):\n" + policy.Least(b.Config.PolicyNeeds(b.Clients.Region())).JSON())
@@ -93,6 +96,7 @@ func (b *Build) preflightPlan(ui packersdk.Ui) (preflight.Plan, error) {
 	for _, region := range b.spared {
 		plan.Has[region] = true
 	}
+	plan.Cost = b.cost(plan.Has)
 	if !b.Sourced {
 		source, err := c.SourceQuestion()
 		if err != nil {

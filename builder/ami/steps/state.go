@@ -135,7 +135,7 @@ func NewBuild(c *options.Config, clients *awsclient.Clients, p Pace) *Build {
 		Inherited: map[string]string{},
 		wait:      c.Waiter(),
 		ledger:    new(cleanup.Ledger),
-		prices:    c.PriceList(clients),
+		prices:    c.PriceList(clients, clients.Region()),
 		adopted:   map[string]distribute.Image{},
 		freed:     map[string]bool{},
 		made:      map[string]distribute.Image{},
