@@ -7,14 +7,11 @@ import (
 	"context"
 	"fmt"
 	"os"
-	"time"
 
-	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/options"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/clock"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
@@ -24,58 +21,7 @@ func connectClients(ctx context.Context, c *options.Config, ui packersdk.Ui) (*a
 	if c.Rehearsal {
 		return connectRehearsal(ctx, c, ui)
 	}
-	if !c.VaultAWSEngine.Empty() {
-		return connectByVault(ctx, c, ui)
-	}
-	return connectAccount(ctx, c)
-}
-
-func connectAccount(ctx context.Context, c *options.Config) (*awsclient.Clients, error) {
-	loaded, err := awsclient.Account(ctx, &c.AccessConfig)
-	if err != nil {
-		return nil, err
-	}
-	base := *loaded
-	endpoint := c.CustomEndpointEc2 // for all regions; amazon-ebs uses it only for the build's
-	if c.Endpoint != "" {
-		base.BaseEndpoint, endpoint = &c.Endpoint, c.Endpoint
-	}
-	if c.DecodeAuthZMessages {
-		awsclient.DecodeRefusals(&base)
-	}
-	return awsclient.New(base, endpoint), nil
-}
-
-// Retries of new credentials from Vault, as IAM is eventually consistent. The
-// pauses double; their sum is amazon-ebs's two minutes.
-const (
-	vaultTries      = 11
-	vaultFirstPause = 200 * time.Millisecond
-	vaultLastPause  = 30 * time.Second
-)
-
-// connectByVault waits until AWS accepts the credentials from Vault.
-func connectByVault(ctx context.Context, c *options.Config, ui packersdk.Ui) (*awsclient.Clients, error) {
-	ui.Say("Waiting for AWS to accept the new credentials from Vault...")
-	pause := vaultFirstPause
-	for try := 1; ; try++ {
-		clients, err := connectAccount(ctx, c)
-		if err == nil {
-			_, err = clients.EC2(clients.Region()).DescribeRegions(ctx, &ec2.DescribeRegionsInput{})
-			if err == nil || !awsclient.IsUnknownCredential(err) { // the preflight reports missing permissions
-				return clients, nil
-			}
-		}
-		if !awsclient.IsUnknownCredential(err) || try == vaultTries {
-			return nil, fmt.Errorf("vault_aws_engine: %w", err)
-		}
-		select {
-		case <-ctx.Done():
-			return nil, ctx.Err()
-		case <-clock.After(pause):
-		}
-		pause = min(2*pause, vaultLastPause)
-	}
+	return awsclient.Connect(ctx, &c.AccessConfig, c.Endpoint, ui.Say)
 }
 
 func connectRehearsal(ctx context.Context, c *options.Config, ui packersdk.Ui) (*awsclient.Clients, error) {
