@@ -12,6 +12,7 @@ import (
 	"github.com/hashicorp/packer-plugin-sdk/plugin"
 
 	"github.com/eth-mining/packer-plugin-ethminer/builder/ami"
+	"github.com/eth-mining/packer-plugin-ethminer/datasource/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/command"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/redact"
 	"github.com/eth-mining/packer-plugin-ethminer/post-processor/cfn"
@@ -31,6 +32,7 @@ func main() {
 	set.RegisterProvisioner("gpu", new(gpu.Provisioner))
 	set.RegisterPostProcessor("cfn", new(cfn.PostProcessor))
 	set.RegisterPostProcessor("report", new(report.PostProcessor))
+	set.RegisterDatasource("instance", new(instance.Datasource))
 	set.SetVersion(version.PluginVersion)
 	if err := set.Run(); err != nil {
 		fmt.Fprintln(os.Stderr, err)

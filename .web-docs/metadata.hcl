@@ -34,4 +34,9 @@ integration {
     name = "ethminer report"
     slug = "report"
   }
+  component {
+    type = "data-source"
+    name = "ethminer instance types"
+    slug = "instance"
+  }
 }

@@ -62,6 +62,9 @@ func (b *Builder) Prepare(raws ...any) ([]string, []string, error) {
 // is set.
 func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook) (packersdk.Artifact, error) {
 	c := &b.config
+	if err := c.EmptyLists(); err != nil {
+		return nil, err
+	}
 	connect := b.connect
 	if connect == nil {
 		connect = func(ctx context.Context, ui packersdk.Ui) (*awsclient.Clients, error) {

@@ -158,6 +158,16 @@ var effects = []struct {
 		[]string{"DescribeImages Owner.1 = 099720109477", "DescribeImages Filter.1.Value.1 = ubuntu/images/hvm-ssd*/ubuntu-noble-24.04-amd64-server-*"}},
 }
 
+// An empty list of types may be unknown until the build, which refuses it before anything
+// is created.
+func TestEmptyTypes(t *testing.T) {
+	w := newWorld(t)
+	_, err := w.build(t, t.Context(), map[string]any{"instance_types": []string{}})
+	if err == nil || !strings.Contains(err.Error(), "instance_types: got an empty list, want the types to try") || w.calls > 0 {
+		t.Errorf("got %v after %d calls", err, w.calls)
+	}
+}
+
 func TestOptionsTakeEffect(t *testing.T) {
 	for _, test := range effects {
 		t.Run(strings.Join(slices.Sorted(maps.Keys(test.config)), " "), func(t *testing.T) {

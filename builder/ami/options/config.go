@@ -134,7 +134,8 @@ type Config struct {
 	sourceIsDefault bool // the user has set no source_ami or source_ami_filter
 	publishes       bool // ethminer_cfn is set
 
-	limits *launch.Limits // of the build whose image is tested; nil for its own
+	limits     *launch.Limits // of the build whose image is tested; nil for its own
+	emptyLists []error
 }
 
 // Defaults of a block that sets only its region.
