@@ -259,6 +259,23 @@ func TestEstimatedCost(t *testing.T) {
 	}
 }
 
+// The instances of launch tests count too, each in its region.
+func TestEstimatedCostOfLaunchTests(t *testing.T) {
+	w := newWorld(t)
+	config := map[string]any{"preflight": "only", "max_build_time": "2h", "launch_test": map[string]any{"regions": []string{"all"}, "timeout": "30m"}}
+	if _, err := w.build(t, t.Context(), config); err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	for _, want := range []string{
+		"at most $1.96 for the build", "\n  instance: $1.20 (", "\n  launch test in eu-central-1: $0.30 (g4dn.xlarge, on-demand: $0.60 per hour by AWS Price List, 30 min of launch_test.timeout)\n",
+		"\n  launch test in us-east-1: $0.30 (", "\n  copies: $0.16 (",
+	} {
+		if !strings.Contains(w.ui.String(), want) {
+			t.Errorf("got output\n%s\nwant %s", w.ui.String(), want)
+		}
+	}
+}
+
 // Prices that the credentials may not read are unknown, which is no problem of the build.
 func TestEstimateWithoutPrices(t *testing.T) {
 	w := newWorld(t)

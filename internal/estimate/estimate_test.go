@@ -66,7 +66,7 @@ instance: $3.60 (g4dn.xlarge, on-demand: $0.60 per hour by AWS Price List, 6 h o
 			i.Name, i.Region, i.Longest, i.Limit = "launch test", "us-east-1", 30*time.Minute, ""
 		})...)}, nil, `at most $3.90 for the build; volumes, addresses, requests and taxes are extra
 instance: $3.60 (g4dn.xlarge, on-demand: $0.60 per hour by AWS Price List, 6 h of max_build_time)
-launch test: $0.30 (g4dn.xlarge, on-demand: $0.60 per hour by AWS Price List, 0.5 h)`},
+launch test: $0.30 (g4dn.xlarge, on-demand: $0.60 per hour by AWS Price List, 30 min)`},
 		{"the most expensive type and market, several launches", estimate.Build{Instances: instance(func(i *estimate.Instance) {
 			i.Types, i.Markets, i.Count = append(i.Types, "g5.2xlarge"), append(i.Markets, launch.Spot, launch.Reservation), 3
 		})}, nil, `at most $12.60 for the build; volumes, addresses, requests and taxes are extra

@@ -93,7 +93,10 @@ func (i Instance) offers(ctx context.Context, prices Prices) []offer {
 	return offers
 }
 
-// hours formats a duration: "6 h", "1.5 h".
+// hours formats a duration: "20 min", "6 h", "1.5 h".
 func hours(d time.Duration) string {
+	if d < time.Hour {
+		return fmt.Sprintf("%.0f min", d.Minutes())
+	}
 	return strings.TrimSuffix(fmt.Sprintf("%.1f", d.Hours()), ".0") + " h"
 }

@@ -21,15 +21,27 @@ import (
 // cost returns what the build pays for. has contains the regions whose image exists.
 func (b *Build) cost(has map[string]bool) (cost estimate.Build) {
 	c, home := b.Config, b.Clients.Region()
-	if !b.Sourced && c.InstanceTenancy() != ec2types.TenancyHost { // AWS bills the host, not its instances
-		limits := c.Limits()
-		cost.Instances = append(cost.Instances, estimate.Instance{
+	limits := c.Limits()
+	add := func(i estimate.Instance) {
+		if c.InstanceTenancy() != ec2types.TenancyHost { // AWS bills the host, not its instances
+			i.MostPerHour = limits.PerHourAtMost(0)
+			cost.Instances = append(cost.Instances, i)
+		}
+	}
+	if !b.Sourced {
+		add(estimate.Instance{
 			Name: "instance", Region: home, Types: c.InstanceTypes, Markets: c.MarketList(),
-			Longest: c.MaxBuildTime, Limit: "max_build_time", Count: limits.Starts, MostPerHour: limits.PerHourAtMost(0),
+			Longest: c.MaxBuildTime, Limit: "max_build_time", Count: limits.Starts,
 		})
 	}
 	if c.SkipCreateAMI {
 		return cost
+	}
+	for _, region := range c.TestedRegions(home) {
+		add(estimate.Instance{
+			Name: "launch test in " + region, Region: region, Types: c.TestTypes(""), Markets: c.TestMarkets(region == home),
+			Longest: c.LaunchTest.Timeout(), Limit: "launch_test.timeout", Count: 1,
+		})
 	}
 	image := &estimate.Image{From: home, Stored: c.ImageRegions(home)}
 	if b.Sourced {
