@@ -20,7 +20,8 @@
 // # Concurrent builds
 //
 // The first region decides. Its `latest` is written on the condition that it has
-// not changed since it was read, so one of two builds wins and the other stops.
+// not changed since it was read, so one of two builds wins and the other stops. Two
+// builds that publish the same content are one publication, and both succeed.
 // A build reads the `latest` of any other region either before it wins the first
 // region, or while the first region still has its content. It writes on the same
 // condition. A build that has lost the first region can therefore overwrite only

@@ -22,11 +22,26 @@ const (
 type Latest struct {
 	Found            bool
 	ETag             string
+	VersionID        string // empty if the bucket has no versioning
 	SHA256           string // of its content, in hex
 	Version          string // empty if it was not written by this program
 	Number           int    // of its publication
 	Action, Previous string
 	Body             []byte
+}
+
+// unchanged reports whether `latest` is still the object of an earlier read. The
+// ETag alone is not enough: S3 derives it from the content, which a rollback restores.
+func (l Latest) unchanged(before Latest) bool {
+	return l.ETag == before.ETag && l.VersionID == before.VersionID && l.Number == before.Number
+}
+
+// suffix returns the version ID for display.
+func (l Latest) suffix() string {
+	if l.VersionID == "" {
+		return ""
+	}
+	return " (version ID " + l.VersionID + ")"
 }
 
 // latest reads `latest`.
@@ -36,7 +51,7 @@ func (p *Publisher) latest(ctx context.Context, at Place, account string) (Lates
 		return Latest{}, err
 	}
 	sum := sha256.Sum256(o.body)
-	l := Latest{Found: true, ETag: o.etag, SHA256: hex.EncodeToString(sum[:]), Body: o.body,
+	l := Latest{Found: true, ETag: o.etag, VersionID: o.version, SHA256: hex.EncodeToString(sum[:]), Body: o.body,
 		Version: o.meta[metaVersion], Action: o.meta[metaAction], Previous: o.meta[metaPrevious]}
 	l.Number, _ = strconv.Atoi(o.meta[metaNumber])
 	return l, nil
@@ -58,11 +73,12 @@ func (r *run) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.number = 0
 	for _, l := range r.seen {
 		r.number = max(r.number, l.Number)
 	}
 	lead := r.seen[0]
-	same := lead.Version == r.plan.Version && lead.SHA256 == r.plan.SHA256 && lead.Number == r.number
+	same := r.current(lead)
 	if same && (!found || before.Spec.equal(r.plan.Spec)) {
 		r.sayf("%s is already latest, as publication %d", r.plan.Version, r.number)
 		former := before.former(r.plan.Spec)

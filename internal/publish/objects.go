@@ -35,9 +35,15 @@ type object struct {
 	public           bool   // has the template's ACL
 }
 
+// identity identifies the content that S3 has stored under a key.
+type identity struct {
+	etag    string
+	version string // empty if the bucket has no versioning
+}
+
 // put writes an object if its condition holds. S3 verifies the content by the
 // SHA-256 in the request.
-func (r *run) put(ctx context.Context, at Place, o object) error {
+func (r *run) put(ctx context.Context, at Place, o object) (identity, error) {
 	sum := sha256.Sum256(o.body)
 	in := &s3.PutObjectInput{
 		Bucket: &at.Bucket, Key: &o.key, Body: bytes.NewReader(o.body), ContentType: &o.contentType, Metadata: o.meta,
@@ -61,8 +67,20 @@ func (r *run) put(ctx context.Context, at Place, o object) error {
 		in.Tagging = aws.String(tagging(r.plan.S3.Tags))
 	}
 	in.ExpectedBucketOwner = owner(r.plan.S3.Owner)
-	_, err := r.Clients.S3(at.Region, at.Bucket).PutObject(ctx, in)
-	return r.explain(err, at, "s3:PutObject")
+	out, err := r.Clients.S3(at.Region, at.Bucket).PutObject(ctx, in)
+	if err != nil {
+		return identity{}, r.explain(err, at, "s3:PutObject")
+	}
+	return identity{aws.ToString(out.ETag), versionID(out.VersionId)}, nil
+}
+
+// versionID returns the id of an object's version. S3 returns "null" for an object
+// that was written without versioning.
+func versionID(id *string) string {
+	if aws.ToString(id) == "null" {
+		return ""
+	}
+	return aws.ToString(id)
 }
 
 func tagging(tags map[string]string) string {
@@ -82,8 +100,8 @@ func owner(account string) *string {
 
 // fetched is an object read from a bucket.
 type fetched struct {
+	identity
 	body []byte
-	etag string
 	meta map[string]string
 }
 
@@ -123,17 +141,25 @@ func (p *Publisher) read(ctx context.Context, at Place, account, key string) (*f
 	if err != nil {
 		return nil, &cutError{fmt.Errorf("reading %s from %s: %w", key, at.Bucket, err)}
 	}
-	return &fetched{body, aws.ToString(out.ETag), out.Metadata}, nil
+	return &fetched{identity{aws.ToString(out.ETag), versionID(out.VersionId)}, body, out.Metadata}, nil
 }
 
 // isTaken reports whether a condition was not met because another writer was first.
 func isTaken(err error) bool {
 	switch awsclient.Code(err) {
-	case "PreconditionFailed", "ConditionalRequestConflict", "NoSuchKey": // NoSuchKey: If-Match, and the object was deleted
+	case "PreconditionFailed", "NoSuchKey": // NoSuchKey: If-Match, and the object was deleted
 		return true
 	}
 	return false
 }
 
-// isRace reports whether another write of the same key was in progress.
-func isRace(err error) bool { return awsclient.Code(err) == "ConditionalRequestConflict" }
+// isConflict reports whether another write of the same key was in progress. S3 has
+// not evaluated the condition: the same request must be sent again
+// (https://docs.aws.amazon.com/AmazonS3/latest/userguide/conditional-writes.html).
+func isConflict(err error) bool {
+	switch awsclient.Code(err) {
+	case "ConditionalRequestConflict", "OperationAborted":
+		return true
+	}
+	return false
+}

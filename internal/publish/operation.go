@@ -147,8 +147,13 @@ func (r *run) previousTemplate(ctx context.Context) (string, error) {
 			return ObjectURL(at.Region, at.Bucket, spec.key(e.Version))
 		}
 	}
-	err := r.put(ctx, at, object{key: spec.key(version), contentType: contentType(body), body: body, public: true})
-	if err != nil && !isTaken(err) {
+	err := r.again(ctx, "the previous template in "+at.Region, func() error {
+		if _, err := r.put(ctx, at, object{key: spec.key(version), contentType: contentType(body), body: body, public: true}); !isTaken(err) {
+			return err
+		}
+		return nil
+	})
+	if err != nil {
 		return "", err
 	}
 	return ObjectURL(at.Region, at.Bucket, spec.key(version))

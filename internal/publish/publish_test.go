@@ -286,6 +286,132 @@ func TestTwoBuildsAtOnce(t *testing.T) {
 	}
 }
 
+// Two equal publications at once both succeed, as one publication, however their
+// calls interleave.
+func TestEqualBuildsAtOnce(t *testing.T) {
+	s := setSpec(three...)
+	s.SSM = spec(three...).SSM
+	for k := 0; ; k++ {
+		w := newWorld(t, three...)
+		var other error
+		var inside sync.Mutex
+		done := false
+		w.wire.reset(func(n int, _ call) error {
+			inside.Lock()
+			begin := n == k+1 && !done
+			done = done || begin
+			inside.Unlock()
+			if begin {
+				other = w.publish(s, template(1, three...))
+			}
+			return nil
+		})
+		err := w.publish(s, template(1, three...))
+		w.wire.reset(nil)
+		if !done {
+			if k < 30 {
+				t.Errorf("a publication makes %d calls only", k)
+			}
+			break
+		}
+		if err != nil || other != nil {
+			t.Fatalf("at call %d: %v, %v", k+1, err, other)
+		}
+		if latest := w.latest(s); latest[w0(t, s, 1)+" number 1"] != 3 {
+			t.Fatalf("at call %d: latest is %v", k+1, latest)
+		}
+		w.wantCurrent(6)
+	}
+}
+
+// If latest changes and is rolled back while a build waits, its ETag is the same
+// again: the build still notices it.
+func TestChangedAndRolledBack(t *testing.T) {
+	w := newWorld(t, three...)
+	s := spec(three...)
+	s.SSM = nil
+	w.must(w.publish(s, template(1, three...)))
+	done := false
+	w.wire.reset(func(_ int, c call) error {
+		if done || !strings.HasPrefix(c.action, "PUT eth/templates/"+w0(t, s, 3)) {
+			return nil
+		}
+		done = true
+		w.must(w.publish(s, template(2, three...)))
+		state, err := w.publisher().State(t.Context(), w.plan(s, template(2, three...)).Source())
+		w.must(err)
+		back, err := w.publisher().RollbackPlan(t.Context(), state, "")
+		w.must(err)
+		w.must(w.publisher().Publish(t.Context(), back))
+		return nil
+	})
+	if err := w.publish(s, template(3, three...)); !errors.Is(err, publish.ErrSuperseded) || !done {
+		t.Errorf("error %v", err)
+	}
+	if latest := w.latest(s); latest[w0(t, s, 1)+" number 3"] != 3 {
+		t.Errorf("latest is %v", latest)
+	}
+}
+
+// S3's 409 means that another write is in progress: every write is sent again.
+func TestConflictingWrites(t *testing.T) {
+	for _, code := range []string{"ConditionalRequestConflict", "OperationAborted"} {
+		w := newWorld(t, three...)
+		s := spec(three...)
+		hit := map[call]bool{}
+		w.wire.failWith(func(c call) *failure {
+			if !strings.HasPrefix(c.action, "PUT ") || hit[c] {
+				return nil
+			}
+			hit[c] = true
+			return &failure{409, code, "A conflicting conditional operation is currently in progress against this resource. Please try again."}
+		})
+		w.patience = time.Minute // never reached
+		w.must(w.publish(s, template(1, three...)))
+		if len(hit) != 10 { // version, latest and record in each region, and the seal
+			t.Errorf("%s: %d writes failed once, want 10", code, len(hit))
+		}
+		if latest := w.latest(s); latest[w0(t, s, 1)+" number 1"] != 3 {
+			t.Errorf("%s: latest is %v", code, latest)
+		}
+	}
+}
+
+// The record and the output have the version IDs of a bucket with versioning, and
+// only the ETags of other buckets.
+func TestVersionIDs(t *testing.T) {
+	for name, begin := range map[string]func(*testing.T, ...string) *world{"moto": newMoto, "rehearsal": newWorld} {
+		t.Run(name, func(t *testing.T) {
+			regions := []string{"us-east-1", "eu-west-1"}
+			w := begin(t, regions...)
+			_, err := w.aside().S3(regions[0], bucketOf(regions[0])).PutBucketVersioning(t.Context(), &s3.PutBucketVersioningInput{
+				Bucket: aws.String(bucketOf(regions[0])), VersioningConfiguration: &types.VersioningConfiguration{Status: types.BucketVersioningStatusEnabled},
+			})
+			w.must(err)
+			s := spec(regions...)
+			s.SSM, s.TrustImages = nil, true
+			w.must(w.publish(s, template(1, regions...)))
+			w.must(w.publish(s, template(2, regions...)))
+			state, err := w.publisher().State(t.Context(), w.plan(s, template(2, regions...)).Source())
+			w.must(err)
+			if len(state.Record.Objects) != 4 {
+				t.Fatalf("the record has %+v", state.Record.Objects)
+			}
+			for _, o := range state.Record.Objects {
+				bucket := bucketOf(o.Region)
+				out, err := w.aside().S3(o.Region, bucket).HeadObject(t.Context(), &s3.HeadObjectInput{Bucket: &bucket, Key: &o.Key})
+				w.must(err)
+				if id := aws.ToString(out.VersionId); o.ETag != aws.ToString(out.ETag) || o.VersionID != id || (id != "") != (o.Region == regions[0]) {
+					t.Errorf("the record has %+v, and S3 ETag %s, version %q", o, aws.ToString(out.ETag), id)
+				}
+				if strings.Contains(o.Key, "/latest/") && o.VersionID != "" && !w.hasSaid("/latest/mining.template (version ID "+o.VersionID+")") {
+					t.Errorf("said %q", w.said)
+				}
+			}
+		})
+	}
+}
+
 // SSM rejects some values, and may already have others.
 func TestParameters(t *testing.T) {
 	const region = "us-east-1"

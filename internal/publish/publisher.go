@@ -73,12 +73,13 @@ func (p *Publisher) patience() time.Duration {
 // run is one publication in progress.
 type run struct {
 	*Publisher
-	plan   *Plan
-	seen   []Latest // of each place
-	number int      // of this publication
-	record Record   // the record of this publication
-	set    *stackSetState
-	mu     sync.Mutex
+	plan     *Plan
+	seen     []Latest   // of each place
+	uploaded []identity // of the template in each place
+	number   int        // of this publication
+	record   Record     // the record of this publication
+	set      *stackSetState
+	mu       sync.Mutex
 }
 
 // Publish carries out a plan. A second run with the same plan does what is
@@ -108,8 +109,8 @@ func (p *Publisher) Publish(ctx context.Context, plan *Plan) error {
 		}
 	}
 	r.reportFormer(ctx)
-	for _, at := range plan.Places {
-		p.Say(at.LatestURL)
+	for i, at := range plan.Places {
+		p.Say(at.LatestURL + r.seen[i].suffix())
 	}
 	return nil
 }
@@ -177,7 +178,7 @@ func mayPass(err error) bool {
 	switch {
 	case err == nil, errors.Is(err, ErrSuperseded), awsclient.GaveUp(err):
 		return false
-	case awsclient.Code(err) == "TooManyUpdates": // concurrent updates of one parameter
+	case isConflict(err), awsclient.Code(err) == "TooManyUpdates": // concurrent writes of one object or parameter
 		return true
 	}
 	return awsclient.IsTransient(err) || awsclient.IsUnanswered(err)

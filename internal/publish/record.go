@@ -26,6 +26,17 @@ type Record struct {
 	Spec  Spec    `json:"spec"`
 	// Former holds what earlier publications published and this one does not.
 	Former []Item `json:"former,omitempty"`
+	// Objects are the objects of this publication: the template and latest of each
+	// region.
+	Objects []Object `json:"objects,omitempty"`
+}
+
+// Object identifies the content of an object.
+type Object struct {
+	Region    string `json:"region"`
+	Key       string `json:"key"`
+	ETag      string `json:"etag"`
+	VersionID string `json:"version_id,omitempty"` // if the bucket has versioning
 }
 
 // Entry is a version of the stack.
@@ -105,6 +116,12 @@ func (p *Publisher) recordOf(ctx context.Context, at Place, account, prefix, nam
 
 // write writes the record into each bucket, once.
 func (r *run) write(ctx context.Context) error {
+	r.record.Objects = nil
+	for i, at := range r.plan.Places {
+		r.record.Objects = append(r.record.Objects,
+			Object{at.Region, at.Key, r.uploaded[i].etag, r.uploaded[i].version},
+			Object{at.Region, at.Latest, r.seen[i].ETag, r.seen[i].VersionID})
+	}
 	body, err := json.MarshalIndent(r.record, "", "  ")
 	if err != nil {
 		return err
@@ -112,8 +129,7 @@ func (r *run) write(ctx context.Context) error {
 	key := recordKey(r.plan.S3.Prefix, r.plan.Name, r.number)
 	return r.everywhere(func(_ int, at Place) error {
 		return r.again(ctx, "the record in "+at.Region, func() error {
-			err := r.put(ctx, at, object{key: key, contentType: "application/json", body: body})
-			if isRace(err) || !isTaken(err) {
+			if _, err := r.put(ctx, at, object{key: key, contentType: "application/json", body: body}); !isTaken(err) {
 				return err
 			}
 			return nil // written before
@@ -125,8 +141,7 @@ func (r *run) write(ctx context.Context) error {
 func (r *run) seal(ctx context.Context) error {
 	lead := r.plan.Places[0]
 	return r.again(ctx, "the seal in "+lead.Region, func() error {
-		err := r.put(ctx, lead, object{key: sealKey(r.plan.S3.Prefix, r.plan.Name, r.number), contentType: "text/plain"})
-		if isRace(err) || !isTaken(err) {
+		if _, err := r.put(ctx, lead, object{key: sealKey(r.plan.S3.Prefix, r.plan.Name, r.number), contentType: "text/plain"}); !isTaken(err) {
 			return err
 		}
 		return nil

@@ -5,6 +5,7 @@ package publish
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"slices"
 	"strings"
@@ -166,7 +167,15 @@ func (r *run) createSet(ctx context.Context) error {
 		in.AutoDeployment = &types.AutoDeployment{Enabled: aws.Bool(false)}
 	}
 	_, err := s.api.CreateStackSet(ctx, in)
-	return s.explain(err, "cloudformation:CreateStackSet")
+	var there *types.NameAlreadyExistsException
+	if !errors.As(err, &there) {
+		return s.explain(err, "cloudformation:CreateStackSet")
+	}
+	// Another build has created it in the meantime.
+	if s.before, err = s.describe(ctx); err != nil {
+		return err
+	}
+	return s.fitsSet()
 }
 
 // instances lists all instances of the set.

@@ -19,14 +19,16 @@ const (
 // overwrite an existing object; verify compares it.
 func (r *run) upload(ctx context.Context) error {
 	return r.everywhere(func(_ int, at Place) error {
-		err := r.put(ctx, at, object{
-			key: at.Key, contentType: contentType(r.plan.Body), cache: cacheForEver, body: r.plan.Body, public: true,
-			meta: map[string]string{metaVersion: r.plan.Version},
+		return r.again(ctx, "the upload to "+at.Region, func() error {
+			_, err := r.put(ctx, at, object{
+				key: at.Key, contentType: contentType(r.plan.Body), cache: cacheForEver, body: r.plan.Body, public: true,
+				meta: map[string]string{metaVersion: r.plan.Version},
+			})
+			if isTaken(err) {
+				return nil // by an earlier run, or by another build
+			}
+			return err
 		})
-		if isTaken(err) {
-			return nil // by an earlier run, or by another build
-		}
-		return err
 	})
 }
 

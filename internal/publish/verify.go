@@ -13,7 +13,8 @@ import (
 // verify reads the template back in every region and compares it, and checks that
 // the stack set can use it. No `latest` has changed yet.
 func (r *run) verify(ctx context.Context) error {
-	err := r.everywhere(func(_ int, at Place) error {
+	r.uploaded = make([]identity, len(r.plan.Places))
+	err := r.everywhere(func(i int, at Place) error {
 		o, err := r.get(ctx, at, r.plan.S3.Owner, at.Key)
 		switch {
 		case err != nil:
@@ -23,6 +24,7 @@ func (r *run) verify(ctx context.Context) error {
 		case !bytes.Equal(o.body, r.plan.Body):
 			return fmt.Errorf("%s in %s has other content (SHA-256 %x); a version never changes: set another version for this template", at.Key, at.Bucket, sha256.Sum256(o.body))
 		}
+		r.uploaded[i] = o.identity
 		return nil
 	})
 	if err != nil {
