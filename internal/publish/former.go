@@ -109,7 +109,7 @@ func (r *run) formerState(ctx context.Context, i Item) (name, is string, err err
 	case kindStackSet:
 		s := &stackSetState{StackSet: &StackSet{Name: i.Name, Region: i.Region, CallAs: i.CallAs}, api: r.Clients.CloudFormation(i.Region)}
 		set, err := s.describe(ctx)
-		if err != nil || set == nil || sameText(aws.ToString(set.TemplateBody), string(r.plan.Body)) {
+		if err != nil || set == nil || alike(aws.ToString(set.TemplateBody), string(r.plan.Body)) {
 			return i.Name, "", err
 		}
 		return i.Name, "another template", nil

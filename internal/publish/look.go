@@ -73,6 +73,7 @@ func (r *run) look(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	r.last = before
 	r.number = 0
 	for _, l := range r.seen {
 		r.number = max(r.number, l.Number)

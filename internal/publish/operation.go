@@ -5,8 +5,6 @@ package publish
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"maps"
@@ -124,37 +122,4 @@ func (s *stackSetState) remedy(region, account, reason string) string {
 		return fmt.Sprintf("%s: enable %s in the account %s", reason, region, account)
 	}
 	return reason
-}
-
-// previousTemplate returns the URL of the template that the set had; empty if
-// there is none to restore. A template that was not published is uploaded under
-// its SHA-256. If a killed run has already given the set the new template, the
-// previous version is used, until the publication is complete.
-func (r *run) previousTemplate(ctx context.Context) (string, error) {
-	at, spec := r.plan.Places[0], r.plan.Spec
-	if r.set.differs(r.plan.Body) == "" {
-		sealed, err := r.get(ctx, at, spec.S3.Owner, sealKey(spec.S3.Prefix, spec.Name, r.number))
-		if err != nil || sealed != nil || r.record.Previous == "" {
-			return "", err
-		}
-		return ObjectURL(at.Region, at.Bucket, spec.key(r.record.Previous))
-	}
-	body := []byte(aws.ToString(r.set.before.TemplateBody))
-	sum := sha256.Sum256(body)
-	version := hex.EncodeToString(sum[:])
-	for _, e := range r.record.Stack {
-		if e.SHA256 == version {
-			return ObjectURL(at.Region, at.Bucket, spec.key(e.Version))
-		}
-	}
-	err := r.again(ctx, "the previous template in "+at.Region, func() error {
-		if _, err := r.put(ctx, at, object{key: spec.key(version), contentType: contentType(body), body: body, public: true}); !isTaken(err) {
-			return err
-		}
-		return nil
-	})
-	if err != nil {
-		return "", err
-	}
-	return ObjectURL(at.Region, at.Bucket, spec.key(version))
 }

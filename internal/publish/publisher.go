@@ -78,6 +78,7 @@ type run struct {
 	uploaded []identity // of the template in each place
 	number   int        // of this publication
 	record   Record     // the record of this publication
+	last     Record     // the record of the publication before it, or of itself if it is resumed
 	set      *stackSetState
 	mu       sync.Mutex
 }

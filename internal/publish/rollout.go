@@ -29,6 +29,12 @@ func (r *run) rollOut(ctx context.Context) error {
 	}
 	why := ""
 	if s.before != nil {
+		if !isASCII(string(r.plan.Body)) {
+			var err error
+			if s.last, err = r.lastRolledOut(ctx); err != nil {
+				return err
+			}
+		}
 		why = s.differs(r.plan.Body)
 	}
 	for _, regions := range r.plan.Stages {

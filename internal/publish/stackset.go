@@ -6,6 +6,7 @@ package publish
 import (
 	"context"
 	"crypto/rand"
+	"crypto/sha256"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -34,6 +35,7 @@ type stackSetState struct {
 	url    string                    // of the plan's template
 	takes  []types.TemplateParameter // of the plan's template
 	before *types.StackSet           // nil if the set does not exist
+	last   string                    // the SHA-256 of its template, from our record; empty if unknown
 }
 
 // checkStackSet checks the roll-out before any visible change: the template is
@@ -157,6 +159,17 @@ func (s *stackSetState) parameters(given map[string]string) []types.Parameter {
 	return list
 }
 
+// hasTemplate reports whether the set has a template. If CloudFormation does not
+// return it exactly, our record of the last publication decides.
+func (s *stackSetState) hasTemplate(body []byte) bool {
+	now := aws.ToString(s.before.TemplateBody)
+	if sameText(now, string(body)) {
+		return true
+	}
+	sum := sha256.Sum256(body)
+	return alike(now, string(body)) && s.last == hex.EncodeToString(sum[:])
+}
+
 // differs returns why the set must be updated; empty if it need not be.
 func (s *stackSetState) differs(body []byte) string {
 	b := s.before
@@ -166,7 +179,7 @@ func (s *stackSetState) differs(body []byte) string {
 		has = append(has, string(c))
 	}
 	switch {
-	case !sameText(aws.ToString(b.TemplateBody), string(body)):
+	case !s.hasTemplate(body):
 		return "the template has changed"
 	case sorted(has) != sorted(s.Capabilities):
 		return "the capabilities have changed"
@@ -188,13 +201,6 @@ func (s *stackSetState) differs(body []byte) string {
 		}
 	}
 	return ""
-}
-
-// sameText compares templates. One of them comes from an XML response, in which a
-// line does not end with CR (https://www.w3.org/TR/xml/#sec-line-ends).
-func sameText(a, b string) bool {
-	plain := func(s string) string { return strings.TrimSpace(strings.ReplaceAll(s, "\r\n", "\n")) }
-	return plain(a) == plain(b)
 }
 
 // preferences returns the preferences for an operation in some regions.

@@ -101,7 +101,7 @@ func (r *run) stackSetFindings(ctx context.Context) ([]Finding, error) {
 		return []Finding{{kindStackSet, s.Region, s.Name, "absent", same}}, nil
 	}
 	is := same
-	if !sameText(aws.ToString(s.before.TemplateBody), string(r.plan.Body)) {
+	if !alike(aws.ToString(s.before.TemplateBody), string(r.plan.Body)) {
 		is = "another template"
 	}
 	list := []Finding{{kindStackSet, s.Region, s.Name, is, same}}

@@ -217,7 +217,7 @@ func describeStackSet(c *call) (any, error) {
 		return nil, err
 	}
 	d := describedSet{
-		Name: set.name, ID: set.id, Description: set.description, Status: set.status, Body: set.template.body,
+		Name: set.name, ID: set.id, Description: set.description, Status: set.status, Body: returned(set.template.body),
 		Parameters: set.template.display(set.parameters), Capabilities: query.Members[string]{Items: set.capabilities}, Tags: query.Members[tag]{Items: set.tags},
 		ARN: set.arn, AutoDeployment: set.autoDeployment, Model: set.model, Managed: managedExecution{set.managed},
 	}
