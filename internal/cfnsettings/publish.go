@@ -134,8 +134,10 @@ type OperationPreferences struct {
 	RegionOrder []string `mapstructure:"region_order"`
 	// `SEQUENTIAL` or `PARALLEL`. Default: CloudFormation's, `SEQUENTIAL`.
 	RegionConcurrencyType string `mapstructure:"region_concurrency_type"`
-	// `STRICT_FAILURE_TOLERANCE` or `SOFT_FAILURE_TOLERANCE`. Default:
-	// CloudFormation's, `STRICT_FAILURE_TOLERANCE`.
+	// `STRICT_FAILURE_TOLERANCE` runs an operation in at most one more account at the
+	// same time than may fail, so that no more than that many fail.
+	// `SOFT_FAILURE_TOLERANCE` does not limit the concurrency, so more accounts than
+	// the tolerance may fail. Default: CloudFormation's, `STRICT_FAILURE_TOLERANCE`.
 	ConcurrencyMode string `mapstructure:"concurrency_mode"`
 	// The number of accounts per region in which an operation may fail before it
 	// stops in that region. Default: `0`, as in CloudFormation.
@@ -144,7 +146,10 @@ type OperationPreferences struct {
 	// `failure_tolerance_count`. Default: `0`, as in CloudFormation.
 	FailureTolerancePercentage *int32 `mapstructure:"failure_tolerance_percentage"`
 	// The maximum number of accounts per region in which an operation runs at the
-	// same time. Default: `1`, as in CloudFormation.
+	// same time. With `STRICT_FAILURE_TOLERANCE` it has an effect only up to the
+	// failure tolerance plus 1: 10 accounts at a time need a
+	// `failure_tolerance_count` of 9. The plan prints the number that applies.
+	// Default: `1`, as in CloudFormation.
 	MaxConcurrentCount *int32 `mapstructure:"max_concurrent_count"`
 	// The same as a percentage of the accounts, instead of `max_concurrent_count`.
 	// Default: none.

@@ -182,6 +182,9 @@ func (r *run) forecastStackSet(ctx context.Context) (found []error) {
 	if set == nil {
 		return nil
 	}
+	if _, limit := set.concurrency(); limit != "" {
+		r.sayf("stack set %s: %s", set.Name, limit)
+	}
 	s := &stackSetState{StackSet: set, api: r.Clients.CloudFormation(set.Region)}
 	r.set = s
 	var err error

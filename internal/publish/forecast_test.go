@@ -76,8 +76,10 @@ func TestForecast(t *testing.T) {
 			w.putObject("us-east-1", "eth/templates/1.0.0/mining.template", "other")
 		}, want: []string{`version "1.0.0" is already published`}},
 		"parameters of the set": {sharing: everybody, body: "Parameters:\n  Wallet: {Type: String}\n  Pool: {Type: String}\n", want: []string{"without a value: Pool, Wallet;"}},
-		"targets":               {sharing: nobody, want: []string{"us-east-1: account 111111111111, account 222222222222 may not launch", "ap-south-1: account"}},
-		"no look at the set":    {sharing: everybody, world: refuse("us-east-1", "DescribeStackSet", "AccessDenied"), want: []string{"lack the permission cloudformation:DescribeStackSet in us-east-1"}},
+		"limited concurrency": {sharing: everybody, change: func(s *publish.Spec) { s.StackSet.Preferences.MaxConcurrentCount = aws.Int32(2) },
+			warn: []string{"stack set mining: operation_preferences.max_concurrent_count: got 2, but CloudFormation changes 1 account at a time"}},
+		"targets":            {sharing: nobody, want: []string{"us-east-1: account 111111111111, account 222222222222 may not launch", "ap-south-1: account"}},
+		"no look at the set": {sharing: everybody, world: refuse("us-east-1", "DescribeStackSet", "AccessDenied"), want: []string{"lack the permission cloudformation:DescribeStackSet in us-east-1"}},
 		"everything at once": {sharing: nobody, world: func(w *world) {
 			for _, region := range three {
 				w.deleteBucket(region)

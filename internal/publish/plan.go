@@ -258,6 +258,11 @@ func (p *Plan) Lines() []string {
 		for i, stage := range p.Stages {
 			say("  stage %d: %s", i+1, strings.Join(stage, ", "))
 		}
+		is, limit := p.StackSet.concurrency()
+		say("  concurrency: %s", is)
+		if limit != "" {
+			say("  %s", limit)
+		}
 	}
 	return lines
 }
