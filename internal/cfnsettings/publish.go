@@ -96,7 +96,8 @@ type PublishStackSet struct {
 	// succeeds. Default: none.
 	CanaryRegion string `mapstructure:"canary_region"`
 	// How to handle a failed operation: `keep` leaves the new template in the stack
-	// set, `rollback` restores the previous template. Default: `keep`.
+	// set, `rollback` restores the previous template. After an operation that
+	// somebody has stopped, nothing is restored. Default: `keep`.
 	OnFailure string `mapstructure:"on_failure"`
 	// Values of the template's parameters. A parameter that is not listed keeps its
 	// value in the stack set, or takes the template's default. Default: none.
@@ -117,7 +118,8 @@ type PublishStackSet struct {
 	// administrator. Default: `SELF`.
 	CallAs string `mapstructure:"call_as"`
 	// Let CloudFormation run operations that do not conflict at the same time, and
-	// queue those that conflict. Default: `false`.
+	// queue those that conflict. It cannot be changed while an operation is in
+	// progress or queued. Default: `false`.
 	ManagedExecution bool `mapstructure:"managed_execution"`
 	// How an operation proceeds through accounts and regions. Default:
 	// CloudFormation's defaults.

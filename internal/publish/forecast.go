@@ -247,15 +247,16 @@ func declared(body []byte) (list []types.TemplateParameter, err error) {
 // that has already run for longer than that is a problem.
 func (r *run) forecastOperations(ctx context.Context) []error {
 	s := r.set
-	out, err := s.api.ListStackSetOperations(ctx, &cloudformation.ListStackSetOperationsInput{StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs)})
+	busy, err := s.inProgress(ctx)
 	if err != nil {
-		return []error{s.explain(err, "cloudformation:ListStackSetOperations")}
+		return []error{err}
 	}
-	for _, o := range out.Summaries {
-		if !underWay(o.Status) || s.ManagedExecution {
+	for _, o := range busy {
+		id, begun := aws.ToString(o.OperationId), aws.ToTime(o.CreationTimestamp)
+		if s.ManagedExecution {
+			r.sayf("stack set %s: operation %s (%s) is %s; CloudFormation queues those of publishing behind it", s.Name, id, o.Action, o.Status)
 			continue
 		}
-		id, begun := aws.ToString(o.OperationId), aws.ToTime(o.CreationTimestamp)
 		if since := time.Since(begun); !begun.IsZero() && since > s.limit() {
 			return []error{fmt.Errorf("stack set %s: operation %s (%s) has been %s for %s, longer than timeout (%s): wait for it, set managed_execution, or stop it:\n  %s",
 				s.Name, id, o.Action, o.Status, since.Round(time.Second), s.limit(), r.stopCommand(s, id))}

@@ -22,17 +22,31 @@ import (
 // instances, which takes one call per hundred instances.
 const looksPerReport = 6
 
-// await waits for an operation, and reports the progress of each region.
+// errStopped is the cause of the error for an operation that somebody has stopped.
+var errStopped = errors.New("somebody stopped it")
+
+// await waits for an operation, and reports the progress of each region. The time in
+// the queue behind other operations does not count as the time of this one.
 func (r *run) await(ctx context.Context, id string) error {
 	s := r.set
 	told := map[string]string{}
 	status, reason, looks := types.StackSetOperationStatus(""), "", 0
-	err := r.until(ctx, s.limit(), "operation "+id+" of the stack set "+s.Name, func(ctx context.Context) (bool, error) {
+	ask := func(ctx context.Context) (bool, error) {
 		out, err := s.api.DescribeStackSetOperation(ctx, &cloudformation.DescribeStackSetOperationInput{StackSetName: &s.Name, OperationId: &id, CallAs: types.CallAs(s.CallAs)})
 		if err != nil {
 			return false, err
 		}
+		before := status
 		status, reason = out.StackSetOperation.Status, aws.ToString(out.StackSetOperation.StatusReason)
+		if status == types.StackSetOperationStatusQueued {
+			if before == "" {
+				r.sayf("stack set %s: operation %s is queued behind %s; waiting for up to %s", s.Name, id, r.others(ctx, id), s.limit())
+			}
+			return false, nil
+		}
+		if before == types.StackSetOperationStatusQueued {
+			return true, nil // to count the time of the operation from now on
+		}
 		switch status {
 		case types.StackSetOperationStatusSucceeded, types.StackSetOperationStatusFailed, types.StackSetOperationStatusStopped:
 			return true, nil
@@ -41,7 +55,12 @@ func (r *run) await(ctx context.Context, id string) error {
 			_, err = r.report(ctx, id, told)
 		}
 		return false, err
-	})
+	}
+	what := "operation " + id + " of the stack set " + s.Name
+	err := r.until(ctx, s.limit(), what, ask)
+	if err == nil && underWay(status) {
+		err = r.until(ctx, s.limit(), what, ask)
+	}
 	var timeout *poll.TimeoutError
 	if errors.As(err, &timeout) {
 		return sayError(err, "stack set %s: operation %s is still %s after %s; CloudFormation continues it: run this again after it has ended, or stop it:\n  %s\n", s.Name, id, status, s.limit(), r.stopCommand(s, id))
@@ -59,10 +78,37 @@ func (r *run) await(ctx context.Context, id string) error {
 	if status == types.StackSetOperationStatusSucceeded {
 		return nil
 	}
+	if status == types.StackSetOperationStatusStopped {
+		return fmt.Errorf("stack set %s: operation %s: %w, with stop-stack-set-operation or in the console; its other stacks keep what they had: run this again to continue, or roll back to the previous version", s.Name, id, errStopped)
+	}
 	if len(failures) == 0 && reason != "" {
 		failures = []string{reason}
 	}
 	return fmt.Errorf("stack set %s: operation %s is %s\n%s", s.Name, id, status, strings.Join(failures, "\n"))
+}
+
+// others describes the operations in progress other than one of ours.
+func (r *run) others(ctx context.Context, id string) string {
+	busy, err := r.set.inProgress(ctx)
+	if err != nil {
+		return "others"
+	}
+	var list []string
+	for _, o := range busy {
+		if aws.ToString(o.OperationId) != id {
+			list = append(list, fmt.Sprintf("operation %s (%s), which is %s", aws.ToString(o.OperationId), o.Action, o.Status))
+		}
+	}
+	return listOr(list, "others")
+}
+
+// inProgress returns the operations of the set that block others, the newest first.
+func (s *stackSetState) inProgress(ctx context.Context) ([]types.StackSetOperationSummary, error) {
+	out, err := s.api.ListStackSetOperations(ctx, &cloudformation.ListStackSetOperationsInput{StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs)})
+	if err != nil {
+		return nil, s.explain(err, "cloudformation:ListStackSetOperations")
+	}
+	return slices.DeleteFunc(out.Summaries, func(o types.StackSetOperationSummary) bool { return !underWay(o.Status) }), nil
 }
 
 // cancelled explains the cancellation of this process while an operation runs.

@@ -15,10 +15,11 @@ import (
 )
 
 // restore restores the set's previous template if on_failure is rollback and the
-// set has changed. It returns the error that led to it.
+// set has changed. It returns the error that led to it. It starts no operation after
+// somebody has stopped one.
 func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 	s := r.set
-	if ctx.Err() != nil || s.OnFailure != Restore || !changed || s.before == nil {
+	if ctx.Err() != nil || errors.Is(cause, errStopped) || s.OnFailure != Restore || !changed || s.before == nil {
 		return cause
 	}
 	previous, err := r.previousTemplate(ctx)

@@ -259,9 +259,62 @@ func TestManagedExecution(t *testing.T) {
 	if got := w.operations(); got != "UPDATE ap-south-1,eu-central-1,us-east-1; UPDATE eu-central-1; UPDATE ap-south-1,us-east-1" {
 		t.Errorf("updated by %s", got)
 	}
-	if w.hasSaid("in progress") || w.hasSaid("waiting for") {
+	if w.hasSaid("in progress") || w.hasSaid("waiting for operation") || !w.hasSaid("is queued behind") {
 		t.Errorf("said %q", w.said)
 	}
+	w.wantCurrent(6)
+}
+
+// An operation that stays in the queue is not waited for without end, and the time
+// in the queue does not count as the time of the operation.
+func TestQueuedOperation(t *testing.T) {
+	w := newWorld(t, three...)
+	s := setSpec(three...)
+	s.StackSet.ManagedExecution = true
+	w.must(w.publish(s, template(1, three...)))
+	w.other("other", three...)
+	s.StackSet.Timeout = 20 * time.Millisecond
+	w.ticks.step = 0 // so that it does not end
+	err := w.publish(s, template(2, three...))
+	if !w.hasSaid("is queued behind operation other (UPDATE), which is RUNNING; waiting for up to 20ms") {
+		t.Errorf("said %q", w.said)
+	}
+	if err == nil || !strings.Contains(err.Error(), "is still QUEUED after 20ms") || !strings.Contains(err.Error(), "aws cloudformation stop-stack-set-operation") {
+		t.Errorf("%v", err)
+	}
+	w.ticks.step = time.Second
+	w.must(w.publish(s, template(2, three...)))
+	w.wantCurrent(6)
+}
+
+// If somebody stops the operation, nothing else is started, and the next run
+// continues.
+func TestStoppedOperation(t *testing.T) {
+	w := newWorld(t, three...)
+	s := setSpec(three...)
+	w.must(w.publish(s, template(1, three...)))
+	w.operations()
+	w.wire.reset(func(_ int, c call) error {
+		if c.action != "DescribeStackSetOperation" {
+			return nil
+		}
+		w.wire.reset(nil)
+		w.ticks.step = 0
+		defer func() { w.ticks.step = time.Second }()
+		out, err := w.cloudformation().ListStackSetOperations(t.Context(), &cloudformation.ListStackSetOperationsInput{StackSetName: mining})
+		w.must(err)
+		_, err = w.cloudformation().StopStackSetOperation(t.Context(), &cloudformation.StopStackSetOperationInput{StackSetName: mining, OperationId: out.Summaries[0].OperationId})
+		w.must(err)
+		return nil
+	})
+	err := w.publish(s, template(2, three...))
+	if err == nil || !strings.Contains(err.Error(), "somebody stopped it, with stop-stack-set-operation or in the console") {
+		t.Errorf("%v", err)
+	}
+	if got := w.operations(); got != "UPDATE eu-central-1" || !strings.Contains(w.template(), "number 2") {
+		t.Errorf("after the stop: %s, and the set has %s", got, w.template())
+	}
+	w.must(w.publish(s, template(2, three...)))
 	w.wantCurrent(6)
 }
 

@@ -246,20 +246,15 @@ func orNil(text string) *string {
 func (r *run) awaitOthers(ctx context.Context) error {
 	s, told := r.set, ""
 	err := r.until(ctx, s.limit(), "the stack set "+s.Name, func(ctx context.Context) (bool, error) {
-		out, err := s.api.ListStackSetOperations(ctx, &cloudformation.ListStackSetOperationsInput{StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs)})
-		if err != nil {
-			return false, s.explain(err, "cloudformation:ListStackSetOperations")
+		busy, err := s.inProgress(ctx)
+		if err != nil || len(busy) == 0 {
+			return err == nil, err
 		}
-		for _, o := range out.Summaries { // the newest first
-			if underWay(o.Status) {
-				if id := aws.ToString(o.OperationId); id != told {
-					told = id
-					r.sayf("stack set %s: waiting for operation %s (%s), which is %s", s.Name, id, o.Action, o.Status)
-				}
-				return false, nil
-			}
+		if id := aws.ToString(busy[0].OperationId); id != told {
+			told = id
+			r.sayf("stack set %s: waiting for operation %s (%s), which is %s", s.Name, id, busy[0].Action, busy[0].Status)
 		}
-		return true, nil
+		return false, nil
 	})
 	var timeout *poll.TimeoutError
 	if errors.As(err, &timeout) {
