@@ -32,6 +32,11 @@ func (s *stackSetState) blocks(list []types.StackInstanceSummary) []block {
 			in[region] = append(in[region], *i.OrganizationalUnitId)
 		}
 	}
+	return grouped(in)
+}
+
+// grouped groups the regions that have the same targets.
+func grouped(in map[string][]string) []block {
 	regions := map[string][]string{}
 	for _, region := range slices.Sorted(maps.Keys(in)) {
 		key := strings.Join(unique(in[region]), ",")

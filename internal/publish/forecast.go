@@ -283,6 +283,9 @@ func (p *Plan) Scope() string {
 	}
 	if p.StackSet != nil {
 		words = append(words, "stack set "+p.StackSet.Name)
+		if names := p.StackSet.overridden(); len(names) > 0 {
+			words = append(words, "overrides of "+strings.Join(names, ", "))
+		}
 	}
 	return strings.Join(words, ", ")
 }

@@ -82,8 +82,8 @@ func (r *run) look(ctx context.Context) error {
 	same := r.current(lead)
 	if same && (!found || before.Spec.equal(r.plan.Spec)) {
 		r.sayf("%s is already latest, as publication %d", r.plan.Version, r.number)
-		former := before.former(r.plan.Spec)
-		r.record, r.record.Spec, r.record.Former = before, r.plan.Spec, former
+		former, overridden := before.former(r.plan.Spec), before.overridden(r.plan.Spec)
+		r.record, r.record.Spec, r.record.Former, r.record.Overridden = before, r.plan.Spec, former, overridden
 	} else {
 		r.number++
 		r.record = before.next(r.plan, r.number, lead.Version)

@@ -6,10 +6,12 @@ package publish_test
 import (
 	"context"
 	"net/http"
+	"regexp"
 	"strings"
 	"testing"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 
@@ -35,6 +37,8 @@ func newMoto(t *testing.T, regions ...string) *world {
 	}
 	return w
 }
+
+var noParameters = regexp.MustCompile(`<Parameters\s*/>|<Parameters>\s*</Parameters>`)
 
 // An independent S3, SSM and CloudFormation accept the requests: two publications,
 // one without a change, and a rollback.
@@ -111,6 +115,43 @@ func TestAgainstMoto(t *testing.T) {
 	w.must(err)
 	if len(history) != 3 || history[0].Action != publish.RollingBack || !history[0].Sealed || history[2].Version != one.Version {
 		t.Errorf("the history is %+v", history)
+	}
+
+	// Overrides at creation, changed, and reset. moto's ValidateTemplate returns no
+	// parameters.
+	w.wire.to = &edits{to: w.wire.to, response: func(c call, body string) string {
+		if c.action != "ValidateTemplate" {
+			return body
+		}
+		with := noParameters.ReplaceAllString(body, "<Parameters><member><ParameterKey>Subnets</ParameterKey></member></Parameters>")
+		if with == body {
+			t.Errorf("moto returns %s", body)
+		}
+		return with
+	}}
+	s.StackSet = &publish.StackSet{
+		Name: "fleet", Region: "us-east-1", Regions: regions, Accounts: []string{"123456789012"}, OnFailure: publish.Keep, Parameters: map[string]string{"Subnets": "set"},
+	}
+	body := append([]byte("Parameters:\n  Subnets: {Type: String}\n"), template(2, regions...)...)
+	body = append(body, "  Subnets:\n    Value: !Ref Subnets\n"...)
+	for _, value := range []string{"subnet-1", "subnet-2", ""} {
+		if s.StackSet.Overrides = nil; value != "" {
+			s.StackSet.Overrides = []publish.Override{publish.NewOverride(regions[1:], nil, map[string]string{"Subnets": value})}
+		}
+		w.must(w.publish(s, body))
+		for _, region := range regions {
+			out, err := w.Clients().CloudFormation("us-east-1").DescribeStackInstance(t.Context(), &cloudformation.DescribeStackInstanceInput{
+				StackSetName: aws.String("fleet"), StackInstanceAccount: aws.String("123456789012"), StackInstanceRegion: &region,
+			})
+			w.must(err)
+			got := ""
+			for _, p := range out.StackInstance.ParameterOverrides {
+				got += *p.ParameterKey + "=" + *p.ParameterValue
+			}
+			if want := map[bool]string{true: "Subnets=" + value}[region == regions[1] && value != ""]; got != want {
+				t.Errorf("%s has the overrides %q, want %q", region, got, want)
+			}
+		}
 	}
 
 	missing := s

@@ -6,6 +6,7 @@ package publish
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -17,38 +18,66 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 )
 
-// override is a stack instance that overrides parameters of the set.
+// override is a stack instance whose overrides are not as configured.
 type override struct {
 	region, account string
-	parameters      []string
+	parameters      []string // overridden, and not configured
+	absent          []string // configured, and not overridden
+}
+
+// instanceOverrides is an instance with its overrides.
+type instanceOverrides struct {
+	types.StackInstanceSummary
+	overrides []types.Parameter
 }
 
 // describesAtOnce limits the concurrent calls of overrides, one for each instance:
 // list calls do not return overrides.
 const describesAtOnce = 8
 
-// overrides finds the instances that have a value other than the set's. A hidden
-// value counts as different.
-func (r *run) overrides(ctx context.Context, set *types.StackSet, there []types.StackInstanceSummary) ([]override, error) {
+// overrides finds the instances whose overrides are not as configured: they have a
+// value other than the set's, or lack a configured override. A hidden value counts as
+// different.
+func (r *run) overrides(ctx context.Context, set *types.StackSet, there []types.StackInstanceSummary) (found []override, err error) {
 	s := r.set
-	var ours []types.StackInstanceSummary
-	for _, i := range there {
-		if s.wants(i) && slices.Contains(s.Regions, aws.ToString(i.Region)) {
-			ours = append(ours, i)
+	stacks, err := r.readOverrides(ctx, slices.DeleteFunc(slices.Clone(there), func(i types.StackInstanceSummary) bool { return !s.configured(i) }))
+	for _, stack := range stacks {
+		o := override{region: aws.ToString(stack.Region), account: aws.ToString(stack.Account)}
+		configured, _ := s.overridesOf(o.region, o.account)
+		has := keysOf(stack.overrides)
+		for _, name := range differing(set, stack.overrides) {
+			if _, ok := configured[name]; !ok {
+				o.parameters = append(o.parameters, name)
+			}
+		}
+		for _, name := range slices.Sorted(maps.Keys(configured)) {
+			declared := slices.ContainsFunc(set.Parameters, func(p types.Parameter) bool { return aws.ToString(p.ParameterKey) == name })
+			if declared && !slices.Contains(has, name) {
+				o.absent = append(o.absent, name)
+			}
+		}
+		if len(o.parameters)+len(o.absent) > 0 {
+			found = append(found, o)
 		}
 	}
-	found := make([]override, len(ours))
+	return found, err
+}
+
+// readOverrides reads the overrides of some instances.
+func (r *run) readOverrides(ctx context.Context, list []types.StackInstanceSummary) ([]instanceOverrides, error) {
+	s := r.set
+	found := make([]instanceOverrides, len(list))
 	var group errgroup.Group
 	group.SetLimit(describesAtOnce)
-	for n, i := range ours {
+	for n, i := range list {
 		group.Go(func() error {
-			found[n] = override{region: aws.ToString(i.Region), account: aws.ToString(i.Account)}
-			return r.again(ctx, "the instance of "+found[n].account+" in "+found[n].region, func() error {
+			found[n].StackInstanceSummary = i
+			return r.again(ctx, "the instance of "+aws.ToString(i.Account)+" in "+aws.ToString(i.Region), func() error {
 				out, err := s.api.DescribeStackInstance(ctx, &cloudformation.DescribeStackInstanceInput{
 					StackSetName: &s.Name, StackInstanceAccount: i.Account, StackInstanceRegion: i.Region, CallAs: types.CallAs(s.CallAs),
 				})
 				if err == nil && out.StackInstance != nil {
-					found[n].parameters = differing(set, out.StackInstance.ParameterOverrides)
+					found[n].overrides = out.StackInstance.ParameterOverrides
 				}
 				return err
 			})
@@ -57,7 +86,7 @@ func (r *run) overrides(ctx context.Context, set *types.StackSet, there []types.
 	if err := group.Wait(); err != nil {
 		return nil, s.explain(err, "cloudformation:DescribeStackInstance")
 	}
-	return slices.DeleteFunc(found, func(o override) bool { return len(o.parameters) == 0 }), nil
+	return found, nil
 }
 
 // differing returns the overridden parameters whose value differs from the set's.
@@ -115,8 +144,10 @@ func (r *run) reportExceptions(ctx context.Context) (string, error) {
 	case err != nil:
 		return "", err
 	}
+	kept = slices.DeleteFunc(kept, func(o override) bool { return len(o.parameters) == 0 })
 	for _, o := range kept {
-		r.sayf("stack set %s: %s, account %s: keeps its override of %s; to reset it to the stack set's values:\n  %s", s.Name, o.region, o.account, strings.Join(o.parameters, ", "), r.clearCommand(s, o))
+		r.sayf("stack set %s: %s, account %s: keeps its override of %s, which parameter_overrides does not contain; to reset it to the stack set's values:\n  %s",
+			s.Name, o.region, o.account, strings.Join(o.parameters, ", "), r.clearCommand(s, o))
 	}
 	if len(kept) > 0 {
 		except = append(except, fmt.Sprintf("%d stack instance(s) that keep parameter overrides", len(kept)))
@@ -127,12 +158,20 @@ func (r *run) reportExceptions(ctx context.Context) (string, error) {
 	return ", except for " + strings.Join(except, " and "), nil
 }
 
-// clearCommand returns the command that removes an instance's overrides. It needs
-// an empty list: without a list they stay
+// clearCommand returns the command that removes an instance's overrides except those
+// that are configured. It needs an empty list: without a list they stay
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStackInstances.html).
 func (p *Publisher) clearCommand(s *stackSetState, o override) string {
-	return fmt.Sprintf("%s cloudformation update-stack-instances --region %s --stack-set-name %s%s --accounts %s --regions %s --parameter-overrides '[]'",
-		p.aws(), s.Region, s.Name, s.callAs(), o.account, o.region)
+	list := "'[]'"
+	if values, _ := s.overridesOf(o.region, o.account); len(values) > 0 {
+		list = ""
+		for _, name := range slices.Sorted(maps.Keys(values)) {
+			list += " ParameterKey=" + name + ",UsePreviousValue=true"
+		}
+		list = strings.TrimSpace(list)
+	}
+	return fmt.Sprintf("%s cloudformation update-stack-instances --region %s --stack-set-name %s%s --accounts %s --regions %s --parameter-overrides %s",
+		p.aws(), s.Region, s.Name, s.callAs(), o.account, o.region, list)
 }
 
 func present(text string) []string {

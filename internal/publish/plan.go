@@ -103,7 +103,7 @@ func Compute(spec Spec, body []byte) (*Plan, error) {
 	}
 	if set := p.StackSet; set != nil {
 		p.Stages = stages(set.Regions, set.CanaryRegion)
-		if err := set.check(); err != nil {
+		if err := errors.Join(set.check(), set.checkOverrides()); err != nil {
 			fail("stack_set: %w", err)
 		}
 	}
@@ -257,6 +257,9 @@ func (p *Plan) Lines() []string {
 		say("stack set  %-14s %s, %s", p.StackSet.Region, p.StackSet.Name, to)
 		for i, stage := range p.Stages {
 			say("  stage %d: %s", i+1, strings.Join(stage, ", "))
+		}
+		for _, o := range p.StackSet.Overrides {
+			say("  overrides in %s", o)
 		}
 		is, limit := p.StackSet.concurrency()
 		say("  concurrency: %s", is)

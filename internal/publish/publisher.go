@@ -81,6 +81,8 @@ type run struct {
 	last     Record     // the record of the publication before it, or of itself if it is resumed
 	set      *stackSetState
 	mu       sync.Mutex
+
+	changedOverrides []overrideChange // by this run
 }
 
 // Publish carries out a plan. A second run with the same plan does what is

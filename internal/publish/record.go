@@ -26,6 +26,9 @@ type Record struct {
 	Spec  Spec    `json:"spec"`
 	// Former holds what earlier publications published and this one does not.
 	Former []Item `json:"former,omitempty"`
+	// Overridden has the names of the parameters that this or an earlier publication
+	// overrides in single stacks. Other overrides are not ours.
+	Overridden []string `json:"overridden,omitempty"`
 	// Objects are the objects of this publication: the template and latest of each
 	// region.
 	Objects []Object `json:"objects,omitempty"`
@@ -60,7 +63,13 @@ func (before Record) next(p *Plan, number int, previous string) Record {
 	return Record{
 		Number: number, Action: p.Action, Version: p.Version, SHA256: p.SHA256, Previous: previous, Spec: p.Spec,
 		Stack: stacked(before.Stack, p.Action, Entry{p.Version, p.SHA256}), Former: before.former(p.Spec),
+		Overridden: before.overridden(p.Spec),
 	}
+}
+
+// overridden returns the parameters that this record or the given options override.
+func (before Record) overridden(now Spec) []string {
+	return unique(slices.Concat(before.Overridden, before.Spec.StackSet.overridden(), now.StackSet.overridden()))
 }
 
 func stacked(stack []Entry, action string, top Entry) []Entry {

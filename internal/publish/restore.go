@@ -14,8 +14,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// restore restores the set's previous template if on_failure is rollback and the
-// set has changed. It returns the error that led to it. It starts no operation after
+// restore restores the set's previous template and overrides if on_failure is
+// rollback and the set has changed. It returns the error that led to it. It starts no operation after
 // somebody has stopped one.
 func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 	s := r.set
@@ -26,8 +26,20 @@ func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 	if err != nil {
 		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
 	}
-	if previous == "" {
+	if previous == "" && len(r.changedOverrides) == 0 {
 		return cause
+	}
+	// The overrides first: a stack that fails with the new ones fails with them and the
+	// previous template too.
+	failed := r.restoreOverrides(ctx)
+	if failed != nil {
+		failed = fmt.Errorf("restoring the previous parameter overrides: %w", failed)
+	}
+	if previous == "" {
+		if failed != nil {
+			return errors.Join(cause, failed)
+		}
+		return fmt.Errorf("%w; the stacks have their previous parameter overrides again", cause)
 	}
 	there, err := r.instances(ctx)
 	if err != nil {
@@ -42,10 +54,10 @@ func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 	for n, b := range blocks {
 		r.sayf("stack set %s: restoring its previous template in %s", s.Name, listOr(b.regions, "no region, because it has no instances"))
 		if err := r.updateSet(ctx, s.backTo(previous, n == 0, b)); err != nil {
-			return errors.Join(cause, fmt.Errorf("restoring the previous template: %w", err))
+			return errors.Join(cause, failed, fmt.Errorf("restoring the previous template: %w", err))
 		}
 	}
-	return fmt.Errorf("%w; the stack set has its previous template again, but latest and the parameters are still of version %s", cause, r.plan.Version)
+	return errors.Join(fmt.Errorf("%w; the stack set has its previous template again, but latest and the parameters are still of version %s", cause, r.plan.Version), failed)
 }
 
 // backTo returns the update to the previous template. Only the first one changes

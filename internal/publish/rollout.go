@@ -6,7 +6,6 @@ package publish
 import (
 	"context"
 	"errors"
-	"maps"
 	"slices"
 	"strings"
 
@@ -83,8 +82,8 @@ func (r *run) settle(ctx context.Context) error {
 	return nil
 }
 
-// stage creates the missing instances of some regions, and updates those that are
-// not current. The first update also changes the set itself, for the reason in why,
+// stage creates the missing instances of some regions, updates those that are not
+// current, and sets their parameter overrides. The first update also changes the set itself, for the reason in why,
 // and clears why.
 func (r *run) stage(ctx context.Context, regions []string, there []types.StackInstanceSummary, why *string) error {
 	s := r.set
@@ -114,31 +113,31 @@ func (r *run) stage(ctx context.Context, regions []string, there []types.StackIn
 			return err
 		}
 	}
-	// Regions that lack the same accounts or units share an operation.
-	missing := map[string][]string{}
+	lack := map[string][]string{} // region: the accounts or units without an instance
 	for _, region := range regions {
-		var lack []string
 		for _, target := range slices.Concat(s.Accounts, s.OrganizationalUnits) {
 			if !slices.Contains(have[region], target) {
-				lack = append(lack, target)
+				lack[region] = append(lack[region], target)
 			}
 		}
-		if len(lack) > 0 {
-			key := strings.Join(lack, ",")
-			missing[key] = append(missing[key], region)
-		}
 	}
-	for _, key := range slices.Sorted(maps.Keys(missing)) {
-		if err := r.create(ctx, strings.Split(key, ","), missing[key]); err != nil {
+	missing, err := s.creations(regions, lack)
+	if err != nil {
+		return err
+	}
+	for _, c := range missing {
+		if err := r.create(ctx, c, *why == ""); err != nil {
 			return err
 		}
 	}
-	if *why == "" {
-		return nil
+	if *why != "" {
+		// Until now only other stages had instances, so the set was not updated, and
+		// the new instances have the old template.
+		if err := r.change(ctx, why, block{regions, slices.Concat(s.Accounts, s.OrganizationalUnits)}); err != nil {
+			return err
+		}
 	}
-	// Until now only other stages had instances, so the set was not updated, and
-	// the new instances have the old template.
-	return r.change(ctx, why, block{regions, slices.Concat(s.Accounts, s.OrganizationalUnits)})
+	return r.setOverrides(ctx, regions)
 }
 
 // change updates the set for the reason in why, and clears why: the set has changed
@@ -269,30 +268,4 @@ func listOr(list []string, none string) string {
 		return none
 	}
 	return strings.Join(list, ", ")
-}
-
-// create creates instances.
-func (r *run) create(ctx context.Context, targets, regions []string) error {
-	s := r.set
-	in := &cloudformation.CreateStackInstancesInput{
-		StackSetName: &s.Name, Regions: regions, CallAs: types.CallAs(s.CallAs), OperationPreferences: s.preferences(regions),
-	}
-	if len(s.OrganizationalUnits) > 0 {
-		in.DeploymentTargets = &types.DeploymentTargets{OrganizationalUnitIds: targets}
-	} else {
-		in.Accounts = targets
-	}
-	r.sayf("stack set %s: creating instances for %s in %s", s.Name, strings.Join(targets, ", "), strings.Join(regions, ", "))
-	id, err := r.begin(ctx, "cloudformation:CreateStackInstances", func(id *string) (*string, error) {
-		in.OperationId = id
-		out, err := s.api.CreateStackInstances(ctx, in)
-		if err != nil {
-			return nil, err
-		}
-		return out.OperationId, nil
-	})
-	if err != nil {
-		return err
-	}
-	return r.await(ctx, id)
 }

@@ -50,6 +50,7 @@ type StackSet struct {
 	CanaryRegion          string            `json:"canary_region,omitempty"`
 	OnFailure             string            `json:"on_failure"` // Restore or Keep
 	Parameters            map[string]string `json:"-"`          // their values may be secret
+	Overrides             []Override        `json:"parameter_overrides,omitempty"`
 	Capabilities          []string          `json:"capabilities,omitempty"`
 	AdministrationRoleARN string            `json:"administration_role_arn,omitempty"`
 	ExecutionRoleName     string            `json:"execution_role_name,omitempty"`

@@ -97,7 +97,22 @@ func (s *stackSetState) fits(needs []types.Capability) error {
 	}
 	if len(missing) > 0 {
 		slices.Sort(missing)
-		fail("parameters without a default and without a value: %s; set them in parameters", strings.Join(missing, ", "))
+		also := ""
+		if slices.ContainsFunc(missing, func(key string) bool { return slices.Contains(s.overridden(), key) }) {
+			also = "; an override replaces the value of the stack set, which CloudFormation requires too"
+		}
+		fail("parameters without a default and without a value: %s; set them in parameters%s", strings.Join(missing, ", "), also)
+	}
+	var unknown []string
+	for _, o := range s.Overrides {
+		for _, key := range slices.Sorted(maps.Keys(o.Values)) {
+			if !slices.Contains(known, key) {
+				unknown = append(unknown, strconv.Quote(key))
+			}
+		}
+	}
+	if len(unknown) > 0 {
+		fail("parameter_overrides has %s, which the template does not declare; want any of %s", strings.Join(unique(unknown), ", "), listOr(known, "none"))
 	}
 	if len(foreign) > 0 {
 		fail("parameters has %s, which the template does not declare; want any of %s", strings.Join(foreign, ", "), listOr(known, "none"))

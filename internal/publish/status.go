@@ -118,7 +118,14 @@ func (r *run) stackSetFindings(ctx context.Context) ([]Finding, error) {
 		return append(list, Finding{"override", s.Region, s.Name, "unknown: cloudformation:DescribeStackInstance is not allowed", noOverride}), nil
 	}
 	for _, o := range kept {
-		list = append(list, Finding{"override", o.region, s.Name + ", account " + o.account, "overrides " + strings.Join(o.parameters, ", "), noOverride})
+		var is []string
+		if len(o.parameters) > 0 {
+			is = append(is, "overrides "+strings.Join(o.parameters, ", "))
+		}
+		if len(o.absent) > 0 {
+			is = append(is, "does not override "+strings.Join(o.absent, ", "))
+		}
+		list = append(list, Finding{"override", o.region, s.Name + ", account " + o.account, strings.Join(is, "; "), noOverride})
 	}
 	return list, err
 }
@@ -156,7 +163,7 @@ func few(list []string) string {
 }
 
 // noOverride is the expected state of an instance.
-const noOverride = "the stack set's parameters"
+const noOverride = "the stack set's parameters, and the configured overrides"
 
 // instancesFinding counts the configured instances of a region, and names the
 // targets that lack one.

@@ -53,8 +53,7 @@ func (set *stackSet) sorted() []*instance {
 // apply sets the stack's template and parameters. A stack that already has them does
 // not change.
 func (i *instance) apply(c *Service, o *operation, at time.Time) {
-	parameters := maps.Clone(o.parameters)
-	maps.Copy(parameters, i.overrides)
+	parameters := i.values(o)
 	if i.stackID == "" {
 		i.stackID = "arn:aws:cloudformation:" + i.region + ":" + i.account + ":stack/StackSet-" + o.set.name + "-" + c.uuid() + "/" + c.uuid()
 	} else if i.body == o.template.body && maps.Equal(i.parameters, parameters) {
@@ -72,10 +71,6 @@ func createStackInstances(c *call) (any, error) {
 		if len(accounts) == 0 {
 			return nil, invalid("Accounts or DeploymentTargets must be specified")
 		}
-		overrides, err := requestParameters(c.p.Items("ParameterOverrides"), nil)
-		if err != nil {
-			return nil, err
-		}
 		var list []*instance
 		for _, region := range c.p.List("Regions") {
 			for _, a := range accounts {
@@ -83,7 +78,9 @@ func createStackInstances(c *call) (any, error) {
 				if i == nil {
 					i = &instance{account: a.id, region: region, unit: a.unit, status: outdated}
 				}
-				i.overrides = overrides
+				if err := i.setOverrides(c, set); err != nil {
+					return nil, err
+				}
 				list = append(list, i)
 			}
 		}
@@ -100,15 +97,10 @@ func updateStackInstances(c *call) (any, error) {
 		if err := o.setPreferences(c, list); err != nil {
 			return nil, err
 		}
-		if !c.p.Has("ParameterOverrides") {
-			return list, nil // without a list, the overrides stay; an empty list removes them
-		}
 		for _, i := range list {
-			overrides, err := requestParameters(c.p.Items("ParameterOverrides"), i.overrides)
-			if err != nil {
+			if err := i.setOverrides(c, set); err != nil {
 				return nil, err
 			}
-			i.overrides = overrides
 		}
 		return list, nil
 	})

@@ -1,0 +1,193 @@
+// Copyright The packer-plugin-ethminer Authors
+// SPDX-License-Identifier: MPL-2.0
+
+package publish
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+)
+
+// overrideChange is a change of the overrides of one stack.
+type overrideChange struct {
+	on     types.StackInstanceSummary
+	before []types.Parameter
+	list   []types.Parameter // as in the request, complete
+}
+
+// setOverrides gives the stacks of some regions the configured overrides. It resets
+// parameters that only an earlier publication overrides, and keeps the overrides of
+// others. CloudFormation accepts overrides only after the set and the stack have the
+// parameter, so it runs after the update.
+func (r *run) setOverrides(ctx context.Context, regions []string) error {
+	if len(r.record.Overridden) == 0 {
+		return nil
+	}
+	there, err := r.instances(ctx)
+	if err != nil {
+		return err
+	}
+	stacks, err := r.readOverrides(ctx, slices.DeleteFunc(there, func(i types.StackInstanceSummary) bool {
+		return !r.set.wants(i) || !slices.Contains(regions, aws.ToString(i.Region)) || i.Status == types.StackInstanceStatusInoperable
+	}))
+	if err != nil {
+		return err
+	}
+	var changes []overrideChange
+	for _, stack := range stacks {
+		values, known := r.set.overridesOf(aws.ToString(stack.Region), aws.ToString(stack.Account))
+		if !known {
+			continue // a rollback keeps the values
+		}
+		if list, differs := r.set.overrideList(values, stack.overrides, r.record.Overridden); differs {
+			changes = append(changes, overrideChange{stack.StackInstanceSummary, stack.overrides, list})
+		}
+	}
+	r.changedOverrides = append(r.changedOverrides, changes...)
+	return r.changeOverrides(ctx, changes)
+}
+
+// overrideList returns the overrides of a stack for a request, and whether they
+// differ from those that it has. A hidden value cannot be compared, so it differs.
+func (s *stackSetState) overrideList(values map[string]string, has []types.Parameter, ours []string) (list []types.Parameter, differs bool) {
+	now := map[string]string{}
+	for _, p := range has {
+		now[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
+	}
+	for _, name := range slices.Sorted(maps.Keys(values)) {
+		list = append(list, types.Parameter{ParameterKey: aws.String(name), ParameterValue: aws.String(values[name])})
+		value, ok := now[name]
+		differs = differs || !ok || value != values[name] || value == hidden
+	}
+	for _, name := range slices.Sorted(maps.Keys(now)) {
+		switch _, configured := values[name]; {
+		case configured:
+		case slices.Contains(ours, name):
+			differs = true // omitted, which resets it
+		case s.declares(name):
+			list = append(list, types.Parameter{ParameterKey: aws.String(name), UsePreviousValue: aws.Bool(true)})
+		}
+	}
+	return list, differs
+}
+
+// declares reports whether the plan's template has a parameter.
+func (s *stackSetState) declares(name string) bool {
+	return slices.ContainsFunc(s.takes, func(p types.TemplateParameter) bool { return aws.ToString(p.ParameterKey) == name })
+}
+
+// changeOverrides carries out changes. Stacks with the same overrides share an
+// operation, as far as each account has a stack in each region.
+func (r *run) changeOverrides(ctx context.Context, changes []overrideChange) error {
+	lists, stacks := map[string][]types.Parameter{}, map[string][]types.StackInstanceSummary{}
+	for _, c := range changes {
+		key := signature(c.list)
+		lists[key], stacks[key] = c.list, append(stacks[key], c.on)
+	}
+	for _, key := range slices.Sorted(maps.Keys(lists)) {
+		for _, b := range accountBlocks(stacks[key]) {
+			if err := r.updateInstances(ctx, b, lists[key]); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// signature identifies a list of parameters.
+func signature(list []types.Parameter) string {
+	var b strings.Builder
+	for _, p := range list {
+		fmt.Fprintf(&b, "%q=%q,%t;", aws.ToString(p.ParameterKey), aws.ToString(p.ParameterValue), aws.ToBool(p.UsePreviousValue))
+	}
+	return b.String()
+}
+
+// accountBlock is a group of accounts that have stacks in the same regions.
+type accountBlock struct{ regions, accounts, units []string }
+
+// accountBlocks groups the regions that have stacks of the same accounts.
+func accountBlocks(list []types.StackInstanceSummary) []accountBlock {
+	in, units := map[string][]string{}, map[string][]string{} // region: accounts; account: units
+	for _, i := range list {
+		region, account := aws.ToString(i.Region), aws.ToString(i.Account)
+		in[region] = append(in[region], account)
+		if i.OrganizationalUnitId != nil {
+			units[account] = append(units[account], *i.OrganizationalUnitId)
+		}
+	}
+	var all []accountBlock
+	for _, b := range grouped(in) {
+		a := accountBlock{regions: b.regions, accounts: b.targets}
+		for _, account := range b.targets {
+			a.units = append(a.units, units[account]...)
+		}
+		a.units = unique(a.units)
+		all = append(all, a)
+	}
+	return all
+}
+
+// updateInstances replaces the overrides of some stacks.
+func (r *run) updateInstances(ctx context.Context, b accountBlock, list []types.Parameter) error {
+	s := r.set
+	in := &cloudformation.UpdateStackInstancesInput{
+		StackSetName: &s.Name, Regions: b.regions, CallAs: types.CallAs(s.CallAs), OperationPreferences: s.preferences(b.regions),
+		ParameterOverrides: append([]types.Parameter{}, list...), // not nil: an empty list removes all overrides
+	}
+	if len(s.OrganizationalUnits) > 0 {
+		in.DeploymentTargets = &types.DeploymentTargets{
+			OrganizationalUnitIds: b.units, Accounts: b.accounts, AccountFilterType: types.AccountFilterTypeIntersection,
+		}
+	} else {
+		in.Accounts = b.accounts
+	}
+	r.sayf("stack set %s: setting the parameter overrides of %s in %s: %s", s.Name, strings.Join(b.accounts, ", "), strings.Join(b.regions, ", "), listOr(keysOf(list), "none"))
+	id, err := r.begin(ctx, "cloudformation:UpdateStackInstances", func(id *string) (*string, error) {
+		in.OperationId = id
+		out, err := s.api.UpdateStackInstances(ctx, in)
+		if err != nil {
+			return nil, err
+		}
+		return out.OperationId, nil
+	})
+	if err != nil {
+		return err
+	}
+	return r.await(ctx, id)
+}
+
+func keysOf(list []types.Parameter) (names []string) {
+	for _, p := range list {
+		names = append(names, aws.ToString(p.ParameterKey))
+	}
+	return names
+}
+
+// restoreOverrides gives the stacks the overrides that they had before this run. Those
+// whose values CloudFormation hides keep the values that were sent last.
+func (r *run) restoreOverrides(ctx context.Context) error {
+	changes := r.changedOverrides
+	for i, c := range changes {
+		sent := keysOf(c.list)
+		changes[i].list = nil
+		for _, p := range c.before {
+			switch name := aws.ToString(p.ParameterKey); {
+			case !r.set.declares(name):
+			case aws.ToString(p.ParameterValue) != hidden:
+				changes[i].list = append(changes[i].list, types.Parameter{ParameterKey: p.ParameterKey, ParameterValue: p.ParameterValue})
+			case slices.Contains(sent, name):
+				changes[i].list = append(changes[i].list, types.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)})
+			}
+		}
+	}
+	r.changedOverrides = nil
+	return r.changeOverrides(ctx, changes)
+}
