@@ -68,6 +68,7 @@ func TestDifferences(t *testing.T) {
 		s := &Settings{Template: "t", RequiredRegions: []string{"rows"}}
 		s.Publish.S3.Bucket, s.Publish.S3.Regions = "b", []string{"us-east-1", "eu-west-1", "sa-east-1"}
 		s.Publish.StackSet.Parameters = map[string]string{"Wallet": "0xsecret"}
+		s.Publish.StackSet.ParameterOverrides = []ParameterOverrides{{Regions: []string{"us-east-1"}, Parameters: map[string]string{"Wallet": "0xsecret"}}}
 		s.Publish.StackSet.OperationPreferences.FailureToleranceCount = &count
 		return s
 	}
@@ -83,7 +84,13 @@ func TestDifferences(t *testing.T) {
 		`publish.ssm.name: got "/n", checked ""`:                                               func(s *Settings) { s.Publish.SSM.Name = "/n" },
 		`publish.stack_set.parameters["Pool"]: got "set", checked ""`:                          func(s *Settings) { s.Publish.StackSet.Parameters["Pool"] = "p" },
 		`publish.stack_set.operation_preferences.failure_tolerance_count: got "", checked "1"`: func(s *Settings) { s.Publish.StackSet.OperationPreferences.FailureToleranceCount = nil },
-		`attributes["arm64"]: got "ARM", checked ""`:                                           func(s *Settings) { s.Attributes = map[string]string{"arm64": "ARM"} },
+		`publish.stack_set.parameter_overrides[0].parameters["Pool"]: got "set", checked ""`: func(s *Settings) {
+			s.Publish.StackSet.ParameterOverrides[0].Parameters["Pool"] = "0xsecret"
+		},
+		`publish.stack_set.parameter_overrides[0].regions: got "eu-west-1", checked "us-east-1"`: func(s *Settings) {
+			s.Publish.StackSet.ParameterOverrides[0].Regions = []string{"eu-west-1"}
+		},
+		`attributes["arm64"]: got "ARM", checked ""`: func(s *Settings) { s.Attributes = map[string]string{"arm64": "ARM"} },
 	} {
 		checked, now := base(), base()
 		change(now)

@@ -4,6 +4,7 @@
 package cfnsettings
 
 import (
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -11,6 +12,8 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	s3types "github.com/aws/aws-sdk-go-v2/service/s3/types"
+
+	"github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/hclvalue"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
@@ -179,6 +182,15 @@ func (s *PublishStackSet) prepare(fail func(format string, args ...any)) {
 			fail("parameters: got the name %q, want the name of a parameter of the template, letters and digits only", name)
 		}
 	}
+	for i := range s.ParameterOverrides {
+		s.ParameterOverrides[i].prepare(s, func(format string, args ...any) { fail(fmt.Sprintf("parameter_overrides[%d].", i)+format, args...) })
+	}
+	switch a := s.AutoDeployment; {
+	case a.Enabled != config.TriUnset && !managed:
+		fail("auto_deployment: set; expected it only with organizational_units; remove it")
+	case a.RetainStacksOnAccountRemoval && !a.Enabled.True():
+		fail("auto_deployment.retain_stacks_on_account_removal: set; expected it only with enabled = true")
+	}
 	oneOf(fail, "on_failure", s.OnFailure, publish.Restore, publish.Keep)
 	oneOf(fail, "call_as", s.CallAs, "", "SELF", "DELEGATED_ADMIN")
 	for _, c := range s.Capabilities {
@@ -201,6 +213,35 @@ func (s *PublishStackSet) prepare(fail func(format string, args ...any)) {
 	}
 	if o.MaxConcurrentCount != nil && o.MaxConcurrentPercentage != nil {
 		fail("operation_preferences: max_concurrent_count and max_concurrent_percentage are both set; expected one of them")
+	}
+}
+
+func (o *ParameterOverrides) prepare(s *PublishStackSet, fail func(format string, args ...any)) {
+	if len(o.Regions) == 0 && len(o.Accounts) == 0 {
+		fail("regions: not set, nor accounts; expected one of them; set the parameters of all stacks in parameters")
+	}
+	if len(o.Parameters) == 0 {
+		fail("parameters: not set; expected the values of parameters, by name")
+	}
+	checkRegions(fail, "regions", o.Regions...)
+	for _, r := range o.Regions {
+		if known := len(s.Regions) > 0 && !slices.Contains(append(slices.Clone(s.Regions), r), hclvalue.Unknown); known && !slices.Contains(s.Regions, r) {
+			fail("regions: got %q, want any of the regions of stack_set (%s)", r, strings.Join(s.Regions, ", "))
+		}
+	}
+	for _, a := range o.Accounts {
+		switch {
+		case a == hclvalue.Unknown:
+		case !accountID.MatchString(a):
+			fail("accounts: got %q, want a 12-digit account id", a)
+		case len(s.Accounts) > 0 && !slices.Contains(s.Accounts, hclvalue.Unknown) && !slices.Contains(s.Accounts, a):
+			fail("accounts: got %q, want any of the accounts of stack_set (%s)", a, strings.Join(s.Accounts, ", "))
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(o.Parameters)) {
+		if name != hclvalue.Unknown && !logicalID.MatchString(name) {
+			fail("parameters: got the name %q, want the name of a parameter of the template, letters and digits only", name)
+		}
 	}
 }
 

@@ -16,7 +16,8 @@ import (
 )
 
 // Text returns the settings as JSON, for a later call of Differences. It has the
-// names of the stack set's parameters but not their values, which may be secret.
+// names of the stack set's parameters and overrides but not their values, which may
+// be secret.
 func (s *Settings) Text() string {
 	text, err := json.Marshal(s.flat())
 	if err != nil {
@@ -75,12 +76,18 @@ func flatten(v reflect.Value, path string, all map[string]string) {
 	case reflect.Map:
 		for _, key := range v.MapKeys() {
 			value := v.MapIndex(key).String()
-			if path == "publish.stack_set.parameters" {
+			if strings.HasPrefix(path, "publish.stack_set.parameter") { // parameters and parameter_overrides
 				value = "set"
 			}
 			all[fmt.Sprintf("%s[%q]", path, key.String())] = value
 		}
 	case reflect.Slice:
+		if v.Type().Elem().Kind() == reflect.Struct { // repeated blocks
+			for i := range v.Len() {
+				flatten(v.Index(i), fmt.Sprintf("%s[%d]", path, i), all)
+			}
+			return
+		}
 		var list []string
 		for i := range v.Len() {
 			list = append(list, fmt.Sprint(v.Index(i).Interface()))

@@ -2,7 +2,7 @@
 // SPDX-License-Identifier: MPL-2.0
 
 //go:generate packer-sdc struct-markdown
-//go:generate packer-sdc mapstructure-to-hcl2 -type Publish,PublishS3,PublishSSM,PublishStackSet,OperationPreferences
+//go:generate packer-sdc mapstructure-to-hcl2 -type Publish,PublishS3,PublishSSM,PublishStackSet,ParameterOverrides,AutoDeployment,OperationPreferences
 
 package cfnsettings
 
@@ -11,6 +11,8 @@ import (
 	"path/filepath"
 	"slices"
 	"time"
+
+	"github.com/hashicorp/packer-plugin-sdk/template/config"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
@@ -92,6 +94,10 @@ type PublishStackSet struct {
 	// The organizational units, such as `ou-ab12-cdefgh34`, or the root, whose
 	// accounts get stack instances. Default: none.
 	OrganizationalUnits []string `mapstructure:"organizational_units"`
+	// Whether accounts that join the organizational units later get stacks.
+	// See [auto_deployment](#auto_deployment). Default: not changed; a new stack set
+	// does not deploy automatically.
+	AutoDeployment AutoDeployment `mapstructure:"auto_deployment"`
 	// The region to update first, on its own. The other regions follow if it
 	// succeeds. Default: none.
 	CanaryRegion string `mapstructure:"canary_region"`
@@ -102,6 +108,9 @@ type PublishStackSet struct {
 	// Values of the template's parameters. A parameter that is not listed keeps its
 	// value in the stack set, or takes the template's default. Default: none.
 	Parameters map[string]string `mapstructure:"parameters"`
+	// Values of the template's parameters in single regions or accounts, such as the
+	// subnets. See [parameter_overrides](#parameter_overrides). Default: none.
+	ParameterOverrides []ParameterOverrides `mapstructure:"parameter_overrides"`
 	// The capabilities that the template requires: `CAPABILITY_IAM`,
 	// `CAPABILITY_NAMED_IAM`, `CAPABILITY_AUTO_EXPAND`. Default: none.
 	Capabilities []string `mapstructure:"capabilities"`
@@ -127,6 +136,37 @@ type PublishStackSet struct {
 	// How long one operation may take, and how long to wait for another operation
 	// to end before it starts, such as `45m`. Default: `2h`.
 	Timeout time.Duration `mapstructure:"timeout"`
+}
+
+// ParameterOverrides is a `parameter_overrides` block; it can be repeated. It gives
+// parameters other values in some of the stacks. If several blocks set a parameter of
+// a stack, the last one applies. Publishing rolls out changed values, and resets a
+// parameter that no block sets any more to the stack set's value.
+type ParameterOverrides struct {
+	// The regions of the stacks. At least one of `regions` and `accounts` is required.
+	// Default: all regions of the stack set.
+	Regions []string `mapstructure:"regions"`
+	// The accounts of the stacks, 12 digits each. With `organizational_units`, accounts
+	// that belong to these units when their stacks are created. Default: all accounts.
+	Accounts []string `mapstructure:"accounts"`
+	// The values of the parameters, by name. A parameter without a default also needs
+	// a value in `parameters`, which CloudFormation requires. The value of a `NoEcho`
+	// parameter cannot be compared with that of the stack, so each publication sends
+	// it.
+	Parameters map[string]string `mapstructure:"parameters" required:"true"`
+}
+
+// AutoDeployment is an `auto_deployment` block. It requires `organizational_units`.
+// CloudFormation then creates stacks in accounts that join the units, with the values
+// of the stack set; the next publication gives them their `parameter_overrides`.
+// A change of this setting updates all stacks of the set, as CloudFormation requires.
+type AutoDeployment struct {
+	// Create stacks in accounts that join the organizational units. Default: not
+	// changed.
+	Enabled config.Trilean `mapstructure:"enabled"`
+	// Keep the stacks of accounts that leave the units. Otherwise CloudFormation
+	// deletes them. Requires `enabled = true`. Default: `false`.
+	RetainStacksOnAccountRemoval bool `mapstructure:"retain_stacks_on_account_removal"`
 }
 
 // OperationPreferences is an `operation_preferences` block, CloudFormation's
@@ -197,9 +237,17 @@ func (s *Settings) Spec(images []cfntemplate.Image) publish.Spec {
 
 func (s *PublishStackSet) spec() *publish.StackSet {
 	o := s.OperationPreferences
+	var overrides []publish.Override
+	for _, b := range s.ParameterOverrides {
+		overrides = append(overrides, publish.NewOverride(b.Regions, b.Accounts, b.Parameters))
+	}
+	var auto *publish.AutoDeployment
+	if s.AutoDeployment.Enabled != config.TriUnset {
+		auto = &publish.AutoDeployment{Enabled: s.AutoDeployment.Enabled.True(), Retain: s.AutoDeployment.RetainStacksOnAccountRemoval}
+	}
 	return &publish.StackSet{
 		Name: s.Name, Region: s.AdminRegion, Regions: s.Regions, Accounts: s.Accounts, OrganizationalUnits: s.OrganizationalUnits,
-		CanaryRegion: s.CanaryRegion, OnFailure: s.OnFailure, Parameters: s.Parameters, Capabilities: s.Capabilities,
+		CanaryRegion: s.CanaryRegion, OnFailure: s.OnFailure, Parameters: s.Parameters, Overrides: overrides, AutoDeployment: auto, Capabilities: s.Capabilities,
 		AdministrationRoleARN: s.AdministrationRoleARN, ExecutionRoleName: s.ExecutionRoleName, PermissionModel: s.PermissionModel,
 		CallAs: s.CallAs, ManagedExecution: s.ManagedExecution, Timeout: s.Timeout,
 		Preferences: publish.Preferences{

@@ -7,6 +7,31 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
+// FlatAutoDeployment is an auto-generated flat version of AutoDeployment.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatAutoDeployment struct {
+	Enabled                      *bool `mapstructure:"enabled" cty:"enabled" hcl:"enabled"`
+	RetainStacksOnAccountRemoval *bool `mapstructure:"retain_stacks_on_account_removal" cty:"retain_stacks_on_account_removal" hcl:"retain_stacks_on_account_removal"`
+}
+
+// FlatMapstructure returns a new FlatAutoDeployment.
+// FlatAutoDeployment is an auto-generated flat version of AutoDeployment.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*AutoDeployment) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatAutoDeployment)
+}
+
+// HCL2Spec returns the hcl spec of a AutoDeployment.
+// This spec is used by HCL to read the fields of AutoDeployment.
+// The decoded values from this spec will then be applied to a FlatAutoDeployment.
+func (*FlatAutoDeployment) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"enabled":                          &hcldec.AttrSpec{Name: "enabled", Type: cty.Bool, Required: false},
+		"retain_stacks_on_account_removal": &hcldec.AttrSpec{Name: "retain_stacks_on_account_removal", Type: cty.Bool, Required: false},
+	}
+	return s
+}
+
 // FlatOperationPreferences is an auto-generated flat version of OperationPreferences.
 // Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
 type FlatOperationPreferences struct {
@@ -38,6 +63,33 @@ func (*FlatOperationPreferences) HCL2Spec() map[string]hcldec.Spec {
 		"failure_tolerance_percentage": &hcldec.AttrSpec{Name: "failure_tolerance_percentage", Type: cty.Number, Required: false},
 		"max_concurrent_count":         &hcldec.AttrSpec{Name: "max_concurrent_count", Type: cty.Number, Required: false},
 		"max_concurrent_percentage":    &hcldec.AttrSpec{Name: "max_concurrent_percentage", Type: cty.Number, Required: false},
+	}
+	return s
+}
+
+// FlatParameterOverrides is an auto-generated flat version of ParameterOverrides.
+// Where the contents of a field with a `mapstructure:,squash` tag are bubbled up.
+type FlatParameterOverrides struct {
+	Regions    []string          `mapstructure:"regions" cty:"regions" hcl:"regions"`
+	Accounts   []string          `mapstructure:"accounts" cty:"accounts" hcl:"accounts"`
+	Parameters map[string]string `mapstructure:"parameters" required:"true" cty:"parameters" hcl:"parameters"`
+}
+
+// FlatMapstructure returns a new FlatParameterOverrides.
+// FlatParameterOverrides is an auto-generated flat version of ParameterOverrides.
+// Where the contents a fields with a `mapstructure:,squash` tag are bubbled up.
+func (*ParameterOverrides) FlatMapstructure() interface{ HCL2Spec() map[string]hcldec.Spec } {
+	return new(FlatParameterOverrides)
+}
+
+// HCL2Spec returns the hcl spec of a ParameterOverrides.
+// This spec is used by HCL to read the fields of ParameterOverrides.
+// The decoded values from this spec will then be applied to a FlatParameterOverrides.
+func (*FlatParameterOverrides) HCL2Spec() map[string]hcldec.Spec {
+	s := map[string]hcldec.Spec{
+		"regions":    &hcldec.AttrSpec{Name: "regions", Type: cty.List(cty.String), Required: false},
+		"accounts":   &hcldec.AttrSpec{Name: "accounts", Type: cty.List(cty.String), Required: false},
+		"parameters": &hcldec.AttrSpec{Name: "parameters", Type: cty.Map(cty.String), Required: false},
 	}
 	return s
 }
@@ -145,9 +197,11 @@ type FlatPublishStackSet struct {
 	Regions               []string                  `mapstructure:"regions" cty:"regions" hcl:"regions"`
 	Accounts              []string                  `mapstructure:"accounts" cty:"accounts" hcl:"accounts"`
 	OrganizationalUnits   []string                  `mapstructure:"organizational_units" cty:"organizational_units" hcl:"organizational_units"`
+	AutoDeployment        *FlatAutoDeployment       `mapstructure:"auto_deployment" cty:"auto_deployment" hcl:"auto_deployment"`
 	CanaryRegion          *string                   `mapstructure:"canary_region" cty:"canary_region" hcl:"canary_region"`
 	OnFailure             *string                   `mapstructure:"on_failure" cty:"on_failure" hcl:"on_failure"`
 	Parameters            map[string]string         `mapstructure:"parameters" cty:"parameters" hcl:"parameters"`
+	ParameterOverrides    []FlatParameterOverrides  `mapstructure:"parameter_overrides" cty:"parameter_overrides" hcl:"parameter_overrides"`
 	Capabilities          []string                  `mapstructure:"capabilities" cty:"capabilities" hcl:"capabilities"`
 	AdministrationRoleARN *string                   `mapstructure:"administration_role_arn" cty:"administration_role_arn" hcl:"administration_role_arn"`
 	ExecutionRoleName     *string                   `mapstructure:"execution_role_name" cty:"execution_role_name" hcl:"execution_role_name"`
@@ -175,9 +229,11 @@ func (*FlatPublishStackSet) HCL2Spec() map[string]hcldec.Spec {
 		"regions":                 &hcldec.AttrSpec{Name: "regions", Type: cty.List(cty.String), Required: false},
 		"accounts":                &hcldec.AttrSpec{Name: "accounts", Type: cty.List(cty.String), Required: false},
 		"organizational_units":    &hcldec.AttrSpec{Name: "organizational_units", Type: cty.List(cty.String), Required: false},
+		"auto_deployment":         &hcldec.BlockSpec{TypeName: "auto_deployment", Nested: hcldec.ObjectSpec((*FlatAutoDeployment)(nil).HCL2Spec())},
 		"canary_region":           &hcldec.AttrSpec{Name: "canary_region", Type: cty.String, Required: false},
 		"on_failure":              &hcldec.AttrSpec{Name: "on_failure", Type: cty.String, Required: false},
 		"parameters":              &hcldec.AttrSpec{Name: "parameters", Type: cty.Map(cty.String), Required: false},
+		"parameter_overrides":     &hcldec.BlockListSpec{TypeName: "parameter_overrides", Nested: hcldec.ObjectSpec((*FlatParameterOverrides)(nil).HCL2Spec())},
 		"capabilities":            &hcldec.AttrSpec{Name: "capabilities", Type: cty.List(cty.String), Required: false},
 		"administration_role_arn": &hcldec.AttrSpec{Name: "administration_role_arn", Type: cty.String, Required: false},
 		"execution_role_name":     &hcldec.AttrSpec{Name: "execution_role_name", Type: cty.String, Required: false},

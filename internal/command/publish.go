@@ -58,6 +58,7 @@ type publishOptions struct {
 	yes, dryRun, json           bool
 	count                       int
 	parameters                  map[string]string
+	overrides                   []publish.Override
 }
 
 func (o *publishOptions) commandLine() commandLine {
@@ -88,6 +89,21 @@ func (o *publishOptions) commandLine() commandLine {
 			return errors.New("expected NAME=VALUE")
 		}
 		o.parameters[name] = value
+		return nil
+	})
+	f.Func("override", "run, check: a parameter of some stacks of the set, `REGION/ACCOUNT/NAME=VALUE`; * is every region or account; can be repeated", func(s string) error {
+		where, value, ok := strings.Cut(s, "=")
+		parts := strings.Split(where, "/")
+		if !ok || len(parts) != 3 || slices.Contains(parts, "") {
+			return fmt.Errorf("got %q, want REGION/ACCOUNT/NAME=VALUE, such as us-east-1/*/Subnets=subnet-0123456789abcdef0", where)
+		}
+		some := func(part string) []string {
+			if part == "*" {
+				return nil
+			}
+			return []string{part}
+		}
+		o.overrides = append(o.overrides, publish.NewOverride(some(parts[0]), some(parts[1]), map[string]string{parts[2]: value}))
 		return nil
 	})
 	return f
@@ -139,7 +155,7 @@ func runPublish(ctx context.Context, args []string, std streams) int {
 // verbs.
 var publishFlags = map[string][]string{
 	"json": {"status", "history"}, "n": {"history"}, "to": {"rollback"}, "dry-run": {"rollback", "run"}, "yes": {"rollback", "run"},
-	"plan": {"run", "check"}, "parameter": {"run", "check"}, "build": {"check"}, "build-name": {"check"}, "architecture": {"check"},
+	"plan": {"run", "check"}, "parameter": {"run", "check"}, "override": {"run", "check"}, "build": {"check"}, "build-name": {"check"}, "architecture": {"check"},
 }
 
 // unused rejects a flag that the verb would ignore.

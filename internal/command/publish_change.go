@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
@@ -74,6 +75,28 @@ func (p *publishing) spec() (*publish.Spec, error) {
 	}
 	if spec.StackSet != nil {
 		spec.StackSet.Parameters = p.parameters
+		if err := p.override(spec.StackSet); err != nil {
+			return nil, err
+		}
 	}
 	return spec, nil
+}
+
+// override replaces the overrides of the plan, which have no values, by those of the
+// command line.
+func (p *publishing) override(set *publish.StackSet) error {
+	var missing []string
+	for _, planned := range set.Overrides {
+		for _, name := range planned.Names {
+			given := slices.ContainsFunc(p.overrides, func(o publish.Override) bool { return slices.Contains(o.Names, name) })
+			if !given && !slices.Contains(missing, name) {
+				missing = append(missing, name)
+			}
+		}
+	}
+	if len(missing) > 0 {
+		return fmt.Errorf("%s: has overrides of %s without their values; pass each with -override REGION/ACCOUNT/NAME=VALUE", p.plan, strings.Join(missing, ", "))
+	}
+	set.Overrides = p.overrides
+	return nil
 }

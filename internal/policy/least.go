@@ -57,7 +57,7 @@ type Needs struct {
 type Publish struct {
 	Buckets, ACL, Tags, Prune, KMS bool // of S3
 	Parameters                     bool
-	StackSet, OwnRole              bool
+	StackSet, OwnRole, Overrides   bool
 }
 
 // Optional is the Sid prefix of statements that a build does not require. Without
@@ -172,6 +172,7 @@ func Least(n Needs) Document {
 	add(p.StackSet, "Publish", "cloudformation:CreateStackInstances", "cloudformation:CreateStackSet", "cloudformation:DescribeStackSet",
 		"cloudformation:DescribeStackSetOperation", "cloudformation:ListStackInstances", "cloudformation:ListStackSetOperationResults",
 		"cloudformation:ListStackSetOperations", "cloudformation:UpdateStackSet", "cloudformation:ValidateTemplate")
+	add(p.Overrides, "Publish", "cloudformation:DescribeStackInstance", "cloudformation:UpdateStackInstances")
 	add(p.OwnRole, "Publish", "iam:PassRole")
 
 	add(true, "OptionalChecks", "DescribeRegions")
@@ -201,7 +202,7 @@ func Least(n Needs) Document {
 	add(n.TemporaryProfile, "OptionalRemains", "iam:GetInstanceProfile", "iam:GetRole")
 	add(n.TemporaryProfile && n.Resume, "OptionalRemains", "iam:ListInstanceProfiles", "iam:ListRoles")
 	add(p.StackSet && !n.Retire, "OptionalPublishChecks", "DescribeImageAttribute")
-	add(p.StackSet, "OptionalPublishChecks", "cloudformation:DescribeStackInstance")
+	add(p.StackSet && !p.Overrides, "OptionalPublishChecks", "cloudformation:DescribeStackInstance")
 	for _, s := range d.Statement {
 		slices.Sort(s.Action)
 	}

@@ -32,6 +32,25 @@ func (o Override) appliesTo(region, account string) bool {
 	return (len(o.Regions) == 0 || slices.Contains(o.Regions, region)) && (len(o.Accounts) == 0 || slices.Contains(o.Accounts, account))
 }
 
+// Selectors returns REGION/ACCOUNT/NAME for each region, account and name; * is every
+// region or account.
+func (o Override) Selectors() (list []string) {
+	each := func(names []string) []string {
+		if len(names) == 0 {
+			return []string{"*"}
+		}
+		return names
+	}
+	for _, r := range each(o.Regions) {
+		for _, a := range each(o.Accounts) {
+			for _, name := range o.Names {
+				list = append(list, r+"/"+a+"/"+name)
+			}
+		}
+	}
+	return list
+}
+
 func (o Override) String() string {
 	all := func(list []string, what string) string { return listOr(list, "all "+what) }
 	return fmt.Sprintf("%s, %s: %s", all(o.Regions, "regions"), all(o.Accounts, "accounts"), listOr(o.Names, "none"))

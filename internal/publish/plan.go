@@ -258,6 +258,9 @@ func (p *Plan) Lines() []string {
 		for i, stage := range p.Stages {
 			say("  stage %d: %s", i+1, strings.Join(stage, ", "))
 		}
+		if p.StackSet.AutoDeployment != nil {
+			say("  automatic deployment %s", p.StackSet.AutoDeployment)
+		}
 		for _, o := range p.StackSet.Overrides {
 			say("  overrides in %s", o)
 		}

@@ -48,6 +48,9 @@ func (r *run) rollOut(ctx context.Context) error {
 	if err := r.settle(ctx); err != nil {
 		return err
 	}
+	if err := r.deployAutomatically(ctx); err != nil {
+		return err
+	}
 	except, err := r.reportExceptions(ctx)
 	if err != nil {
 		return err
@@ -169,7 +172,11 @@ func (r *run) createSet(ctx context.Context) error {
 		PermissionModel: model, CallAs: types.CallAs(s.CallAs), ManagedExecution: s.managed(),
 	}
 	if model == types.PermissionModelsServiceManaged {
-		in.AutoDeployment = &types.AutoDeployment{Enabled: aws.Bool(false)}
+		auto := AutoDeployment{}
+		if s.AutoDeployment != nil {
+			auto = *s.AutoDeployment
+		}
+		in.AutoDeployment = auto.request()
 	}
 	_, err := s.api.CreateStackSet(ctx, in)
 	var there *types.NameAlreadyExistsException

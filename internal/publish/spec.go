@@ -47,6 +47,7 @@ type StackSet struct {
 	Regions               []string          `json:"regions"`
 	Accounts              []string          `json:"accounts,omitempty"`
 	OrganizationalUnits   []string          `json:"organizational_units,omitempty"`
+	AutoDeployment        *AutoDeployment   `json:"auto_deployment,omitempty"` // nil: not changed
 	CanaryRegion          string            `json:"canary_region,omitempty"`
 	OnFailure             string            `json:"on_failure"` // Restore or Keep
 	Parameters            map[string]string `json:"-"`          // their values may be secret
@@ -59,6 +60,13 @@ type StackSet struct {
 	ManagedExecution      bool              `json:"managed_execution,omitempty"`
 	Preferences           Preferences       `json:"operation_preferences"`
 	Timeout               time.Duration     `json:"timeout,omitempty"` // of one operation, and of the wait for another one
+}
+
+// AutoDeployment tells whether accounts that join the organizational units later get
+// stacks, and whether those that leave keep theirs.
+type AutoDeployment struct {
+	Enabled bool `json:"enabled"`
+	Retain  bool `json:"retain_stacks_on_account_removal,omitempty"`
 }
 
 // Values of OnFailure.

@@ -335,6 +335,10 @@ func (s *stackSetState) explain(err error, need string) error {
 	switch awsclient.Code(err) {
 	case "InsufficientCapabilitiesException":
 		return sayError(err, "stack set %s: the template needs more capabilities", s.Name)
+	case "StackInstanceNotFoundException":
+		if len(s.OrganizationalUnits) > 0 {
+			return sayError(err, "stack set %s: an account of the organizational units has no stack, such as one that joined them later: set enabled of auto_deployment to true, or create its stacks with create-stack-instances", s.Name)
+		}
 	case "LimitExceededException":
 		return sayError(err, "stack set %s: the account has reached a CloudFormation quota: request an increase in Service Quotas", s.Name)
 	}

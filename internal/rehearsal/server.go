@@ -161,6 +161,9 @@ func (s *Server) Stacks(region, set string) []cloudformation.Stack {
 	return s.stacks.Stacks(region, set)
 }
 
+// JoinUnit adds an account to an organizational unit.
+func (s *Server) JoinUnit(unit, account string) { s.stacks.Join(unit, account) }
+
 // ServeHTTP serves a request to a service, or to the rehearsal's own paths.
 func (s *Server) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if strings.HasPrefix(r.URL.Path, sessionPath) {

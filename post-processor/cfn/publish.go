@@ -129,6 +129,11 @@ func (p *PostProcessor) leavePlan(ui packersdk.Ui, source packersdk.Artifact, sp
 		for _, name := range slices.Sorted(maps.Keys(spec.StackSet.Parameters)) {
 			command += " -parameter " + shellquote.Word(name+"=VALUE") // the value may be secret
 		}
+		for _, o := range spec.StackSet.Overrides {
+			for _, selector := range o.Selectors() {
+				command += " -override " + shellquote.Word(selector+"=VALUE")
+			}
+		}
 	}
 	when := ", after fixing the cause"
 	if errors.Is(cause, context.Canceled) {

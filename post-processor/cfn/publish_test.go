@@ -5,6 +5,7 @@ package cfn
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -126,6 +127,27 @@ func TestPublishCancelled(t *testing.T) {
 	}
 }
 
+// TestPlanWithOverrides: the plan file has no values of parameters, and the command has a
+// place for each of them.
+func TestPlanWithOverrides(t *testing.T) {
+	settings := publishTo("nobody-{{ .Region }}")
+	settings["publish"].(map[string]any)["stack_set"] = map[string]any{
+		"name": "mining", "accounts": []string{"111111111111"}, "parameters": map[string]any{"Wallet": "0xsecret"},
+		"parameter_overrides": []map[string]any{{"regions": []string{"us-east-1"}, "parameters": map[string]any{"Subnets": "0xsecret"}}},
+	}
+	s := newScene(t, template, settings)
+	ui := &packersdk.BasicUi{Reader: strings.NewReader(""), Writer: &s.said, ErrorWriter: &s.said}
+	if err := s.leavePlan(ui, source("us-east-1:"+amiA, nil), s.config.Spec(nil), filled{Template: artifact.Template{Path: s.template}}, errors.New("failed")); err != nil {
+		t.Fatal(err)
+	}
+	if want := "-parameter Wallet=VALUE -override 'us-east-1/*/Subnets=VALUE'"; !strings.Contains(s.said.String(), want) {
+		t.Errorf("got output without %q:\n%s", want, s.said.String())
+	}
+	if plan := read(t, s.template+".publish.json"); strings.Contains(plan, "0xsecret") || !strings.Contains(plan, `"Subnets"`) {
+		t.Errorf("got plan %s", plan)
+	}
+}
+
 // TestPublishSSMRegions: the parameters' default regions are those that the build fills,
 // not all rows with an earlier image.
 func TestPublishSSMRegions(t *testing.T) {
@@ -214,9 +236,19 @@ func TestPublishBlock(t *testing.T) {
 		`publish.stack_set.canary_region: got "eu-west-1", want one`:                                       with("stack_set", block{"name": "x", "accounts": []string{"111111111111"}, "regions": []string{"us-east-1"}, "canary_region": "eu-west-1"}),
 		`publish.stack_set.on_failure: got "retry", want rollback or`:                                      with("stack_set", block{"name": "x", "accounts": []string{"111111111111"}, "on_failure": "retry"}),
 		`publish.stack_set.capabilities: got "ALL", want`:                                                  with("stack_set", block{"name": "x", "accounts": []string{"111111111111"}, "capabilities": []string{"ALL"}}),
+		`parameter_overrides[0].regions: not set, nor accounts`:                                            set(block{"parameter_overrides": []block{{"parameters": block{"A": "b"}}}}),
+		`parameter_overrides[0].parameters: not set; expected the values`:                                  set(block{"parameter_overrides": []block{{"regions": []string{"us-east-1"}}}}),
+		`parameter_overrides[1].regions: got "us-esat-1", which is not a region`:                           set(block{"parameter_overrides": []block{{"regions": []string{"us-east-1"}, "parameters": block{"A": "b"}}, {"regions": []string{"us-esat-1"}, "parameters": block{"A": "b"}}}}),
+		`parameter_overrides[0].regions: got "eu-west-1", want any of the regions`:                         set(block{"regions": []string{"us-east-1"}, "parameter_overrides": []block{{"regions": []string{"eu-west-1"}, "parameters": block{"A": "b"}}}}),
+		`parameter_overrides[0].accounts: got "222222222222", want any of`:                                 set(block{"parameter_overrides": []block{{"accounts": []string{"222222222222"}, "parameters": block{"A": "b"}}}}),
+		`parameter_overrides[0].accounts: got "1", want a 12-digit`:                                        set(block{"parameter_overrides": []block{{"accounts": []string{"1"}, "parameters": block{"A": "b"}}}}),
+		`parameter_overrides[0].parameters: got the name "a b", want`:                                      set(block{"parameter_overrides": []block{{"regions": []string{"us-east-1"}, "parameters": block{"a b": "b"}}}}),
+		`publish.stack_set.auto_deployment: set; expected it only with organizational_units`:               set(block{"auto_deployment": block{"enabled": true}}),
+		`auto_deployment.retain_stacks_on_account_removal: set; expected it only with`:                     with("stack_set", block{"name": "x", "organizational_units": []string{"ou-ab12-cdefgh34"}, "auto_deployment": block{"retain_stacks_on_account_removal": true}}),
 		`publish.stack_set.permission_model: got "SELF_MANAGED", want`:                                     with("stack_set", block{"name": "x", "organizational_units": []string{"ou-ab12-cdefgh34"}, "permission_model": "SELF_MANAGED"}),
 		``: with("stack_set", block{"name": "x", "accounts": []string{"111111111111"}, "parameters": block{"A": "b"},
-			"admin_region": "us-east-9", "administration_role_arn": "arn:aws-us-gov:iam::111111111111:role/path/Admin", "execution_role_name": "Exec_1+=,.@-",
+			"parameter_overrides": []block{{"regions": []string{"us-east-1"}, "accounts": []string{"111111111111"}, "parameters": block{"A": "c"}}},
+			"admin_region":        "us-east-9", "administration_role_arn": "arn:aws-us-gov:iam::111111111111:role/path/Admin", "execution_role_name": "Exec_1+=,.@-",
 			"operation_preferences": block{"failure_tolerance_count": 0, "max_concurrent_percentage": 50}}),
 	} {
 		dir := t.TempDir()

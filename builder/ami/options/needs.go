@@ -80,7 +80,7 @@ func (c *Config) publishNeeds() policy.Publish {
 	}
 	return policy.Publish{
 		Buckets: true, ACL: p.S3.ACL != "", Tags: len(p.S3.Tags) > 0, Prune: p.S3.KeepVersions > 0, KMS: p.S3.KMSKeyID != "",
-		Parameters: p.SSM.IsSet(), StackSet: p.StackSet.IsSet(), OwnRole: p.StackSet.AdministrationRoleARN != "",
+		Parameters: p.SSM.IsSet(), StackSet: p.StackSet.IsSet(), OwnRole: p.StackSet.AdministrationRoleARN != "", Overrides: len(p.StackSet.ParameterOverrides) > 0,
 	}
 }
 

@@ -47,6 +47,7 @@ type Service struct {
 	idCount      int        // number of ids
 	regions      map[string]*region
 	injectedEnds []*stackEnd
+	joined       map[string][]string // unit: accounts that joined it later
 }
 
 type region struct {

@@ -18,6 +18,9 @@ func updateStackSet(c *call) (any, error) {
 	if model := c.p.Or("PermissionModel", set.model); model != set.model {
 		return nil, invalid("You cannot update the permission model of the stack set from %s to %s", set.model, model)
 	}
+	if c.p.Has("AutoDeployment") && (c.p.Has("DeploymentTargets") || c.p.Has("Regions")) {
+		return nil, invalid("AutoDeployment cannot be specified with DeploymentTargets or Regions")
+	}
 	role := c.administration()
 	if set.administration != "" && role == "" {
 		return nil, invalid("The stack set was created with the customized administrator role %s: AdministrationRoleARN must be specified", set.administration)

@@ -55,7 +55,7 @@ func (c *call) targets(set *stackSet) ([]target, error) {
 	}
 	var list []target
 	for _, unit := range units {
-		for _, id := range UnitAccounts(unit) {
+		for _, id := range c.s.unitAccounts(unit) {
 			if in := slices.Contains(accounts, id); filter == "INTERSECTION" && !in || filter == "DIFFERENCE" && in {
 				continue
 			}
