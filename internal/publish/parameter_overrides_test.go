@@ -293,7 +293,10 @@ func TestOverridesKilledAtEveryCall(t *testing.T) {
 		t.Fatalf("the stacks have %s", want)
 	}
 	for k := range calls {
-		for _, way := range ways {
+		if calls[k].service != "cloudformation" {
+			continue // TestKilledAtEveryCall has the others
+		}
+		for _, way := range ways[1:] {
 			w := begin()
 			w.dieAt(k+1, way)
 			if err := do(w); err == nil {
