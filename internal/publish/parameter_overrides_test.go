@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	stacks "github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation"
 )
 
@@ -212,26 +213,56 @@ func TestRollbackWithoutValues(t *testing.T) {
 	}
 }
 
-// If stacks fail with new overrides, they get the previous ones back, with and
-// without a new template.
+// If stacks fail with new overrides, or with a new template after that, they get the
+// previous ones back.
 func TestRestoreOverrides(t *testing.T) {
-	for number, want := range map[int]string{1: "the stacks have their previous parameter overrides again", 2: "the stack set has its previous template again"} {
+	for _, row := range []struct {
+		number        int
+		failing, want string
+	}{
+		{1, "UpdateStackInstances", "the stacks have their previous parameter overrides again"},
+		{2, "UpdateStackInstances", "the stacks have their previous parameter overrides again"},
+		{2, "UpdateStackSet", "the stack set has its previous template again"},
+	} {
 		w := newWorld(t, three...)
 		w.must(w.publish(overrideSpec(override([]string{"us-east-1"}, nil, "good")), withSubnets(1, "")))
 		before := w.subnets()
 		w.wire.reset(func(_ int, c call) error {
-			if c.action == "UpdateStackInstances" {
+			if c.action == row.failing {
 				w.wire.reset(nil)
 				w.fail("us-east-1", accounts[1], 1)
 			}
 			return nil
 		})
-		err := w.publish(overrideSpec(override([]string{"us-east-1"}, nil, "bad")), withSubnets(number, ""))
-		if err == nil || !strings.Contains(err.Error(), want) {
-			t.Errorf("error %v, want %q", err, want)
+		err := w.publish(overrideSpec(override([]string{"us-east-1"}, nil, "bad")), withSubnets(row.number, ""))
+		if err == nil || !strings.Contains(err.Error(), row.want) {
+			t.Errorf("error %v, want %q", err, row.want)
 		}
 		if got := w.subnets(); got != before || !strings.Contains(w.template(), "number 1") {
 			t.Errorf("the stacks have %s, and the set has %s", got, w.template())
+		}
+		w.wantCurrent(6)
+	}
+}
+
+// A stack that could not be created with a wrong value is not updated with it again.
+func TestCorrectedOverride(t *testing.T) {
+	for _, number := range []int{1, 2} {
+		w := newWorld(t, three...)
+		w.fail("us-east-1", "", 0)
+		if err := w.publish(overrideSpec(override([]string{"us-east-1"}, nil, "bad")), withSubnets(1, "")); err == nil {
+			t.Fatal("no error")
+		}
+		w.wire.reset(func(_ int, c call) error {
+			if c.action == "UpdateStackInstances" {
+				w.server.AddFault(rehearsal.Fault{StackRegion: "us-east-1"}) // which ends it
+			}
+			return nil
+		})
+		w.must(w.publish(overrideSpec(override([]string{"us-east-1"}, nil, "good")), withSubnets(number, "")))
+		w.wire.reset(nil)
+		if got := w.subnets(); !strings.Contains(got, "us-east-1 1=good, us-east-1 2=good") {
+			t.Errorf("the stacks have %s", got)
 		}
 		w.wantCurrent(6)
 	}

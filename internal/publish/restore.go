@@ -14,24 +14,27 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 )
 
-// restore restores the set's previous template and overrides if on_failure is
-// rollback and the set has changed. It returns the error that led to it. It starts no operation after
-// somebody has stopped one.
+// restore restores the set's previous template, if it has changed, and the previous
+// overrides if on_failure is rollback. It returns the error that led to it. It starts
+// no operation after somebody has stopped one.
 func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 	s := r.set
-	if ctx.Err() != nil || errors.Is(cause, errStopped) || s.OnFailure != Restore || !changed || s.before == nil {
+	if ctx.Err() != nil || errors.Is(cause, errStopped) || s.OnFailure != Restore || s.before == nil {
 		return cause
 	}
-	previous, err := r.previousTemplate(ctx)
-	if err != nil {
-		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
+	previous := ""
+	if changed {
+		var err error
+		if previous, err = r.previousTemplate(ctx); err != nil {
+			return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
+		}
 	}
 	if previous == "" && len(r.changedOverrides) == 0 {
 		return cause
 	}
 	// The overrides first: a stack that fails with the new ones fails with them and the
 	// previous template too.
-	failed := r.restoreOverrides(ctx)
+	failed := r.restoreOverrides(ctx, changed)
 	if failed != nil {
 		failed = fmt.Errorf("restoring the previous parameter overrides: %w", failed)
 	}

@@ -36,10 +36,18 @@ func (r *run) rollOut(ctx context.Context) error {
 		}
 		why = s.differs(r.plan.Body)
 	}
+	changes := why != ""
 	for _, regions := range r.plan.Stages {
-		there, err := r.instances(ctx)
+		err := r.setOverrides(ctx, regions, false)
+		var there []types.StackInstanceSummary
+		if err == nil {
+			there, err = r.instances(ctx)
+		}
 		if err == nil {
 			err = r.stage(ctx, regions, there, &why)
+		}
+		if err == nil && changes {
+			err = r.setOverrides(ctx, regions, true)
 		}
 		if err != nil {
 			return r.restore(ctx, why == "", err)
@@ -85,8 +93,8 @@ func (r *run) settle(ctx context.Context) error {
 	return nil
 }
 
-// stage creates the missing instances of some regions, updates those that are not
-// current, and sets their parameter overrides. The first update also changes the set itself, for the reason in why,
+// stage creates the missing instances of some regions, and updates those that are
+// not current. The first update also changes the set itself, for the reason in why,
 // and clears why.
 func (r *run) stage(ctx context.Context, regions []string, there []types.StackInstanceSummary, why *string) error {
 	s := r.set
@@ -133,14 +141,12 @@ func (r *run) stage(ctx context.Context, regions []string, there []types.StackIn
 			return err
 		}
 	}
-	if *why != "" {
-		// Until now only other stages had instances, so the set was not updated, and
-		// the new instances have the old template.
-		if err := r.change(ctx, why, block{regions, slices.Concat(s.Accounts, s.OrganizationalUnits)}); err != nil {
-			return err
-		}
+	if *why == "" {
+		return nil
 	}
-	return r.setOverrides(ctx, regions)
+	// Until now only other stages had instances, so the set was not updated, and
+	// the new instances have the old template.
+	return r.change(ctx, why, block{regions, slices.Concat(s.Accounts, s.OrganizationalUnits)})
 }
 
 // change updates the set for the reason in why, and clears why: the set has changed

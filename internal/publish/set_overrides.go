@@ -24,9 +24,12 @@ type overrideChange struct {
 
 // setOverrides gives the stacks of some regions the configured overrides. It resets
 // parameters that only an earlier publication overrides, and keeps the overrides of
-// others. CloudFormation accepts overrides only after the set and the stack have the
-// parameter, so it runs after the update.
-func (r *run) setOverrides(ctx context.Context, regions []string) error {
+// others.
+//
+// It runs before the update of the stacks, so that a stack that fails with its old
+// values does not fail again. If the template changes, it runs after the update too:
+// CloudFormation accepts an override only after the stack has the parameter.
+func (r *run) setOverrides(ctx context.Context, regions []string, updated bool) error {
 	if len(r.record.Overridden) == 0 {
 		return nil
 	}
@@ -46,7 +49,7 @@ func (r *run) setOverrides(ctx context.Context, regions []string) error {
 		if !known {
 			continue // a rollback keeps the values
 		}
-		if list, differs := r.set.overrideList(values, stack.overrides, r.record.Overridden); differs {
+		if list, differs := r.set.overrideList(values, stack.overrides, r.record.Overridden, updated); differs {
 			changes = append(changes, overrideChange{stack.StackInstanceSummary, stack.overrides, list})
 		}
 	}
@@ -54,24 +57,37 @@ func (r *run) setOverrides(ctx context.Context, regions []string) error {
 	return r.changeOverrides(ctx, changes)
 }
 
-// overrideList returns the overrides of a stack for a request, and whether they
-// differ from those that it has. A hidden value cannot be compared, so it differs.
-func (s *stackSetState) overrideList(values map[string]string, has []types.Parameter, ours []string) (list []types.Parameter, differs bool) {
+// overrideList returns the overrides of a stack for a request before or after its
+// update, and whether they differ from those that it has. A hidden value cannot be
+// compared, so it is sent, once.
+func (s *stackSetState) overrideList(values map[string]string, has []types.Parameter, ours []string, updated bool) (list []types.Parameter, differs bool) {
 	now := map[string]string{}
 	for _, p := range has {
 		now[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
 	}
 	for _, name := range slices.Sorted(maps.Keys(values)) {
+		old := s.has(name) // in the template before the update
+		if !updated && !old {
+			continue
+		}
 		list = append(list, types.Parameter{ParameterKey: aws.String(name), ParameterValue: aws.String(values[name])})
 		value, ok := now[name]
-		differs = differs || !ok || value != values[name] || value == hidden
+		switch {
+		case !ok:
+			differs = true
+		case value == hidden:
+			differs = differs || !updated || !old
+		default:
+			differs = differs || value != values[name]
+		}
 	}
 	for _, name := range slices.Sorted(maps.Keys(now)) {
-		switch _, configured := values[name]; {
+		_, configured := values[name]
+		switch {
 		case configured:
-		case slices.Contains(ours, name):
+		case slices.Contains(ours, name) && (updated || s.declares(name)):
 			differs = true // omitted, which resets it
-		case s.declares(name):
+		case updated && s.declares(name), !updated && s.has(name):
 			list = append(list, types.Parameter{ParameterKey: aws.String(name), UsePreviousValue: aws.Bool(true)})
 		}
 	}
@@ -173,21 +189,35 @@ func keysOf(list []types.Parameter) (names []string) {
 
 // restoreOverrides gives the stacks the overrides that they had before this run. Those
 // whose values CloudFormation hides keep the values that were sent last.
-func (r *run) restoreOverrides(ctx context.Context) error {
-	changes := r.changedOverrides
-	for i, c := range changes {
+func (r *run) restoreOverrides(ctx context.Context, updated bool) error {
+	there := r.set.has
+	if updated {
+		there = r.set.declares
+	}
+	var undo []overrideChange
+	for _, c := range r.changedOverrides {
+		i := slices.IndexFunc(undo, func(u overrideChange) bool { return sameStack(u.on, c.on) })
+		if i < 0 {
+			i, undo = len(undo), append(undo, overrideChange{on: c.on, before: c.before})
+		}
+		undo[i].list = c.list // the last one sent
+	}
+	for i, c := range undo {
 		sent := keysOf(c.list)
-		changes[i].list = nil
+		undo[i].list = nil
 		for _, p := range c.before {
 			switch name := aws.ToString(p.ParameterKey); {
-			case !r.set.declares(name):
+			case !there(name):
 			case aws.ToString(p.ParameterValue) != hidden:
-				changes[i].list = append(changes[i].list, types.Parameter{ParameterKey: p.ParameterKey, ParameterValue: p.ParameterValue})
+				undo[i].list = append(undo[i].list, types.Parameter{ParameterKey: p.ParameterKey, ParameterValue: p.ParameterValue})
 			case slices.Contains(sent, name):
-				changes[i].list = append(changes[i].list, types.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)})
+				undo[i].list = append(undo[i].list, types.Parameter{ParameterKey: p.ParameterKey, UsePreviousValue: aws.Bool(true)})
 			}
 		}
 	}
-	r.changedOverrides = nil
-	return r.changeOverrides(ctx, changes)
+	return r.changeOverrides(ctx, undo)
+}
+
+func sameStack(a, b types.StackInstanceSummary) bool {
+	return aws.ToString(a.Region) == aws.ToString(b.Region) && aws.ToString(a.Account) == aws.ToString(b.Account)
 }
