@@ -14,6 +14,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
@@ -36,6 +37,32 @@ func newMoto(t *testing.T, regions ...string) *world {
 		w.makeBucket(bucketOf(region), region)
 	}
 	return w
+}
+
+// Three equal publications in parallel succeed as one.
+func TestEqualBuildsInParallel(t *testing.T) {
+	for name, begin := range map[string]func(*testing.T, ...string) *world{"moto": newMoto, "rehearsal": newWorld} {
+		t.Run(name, func(t *testing.T) {
+			regions := []string{"us-east-1", "eu-west-1"}
+			w := begin(t, regions...)
+			s := spec(regions...)
+			s.SSM, s.TrustImages = nil, true
+			plan := w.plan(s, template(1, regions...))
+			var group errgroup.Group
+			for range 3 {
+				group.Go(func() error { return w.publisher().Publish(t.Context(), plan) })
+			}
+			w.must(group.Wait())
+			if latest := w.latest(s); latest[plan.Version+" number 1"] != 2 {
+				t.Errorf("latest is %v", latest)
+			}
+			state, err := w.publisher().State(t.Context(), plan.Source())
+			w.must(err)
+			if !state.Sealed || state.Record.Number != 1 {
+				t.Errorf("the state is %+v", state)
+			}
+		})
+	}
 }
 
 var noParameters = regexp.MustCompile(`<Parameters\s*/>|<Parameters>\s*</Parameters>`)

@@ -170,8 +170,12 @@ func (r *run) prune(ctx context.Context) error {
 	}
 	r.record.Stack = r.record.Stack[:keep]
 	return r.everywhere(func(_ int, at Place) error {
-		out, err := r.Clients.S3(at.Region, at.Bucket).DeleteObjects(ctx, &s3.DeleteObjectsInput{
-			Bucket: &at.Bucket, Delete: &types.Delete{Objects: old, Quiet: aws.Bool(true)}, ExpectedBucketOwner: owner(r.plan.S3.Owner),
+		var out *s3.DeleteObjectsOutput
+		err := r.again(ctx, "removing old versions in "+at.Region, func() (err error) {
+			out, err = r.Clients.S3(at.Region, at.Bucket).DeleteObjects(ctx, &s3.DeleteObjectsInput{
+				Bucket: &at.Bucket, Delete: &types.Delete{Objects: old, Quiet: aws.Bool(true)}, ExpectedBucketOwner: owner(r.plan.S3.Owner),
+			})
+			return err
 		})
 		if err == nil && len(out.Errors) > 0 {
 			e := out.Errors[0]
