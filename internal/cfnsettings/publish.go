@@ -102,8 +102,9 @@ type PublishStackSet struct {
 	// succeeds. Default: none.
 	CanaryRegion string `mapstructure:"canary_region"`
 	// How to handle a failed operation: `keep` leaves the new template in the stack
-	// set, `rollback` restores the previous template. After an operation that
-	// somebody has stopped, nothing is restored. Default: `keep`.
+	// set, `rollback` restores the previous template and overrides. Nothing is
+	// restored after an operation that somebody has stopped, or that continues after
+	// `timeout`. Default: `keep`.
 	OnFailure string `mapstructure:"on_failure"`
 	// Values of the template's parameters. A parameter that is not listed keeps its
 	// value in the stack set, or takes the template's default. Default: none.

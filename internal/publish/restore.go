@@ -12,14 +12,18 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
 // restore restores the set's previous template, if it has changed, and the previous
 // overrides if on_failure is rollback. It returns the error that led to it. It starts
-// no operation after somebody has stopped one.
+// no operation after somebody has stopped one, nor while one that has timed out
+// continues.
 func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 	s := r.set
-	if ctx.Err() != nil || errors.Is(cause, errStopped) || s.OnFailure != Restore || s.before == nil {
+	var late *poll.TimeoutError
+	if ctx.Err() != nil || errors.Is(cause, errStopped) || errors.As(cause, &late) || s.OnFailure != Restore || s.before == nil {
 		return cause
 	}
 	previous := ""

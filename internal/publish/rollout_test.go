@@ -282,7 +282,10 @@ func TestQueuedOperation(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "is still QUEUED after 20ms") || !strings.Contains(err.Error(), "aws cloudformation stop-stack-set-operation") {
 		t.Errorf("%v", err)
 	}
-	w.ticks.step = time.Second
+	if !strings.Contains(w.template(), "number 2") || w.hasSaid("restoring") {
+		t.Errorf("restored, although the operation continues; the set has %s", w.template())
+	}
+	w.ticks.step, s.StackSet.Timeout = time.Second, time.Minute
 	w.must(w.publish(s, template(2, three...)))
 	w.wantCurrent(6)
 }
