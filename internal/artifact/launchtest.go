@@ -16,7 +16,7 @@ import (
 const (
 	// TestPassed means that every check passed.
 	TestPassed = "passed"
-	// TestFailed means that a check failed: the image does not do what it is for.
+	// TestFailed means that a check failed: the image does not boot or mine as it must.
 	TestFailed = "failed"
 	// TestNotMade means that the test told nothing about the image, for example because
 	// EC2 had no capacity for its instance.

@@ -36,7 +36,7 @@ const testImageUsage = `packer-plugin-ethminer test-image launches an instance o
 
 An AMI is ami-..., or region:ami-... for another region than -region. The checks are those of launch_test of the builder
 ethminer-ami. The verdict is written to the tag ethminer:launch-test of the image. Credentials and AWS_ENDPOINT_URL are
-read as by the AWS CLI. An instance costs money; it is terminated after its test, and it ends itself after -timeout.
+read as by the AWS CLI. An instance costs money; it is terminated after its test, and it shuts itself down after -timeout.
 
 Exit codes:
   0  every image has passed

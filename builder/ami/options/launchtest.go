@@ -54,7 +54,7 @@ type LaunchTestConfig struct {
 	// Default `1m`.
 	RawUptime string `mapstructure:"uptime" required:"false"`
 	// The maximum time of a test, from the request for the instance to the verdict. The
-	// instance ends itself after this time. From `5m` to `1h`. Default `20m`.
+	// instance shuts itself down after this time. From `5m` to `1h`. Default `20m`.
 	RawTimeout string `mapstructure:"timeout" required:"false"`
 	// The maximum difference between the rate of the service and that of the image's
 	// benchmark, as a share of the latter, from `0.01` to `1`. Default `0.1`, and no
