@@ -107,7 +107,7 @@ var policyCases = []policyCase{
 	{name: "a group of one's own", config: map[string]any{"security_group_filter": map[string]any{"filters": map[string]string{"group-name": "default"}}}, not: []string{"ec2:CreateSecurityGroup"}},
 	{name: "no communicator", config: map[string]any{"communicator": "none", "ami_regions": []string(nil)}, not: []string{"ec2:AuthorizeSecurityGroupIngress"}},
 	{name: "a price limit", config: map[string]any{"max_price_per_hour": 5}, need: []string{"pricing:GetProducts"}},
-	{name: "a launch test of each image", config: map[string]any{"launch_test": map[string]any{"regions": []string{"all"}}}, need: []string{"ec2:GetConsoleOutput", "ec2:CreateKeyPair"}},
+	{name: "a launch test of each image", config: map[string]any{"launch_test": map[string]any{"regions": []string{"all"}}}, need: []string{"ec2:CreateKeyPair", "ec2:CopyImage"}},
 	{name: "an image to copy", config: map[string]any{"source_ami_from": "?", "ami_name": "copy", "ami_regions": []string{"us-west-1"}, "skip_save_build_region": true}, not: []string{"ec2:RunInstances"},
 		before: func(t *testing.T, w *world) {
 			w.release(t, "sweep", map[string]any{"preflight": "off", "ami_regions": []string(nil)})

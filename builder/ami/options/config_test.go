@@ -126,8 +126,14 @@ func TestPrepareErrors(t *testing.T) {
 		{"invalid durations", map[string]any{"capacity_timeout": "1 hour", "pause_before_ssm": "soon", "region": "us-esat-1"}, []string{
 			`capacity_timeout: got "1 hour", want a duration such as`, `pause_before_ssm: got "soon", want`, `region: got "us-esat-1", which is not a region; did you mean us-east-1?`}},
 		{"an invalid duration of the communicator", map[string]any{"ssh_timeout": "5 min", "ami_name": "a"}, []string{`ssh_timeout: got "5 min"`, `ami_name: got "a"`}},
-		{"empty lists", map[string]any{"instance_types": []string{}, "markets": []string{}, "subnet_ids": []string{}, "availability_zones": []string{}}, []string{
-			"instance_types: got an empty list", "markets: got an empty", "subnet_ids: got an empty", "availability_zones: got an empty"}},
+		{"empty lists", map[string]any{"markets": []string{}, "subnet_ids": []string{}}, []string{"markets: got an empty list", "subnet_ids: got an empty"}},
+		{"launch_test", map[string]any{"ami_regions": []string{"us-west-1"}, "on_launch_test_failure": "retry", "launch_test": map[string]any{
+			"checks": []string{"xids"}, "regions": []string{"eu-west-1"}, "uptime": "2h", "timeout": "10s", "max_difference": 2, "user_data_file": "/nonexistent", "pool_check": map[string]any{"pool": "x"}}}, []string{
+			`on_launch_test_failure: got "retry", want "rollback" or "keep"`, `launch_test.checks[0]: got "xids", want cloud-init, system, service, hash-rate, xid; did you mean xid?`,
+			`launch_test.regions[0]: got "eu-west-1", want a region of the build (us-east-1, us-west-1)`, `launch_test.uptime "2h": expected a duration from 1s to 1h0m0s`, `launch_test.timeout "10s": expected a duration from 5m0s`,
+			"launch_test.max_difference: got 2, want a share from 0.01 to 1", "launch_test.user_data_file: open /nonexistent", `launch_test.pool_check: pool "x": expected a scheme`}},
+		{"launch_test without an image or SSH", map[string]any{"skip_create_ami": true, "communicator": "none", "launch_test": map[string]any{"regions": []string{"all", "us-east-1"}}}, []string{
+			"launch_test, skip_create_ami: both are set", `launch_test, communicator: got "none", want "ssh"`, `launch_test.regions: got "all" among others`}},
 		{"an unknown region of a key", map[string]any{"ami_regions": []string{"eu-cental-1"}, "encrypt_boot": true, "region_kms_key_ids": map[string]string{"eu-cental-1": "alias/x"}}, []string{
 			`ami_regions[0]: got "eu-cental-1"`, `region_kms_key_ids["eu-cental-1"]: got "eu-cental-1", which is not a region; did you mean eu-central-1?`}},
 		{"an unknown region of an image", map[string]any{"source_ami_from": "eu-cental-1:ami-0123456789abcdef0"}, []string{`source_ami_from: got "eu-cental-1"`}},
@@ -225,5 +231,18 @@ func TestWaiter(t *testing.T) {
 				t.Errorf("got polls every %s for %s, want every %s for %s", got.Interval, got.Timeout, test.interval, test.timeout)
 			}
 		})
+	}
+}
+
+// TestEmptyLists: `packer validate` passes an empty list for one of a data source, so only
+// the build refuses it.
+func TestEmptyLists(t *testing.T) {
+	var c Config
+	if _, err := c.Prepare(map[string]any{"region": "us-east-1", "instance_types": []string{}, "availability_zones": []string{}}); err != nil {
+		t.Fatal(err)
+	}
+	err := c.EmptyLists()
+	if err == nil || !strings.Contains(err.Error(), "instance_types: got an empty list") || !strings.Contains(err.Error(), "availability_zones: got an empty list") {
+		t.Errorf("got error %v", err)
 	}
 }
