@@ -11,6 +11,9 @@ import (
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/autoscaling"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudwatch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/iam"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/imds"
@@ -20,15 +23,18 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/sts"
 )
 
-// account is an account besides the rehearsal's own. It exists as soon as one of its
-// roles is assumed, or its policy is set. It has the services that copying an image to it
-// needs: EC2, IAM, KMS, Parameter Store and STS.
+// account is an account with the services that copying an image to it and running a
+// stack in it need. One besides the rehearsal's own exists as soon as one of its roles is
+// assumed, its policy is set, or a stack set creates a stack in it.
 type account struct {
 	id     string
 	ec2    *ec2.Service
 	iam    *iam.Service
 	kms    *kms.Service
 	ssm    *ssm.Service
+	groups *autoscaling.Service
+	stacks *cloudformation.Service
+	watch  *cloudwatch.Service
 	policy *policy.Document // of all its roles; nil allows everything
 }
 
@@ -50,12 +56,96 @@ func (s *Server) other(id string) *account {
 		iam: &iam.Service{Clock: s.cfg.Clock, AccountID: id, Delay: s.cfg.Pace.NotFound},
 		kms: &kms.Service{AccountID: id, Seed: s.cfg.Seed + id},
 	}
-	a.ec2 = s.ec2.Other(id, a.kms.ForEBS, func(keyARN string) bool { return s.kms.Readable(keyARN, id) })
-	a.ssm = &ssm.Service{
-		Clock: s.cfg.Clock, ImageValidation: s.cfg.Pace.Parameter, AccountID: id, Open: a.ec2.Open, HasImage: a.ec2.HasImage, Agent: a.ec2.Agent, Sessions: &s.tunnel,
-	}
+	a.ec2 = s.ec2.Other(id, func(cfg *ec2.Config) {
+		cfg.Keys, cfg.Reads = a.kms.ForEBS, func(keyARN string) bool { return s.kms.Readable(keyARN, id) }
+		cfg.Profile, cfg.Role = a.iam.ProfileForLaunch, func(profileARN, instanceID string) *imds.Role { return s.instanceRole(a, profileARN, instanceID) }
+		cfg.Refuse = func(region string, p query.Params) error { return s.faults.next(id, region, "RunInstances", p) }
+	})
+	s.complete(a)
 	s.others[id] = a
 	return a
+}
+
+// complete creates the services of an account that use its EC2.
+func (s *Server) complete(a *account) {
+	a.ssm = &ssm.Service{
+		Clock: s.cfg.Clock, ImageValidation: s.cfg.Pace.Parameter, AccountID: a.id, Open: a.ec2.Open, HasImage: a.ec2.HasImage, Agent: a.ec2.Agent, Sessions: &s.tunnel,
+	}
+	a.watch = &cloudwatch.Service{Clock: s.cfg.Clock}
+	a.groups = autoscaling.New(autoscaling.Config{
+		Clock: s.cfg.Clock, Pace: s.cfg.Pace, AccountID: a.id, Seed: s.cfg.Seed, EC2: a.ec2, Parameter: a.parameter,
+	})
+	a.stacks = cloudformation.New(cloudformation.Config{
+		Clock: s.cfg.Clock, Pace: s.cfg.Pace, AccountID: a.id, Seed: s.cfg.Seed, Regions: s.ec2.Regions(), Templates: s.cfg.Templates,
+		Zones: a.ec2.Zones, Client: a.call, Other: func(id string) *cloudformation.Service { return s.account(id).stacks },
+	})
+}
+
+// account returns an account, the rehearsal's own or another.
+func (s *Server) account(id string) *account {
+	if id == AccountID {
+		return s.own
+	}
+	return s.other(id)
+}
+
+// accounts returns the existing accounts, the rehearsal's own first.
+func (s *Server) accounts() []*account {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	all := []*account{s.own}
+	for _, id := range slices.Sorted(maps.Keys(s.others)) {
+		all = append(all, s.others[id])
+	}
+	return all
+}
+
+// settle does what is due in the groups and stacks of all accounts.
+func (s *Server) settle() {
+	for _, a := range s.accounts() {
+		a.groups.Settle()
+		a.stacks.Settle()
+	}
+}
+
+// parameter returns the value of a parameter of Systems Manager.
+func (a *account) parameter(region, name string) (string, error) {
+	var found struct{ Parameter struct{ Value string } }
+	err := a.call("ssm", region, "GetParameter", query.Params{"Name": name}, &found)
+	return found.Parameter.Value, err
+}
+
+// call is the client of the account's CloudFormation. It may do everything.
+func (a *account) call(service, region, action string, p query.Params, out any) error {
+	body, err := a.serve(scope{region: region, service: service}, action, p, true)
+	if err != nil || out == nil {
+		return err
+	}
+	return query.Decode(body, out)
+}
+
+// serve serves an admitted call; stack is set for one of CloudFormation.
+func (a *account) serve(at scope, action string, p query.Params, stack bool) (any, error) {
+	switch at.service {
+	case "ec2":
+		return a.ec2.Call(at.region, action, p)
+	case "iam":
+		return a.iam.Call(action, p)
+	case "kms":
+		return a.kms.Call(at.region, action, p)
+	case "ssm":
+		return a.ssm.Call(at.region, action, p)
+	case "autoscaling":
+		if stack {
+			return a.groups.CallForStack(at.region, action, p)
+		}
+		return a.groups.Call(at.region, action, p)
+	case "cloudformation":
+		return a.stacks.Call(at.region, action, p)
+	case "monitoring":
+		return a.watch.Call(at.region, action, p)
+	}
+	return nil, &query.Error{Code: "InvalidAction", Message: "The rehearsal does not support the service " + at.service + " in this account.", Status: 501}
 }
 
 // AllowIn sets the policy of all roles of another account; nil allows everything.
@@ -78,10 +168,10 @@ func (s *Server) openRole(id, arn, session string) (accessKey, secretKey string)
 	return accessKey, s.cfg.SecretKey
 }
 
-// instanceRole returns the role of an instance profile with credentials for an instance.
-// The policies of the role are not applied.
-func (s *Server) instanceRole(profileARN, instanceID string) *imds.Role {
-	profileID, name := s.iam.RoleForInstance(profileARN)
+// instanceRole returns the role of an instance profile with credentials for an instance
+// of an account. The policies of the role are not applied.
+func (s *Server) instanceRole(of *account, profileARN, instanceID string) *imds.Role {
+	profileID, name := of.iam.RoleForInstance(profileARN)
 	if name == "" {
 		return nil
 	}
@@ -92,9 +182,8 @@ func (s *Server) instanceRole(profileARN, instanceID string) *imds.Role {
 	if accessKey == "" {
 		accessKey = "ASIA" + randomKeyID()[4:]
 		s.instanceKeys[instanceID] = accessKey
-		caller := "arn:aws:sts::" + AccountID + ":assumed-role/" + name + "/" + instanceID
-		own := &account{id: AccountID, ec2: s.ec2, iam: s.iam, kms: s.kms, ssm: s.ssm}
-		s.roles[accessKey] = &role{own, sts.Service{AccountID: AccountID, AccessKey: accessKey, SecretKey: s.cfg.SecretKey, Now: s.cfg.Clock.Now, Caller: caller, Open: s.openRole}}
+		caller := "arn:aws:sts::" + of.id + ":assumed-role/" + name + "/" + instanceID
+		s.roles[accessKey] = &role{of, sts.Service{AccountID: of.id, AccessKey: accessKey, SecretKey: s.cfg.SecretKey, Now: s.cfg.Clock.Now, Caller: caller, Open: s.openRole}}
 	}
 	return &imds.Role{
 		Name: name, ProfileARN: profileARN, ProfileID: profileID,
@@ -136,29 +225,28 @@ func (s *Server) callerOf(at scope) (iam.Caller, *ec2.Service) {
 	return s.caller, s.ec2
 }
 
-// serve serves an admitted call of a role.
-func (r *role) serve(at scope, action string, p query.Params) (any, error) {
-	switch at.service {
-	case "ec2":
-		return r.ec2.Call(at.region, action, p)
-	case "iam":
-		return r.iam.Call(action, p)
-	case "kms":
-		return r.kms.Call(at.region, action, p)
-	case "ssm":
-		return r.ssm.Call(at.region, action, p)
-	case "sts":
-		return r.sts.Call(action, p)
-	}
-	return nil, &query.Error{Code: "InvalidAction", Message: "The rehearsal does not support the service " + at.service + " in another account.", Status: 501}
-}
-
 // InventoryOf returns the existing resources of another account by region.
 func (s *Server) InventoryOf(id string) map[string][]ec2.Resource {
 	a := s.other(id)
+	return a.inventory()
+}
+
+// inventory returns the resources of the services that every account has.
+func (a *account) inventory() map[string][]ec2.Resource {
 	all := a.ec2.Inventory()
 	for _, p := range a.ssm.Parameters() {
 		all[p.Region] = append(all[p.Region], ec2.Resource{Kind: "parameter", ID: p.Name, Name: p.Name, Tags: p.Tags, Image: p.Image})
+	}
+	for _, r := range a.iam.Resources() {
+		all[Global] = append(all[Global], ec2.Resource{Kind: r.Kind, ID: r.Name, Name: r.Name, Tags: r.Tags})
+	}
+	for _, g := range a.groups.Groups() {
+		all[g.Region] = append(all[g.Region], ec2.Resource{Kind: "auto-scaling-group", ID: g.Name, Name: g.Name, Tags: g.Tags})
+	}
+	for region, stacks := range a.stacks.Inventory() {
+		for _, v := range stacks {
+			all[region] = append(all[region], ec2.Resource{Kind: "stack", ID: v.ID, Name: v.Name, State: v.Status, Tags: v.Tags})
+		}
 	}
 	return all
 }

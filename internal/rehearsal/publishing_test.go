@@ -4,11 +4,14 @@
 package rehearsal
 
 import (
+	"cmp"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 )
 
@@ -38,6 +41,7 @@ func TestAWSCLIPublishes(t *testing.T) {
 		t.Errorf("got calls %v", calls)
 	}
 	list := server.Inventory()["eu-central-1"]
+	slices.SortFunc(list, func(a, b ec2.Resource) int { return cmp.Compare(a.Kind, b.Kind) })
 	if len(list) != 2 || list[0].Kind != "bucket" || list[1].Kind != "parameter" || list[0].Leaked() || list[1].Leaked() {
 		t.Errorf("got inventory %+v", list)
 	}

@@ -22,9 +22,9 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/awsjson"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudwatch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/iam"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/imds"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instanceconnect"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/kms"
@@ -67,6 +67,7 @@ type Config struct {
 // region by the scope of the request's signature.
 type Server struct {
 	cfg    Config
+	own    *account // also in the fields below
 	ec2    *ec2.Service
 	sts    sts.Service
 	caller iam.Caller
@@ -76,7 +77,6 @@ type Server struct {
 	ssm    *ssm.Service
 	quotas servicequotas.Service
 	stacks *cloudformation.Service
-	watch  cloudwatch.Service
 	tunnel tunnel.Sessions
 	faults faults
 	calls  calls
@@ -109,21 +109,19 @@ func New(cfg Config) *Server {
 	s.iam = &iam.Service{Clock: cfg.Clock, AccountID: AccountID, Delay: cfg.Pace.NotFound}
 	s.ec2 = ec2.New(ec2.Config{
 		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, OptIn: cfg.OptIn, Addresses: cfg.Addresses, Log: cfg.Log,
-		Profile: s.iam.ProfileForLaunch, Role: s.instanceRole,
+		Profile: s.iam.ProfileForLaunch, Role: func(profileARN, instanceID string) *imds.Role { return s.instanceRole(s.own, profileARN, instanceID) },
 		Keys:   s.kms.ForEBS,
 		Refuse: func(region string, p query.Params) error { return s.faults.next(AccountID, region, "RunInstances", p) },
 	})
 	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now, Open: s.openRole}
 	s.caller = iam.Caller{ARN: "arn:aws:iam::" + AccountID + ":user/rehearsal", Policy: cfg.Policy}
 	s.s3 = &s3.Service{Clock: cfg.Clock, AccountID: AccountID, Open: s.ec2.Open}
-	s.ssm = &ssm.Service{Clock: cfg.Clock, ImageValidation: cfg.Pace.Parameter, AccountID: AccountID, Open: s.ec2.Open, HasImage: s.ec2.HasImage, Agent: s.ec2.Agent, Sessions: &s.tunnel}
 	if cfg.Templates == nil {
-		cfg.Templates = s.s3
+		s.cfg.Templates = s.s3
 	}
-	s.stacks = cloudformation.New(cloudformation.Config{
-		Clock: cfg.Clock, Pace: cfg.Pace, AccountID: AccountID, Seed: cfg.Seed, Regions: s.ec2.Regions(), Templates: cfg.Templates,
-	})
-	s.watch.Clock = cfg.Clock
+	s.own = &account{id: AccountID, ec2: s.ec2, iam: s.iam, kms: s.kms}
+	s.complete(s.own)
+	s.ssm, s.stacks = s.own.ssm, s.own.stacks
 	for _, f := range cfg.Faults {
 		s.AddFault(f)
 	}
@@ -248,32 +246,24 @@ func (s *Server) serve(at scope, action string, p query.Params) (any, error) {
 	if err := s.admit(at, action, p); err != nil {
 		return nil, err
 	}
+	s.settle()
 	if at.role != nil {
-		return at.role.serve(at, action, p)
+		if at.service == "sts" {
+			return at.role.sts.Call(action, p)
+		}
+		return at.role.serve(at, action, p, false)
 	}
 	switch at.service {
-	case "ec2":
-		return s.ec2.Call(at.region, action, p)
-	case "iam":
-		return s.iam.Call(action, p)
 	case "sts":
 		return s.sts.Call(action, p)
-	case "kms":
-		return s.kms.Call(at.region, action, p)
-	case "ssm":
-		return s.ssm.Call(at.region, action, p)
 	case "ec2-instance-connect":
 		return instanceconnect.Service{Push: s.ec2.PushKey}.Call(at.region, action, p)
 	case "servicequotas":
 		return s.quotas.Call(at.region, action, p)
-	case "cloudformation":
-		return s.stacks.Call(at.region, action, p)
-	case "monitoring":
-		return s.watch.Call(at.region, action, p)
 	case "pricing":
 		return pricing.Service{Offers: s.ec2.Offers, Regions: s.ec2.Regions()}.Call(at.region, action, p)
 	}
-	return nil, &query.Error{Code: "InvalidAction", Message: "The rehearsal does not support the service " + at.service + ".", Status: 501}
+	return s.own.serve(at, action, p, false)
 }
 
 // protocol encodes and decodes the requests of a service.

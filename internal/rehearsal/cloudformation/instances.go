@@ -9,6 +9,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation/stack"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
@@ -50,16 +51,62 @@ func (set *stackSet) sorted() []*instance {
 	})
 }
 
-// apply sets the stack's template and parameters. A stack that already has them does
-// not change.
-func (i *instance) apply(c *Service, o *operation, at time.Time) {
-	parameters := i.values(o)
+// stack returns the state of the stack.
+func (i *instance) stack(s *Service) (stack.State, bool) {
 	if i.stackID == "" {
-		i.stackID = "arn:aws:cloudformation:" + i.region + ":" + i.account + ":stack/StackSet-" + o.set.name + "-" + c.uuid() + "/" + c.uuid()
-	} else if i.body == o.template.body && maps.Equal(i.parameters, parameters) {
-		return
+		return stack.State{}, false
 	}
-	i.body, i.parameters, i.changed = o.template.body, parameters, at
+	return s.cfg.Other(i.account).stacks.State(i.region, i.stackID)
+}
+
+// begin begins the change of the stack at a time. It returns the reason why it cannot
+// begin. A stack that already has the template and the parameters does not change. One
+// whose creation was rolled back is created again.
+func (i *instance) begin(s *Service, o *operation, at time.Time) string {
+	stacks := s.cfg.Other(i.account).stacks
+	st, exists := i.stack(s)
+	exists = exists && st.Status != stack.DeleteComplete
+	in := stack.Input{Template: o.template, Parameters: i.values(o), Tags: map[string]string{}, Capabilities: o.set.capabilities, At: at}
+	for _, t := range o.set.tags {
+		in.Tags[t.Key] = t.Value
+	}
+	var err error
+	switch {
+	case o.action == "DELETE" && (o.retain || !exists):
+	case o.action == "DELETE":
+		err = stacks.Delete(i.region, i.stackID, at)
+	case exists && i.body != "" && (i.body != o.template.Body || !maps.Equal(i.parameters, in.Parameters)):
+		_, err = stacks.Update(i.region, i.stackID, in)
+	case !exists || i.body == "":
+		if exists {
+			err = stacks.Delete(i.region, i.stackID, at)
+		}
+		in.Name = "StackSet-" + o.set.name + "-" + s.uuid()
+		i.stackID = "arn:aws:cloudformation:" + i.region + ":" + i.account + ":stack/" + in.Name + "/" + s.uuid()
+		if in.ID = i.stackID; err == nil {
+			_, err = stacks.Create(i.region, in)
+		}
+	}
+	if err != nil {
+		return err.Error()
+	}
+	return ""
+}
+
+// failure returns why the change of a stack failed, or an empty string.
+func (i *instance) failure(st stack.State, o *operation) string {
+	complete := map[string][]string{"CREATE": {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, "UPDATE": {"CREATE_COMPLETE", "UPDATE_COMPLETE"}, "DELETE": {stack.DeleteComplete, ""}}
+	if o.retain || slices.Contains(complete[o.action], st.Status) {
+		return ""
+	}
+	return cmp.Or(st.Failed, st.Reason, "Stack "+st.ID+" is in "+st.Status+" state")
+}
+
+// apply notes the template and the parameters of a changed stack.
+func (i *instance) apply(o *operation, at time.Time) {
+	if values := i.values(o); i.body != o.template.Body || !maps.Equal(i.parameters, values) {
+		i.body, i.parameters, i.changed = o.template.Body, values, at
+	}
 }
 
 func createStackInstances(c *call) (any, error) {
@@ -212,7 +259,7 @@ func describeStackInstance(c *call) (any, error) {
 	}{struct {
 		instanceSummary
 		Overrides query.Members[parameter] `xml:"ParameterOverrides"`
-	}{i.summary(set), set.template.display(i.overrides)}}, nil
+	}{i.summary(set), display(set.template, i.overrides)}}, nil
 }
 
 func (set *stackSet) noInstance(account, region string) error {

@@ -8,6 +8,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation/template"
 )
 
 // Operation statuses.
@@ -31,7 +33,7 @@ type operation struct {
 	preferences preferences
 	created     time.Time
 	ended       time.Time
-	template    *template // as of the request
+	template    *template.Template // as of the request
 	parameters  map[string]string
 	generation  int
 	regions     []*regionRun
@@ -195,36 +197,27 @@ func (r *regionRun) advance(s *Service, now time.Time) {
 		} else if r.operation.status == stopping {
 			r.cancel("Cancelled since the operation was stopped")
 		}
-		next := r.start(s)
-		if next == nil {
+		if r.start(s) == 0 {
 			r.status = succeeded
 			if r.failures > tolerance {
 				r.status = failure
 			}
 			return
 		}
-		if next.endsAt.After(now) {
+		next, end := r.ended(s, now)
+		if next == nil {
 			return
 		}
-		r.clock = next.endsAt
+		r.clock = end
 		r.finish(s, next)
 	}
 }
 
-// start starts as many results as the preferences allow. It returns the running result
-// that ends first, or nil.
-func (r *regionRun) start(s *Service) *result {
-	var first *result
-	count := 0
-	consider := func(v *result) {
-		count++
-		if first == nil || v.endsAt.Before(first.endsAt) {
-			first = v
-		}
-	}
+// start starts as many results as the preferences allow. It returns how many run.
+func (r *regionRun) start(s *Service) (count int) {
 	for _, v := range r.results {
 		if v.status == running {
-			consider(v)
+			count++
 		}
 	}
 	for _, v := range r.results {
@@ -234,10 +227,37 @@ func (r *regionRun) start(s *Service) *result {
 			if v.on.status == inoperable && r.operation.action != "DELETE" {
 				v.failReason = fmt.Sprintf("The stack of account %s in %s is INOPERABLE", v.on.account, v.on.region)
 			}
-			consider(v)
+			if v.failReason == "" {
+				v.failReason = v.on.begin(s, r.operation, r.clock)
+			}
+			count++
 		}
 	}
-	return first
+	return count
+}
+
+// ended returns the running result that ended first by now, or nil, and when it ended.
+func (r *regionRun) ended(s *Service, now time.Time) (first *result, at time.Time) {
+	for _, v := range r.results {
+		if v.status != running || v.endsAt.After(now) {
+			continue
+		}
+		end := v.endsAt
+		if v.failReason == "" {
+			st, exists := v.on.stack(s)
+			if exists && st.Busy {
+				continue
+			}
+			if exists {
+				end = later(end, st.Ended)
+			}
+			v.failReason = v.on.failure(st, r.operation)
+		}
+		if first == nil || end.Before(at) {
+			first, at = v, end
+		}
+	}
+	return first, at
 }
 
 // finish completes one result.
@@ -260,7 +280,7 @@ func (r *regionRun) finish(s *Service, v *result) {
 		o.set.instances = slices.DeleteFunc(o.set.instances, func(other *instance) bool { return other == i })
 		return
 	}
-	i.apply(s, o, r.clock)
+	i.apply(o, r.clock)
 	if o.generation == o.set.generation { // otherwise a queued operation has changed the set
 		i.status = current
 	}

@@ -1,10 +1,9 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package cloudformation simulates the parts of AWS CloudFormation that publishing a
-// template uses: template validation, and stack sets whose operations take time. A
-// stack creates no resources: it is a template, parameter values, and the time of
-// their last change.
+// Package cloudformation simulates AWS CloudFormation: template validation, stacks, and
+// stack sets whose operations take time. Package template evaluates templates, resource
+// creates resources in the other services, and stack has the stacks of an account.
 //
 // Nothing runs in the background: every call first applies the changes that are due
 // (settle).
@@ -20,6 +19,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation/stack"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
@@ -37,12 +37,17 @@ type Config struct {
 	Seed      string       // determines all ids
 	Regions   []string     // regions that can contain stacks
 	Templates Fetcher      // nil rejects every TemplateURL
+	Zones     func(region string) []string
+	Client    query.Client // of the account's other services
+	// Other returns the CloudFormation of an account, in which a stack set creates a stack.
+	Other func(account string) *Service
 }
 
 // Service is one account's CloudFormation in all regions. Its methods are
 // safe for concurrent use.
 type Service struct {
 	cfg          Config
+	stacks       *stack.Service
 	mu           sync.Mutex // guards everything below
 	idCount      int        // number of ids
 	regions      map[string]*region
@@ -70,8 +75,21 @@ type stackEnd struct {
 
 // New returns a service without stack sets.
 func New(cfg Config) *Service {
-	return &Service{cfg: cfg, regions: map[string]*region{}}
+	return &Service{cfg: cfg, regions: map[string]*region{}, stacks: stack.New(stack.Config{
+		Clock: cfg.Clock, Pace: cfg.Pace, AccountID: cfg.AccountID, Seed: cfg.Seed, Zones: cfg.Zones, Client: cfg.Client,
+	})}
 }
+
+// Settle does what is due in the account's stacks and stack sets.
+func (s *Service) Settle() {
+	s.stacks.Settle()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.settle(s.cfg.Clock.Now())
+}
+
+// Inventory returns the stacks that exist, by region.
+func (s *Service) Inventory() map[string][]stack.State { return s.stacks.Existing() }
 
 // EndStacks sets the final status of the next stack changes. It replaces the setting
 // of the same region and account; a status other than Failed only resets it.
@@ -134,6 +152,17 @@ var actions = map[string]func(*call) (any, error){
 	"ListStackSetOperations":       listStackSetOperations,
 	"ListStackSetOperationResults": listStackSetOperationResults,
 	"StopStackSetOperation":        stopStackSetOperation,
+	"CreateStack":                  createStack,
+	"UpdateStack":                  updateStack,
+	"DeleteStack":                  deleteStack,
+	"DescribeStacks":               describeStacks,
+	"DescribeStackEvents":          describeStackEvents,
+	"DescribeStackResource":        describeStackResource,
+	"DescribeStackResources":       describeStackResources,
+	"ListStackResources":           listStackResources,
+	"ListStacks":                   listStacks,
+	"GetTemplate":                  getTemplate,
+	"SignalResource":               signalResource,
 }
 
 // Call serves one action in a region. The error is always a *query.Error.

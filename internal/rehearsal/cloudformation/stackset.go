@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation/template"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
@@ -22,7 +23,7 @@ const (
 type stackSet struct {
 	id, name, arn, description string
 	status                     string // ACTIVE or DELETED
-	template                   *template
+	template                   *template.Template
 	parameters                 map[string]string
 	generation                 int // version of template and parameters
 	capabilities               []string
@@ -90,7 +91,7 @@ func createStackSet(c *call) (any, error) {
 		return nil, err
 	}
 	name, token := c.p.Get("StackSetName"), c.p.Get("ClientRequestToken")
-	if strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-") != "" || strings.HasPrefix(name, "-") || len(name) > 128 {
+	if !validName(name) {
 		return nil, invalid("1 validation error detected: Value '%s' at 'stackSetName' failed to satisfy constraint: Member must satisfy regular expression pattern: [a-zA-Z][-a-zA-Z0-9]*", name)
 	}
 	if set, err := c.find(); err == nil {
@@ -142,13 +143,13 @@ type created struct {
 
 // setTemplate sets the template, parameters and capabilities of the set, or changes
 // nothing on an error.
-func (set *stackSet) setTemplate(c *call, t *template, values map[string]string) error {
+func (set *stackSet) setTemplate(c *call, t *template.Template, values map[string]string) error {
 	capabilities := c.p.List("Capabilities")
-	all, err := t.values(values)
+	all, err := t.Values(values)
 	if err != nil {
 		return err
 	}
-	if err := t.allowed(capabilities); err != nil {
+	if err := t.Allowed(capabilities); err != nil {
 		return err
 	}
 	set.template, set.parameters, set.capabilities = t, all, capabilities
@@ -217,8 +218,8 @@ func describeStackSet(c *call) (any, error) {
 		return nil, err
 	}
 	d := describedSet{
-		Name: set.name, ID: set.id, Description: set.description, Status: set.status, Body: returned(set.template.body),
-		Parameters: set.template.display(set.parameters), Capabilities: query.Members[string]{Items: set.capabilities}, Tags: query.Members[tag]{Items: set.tags},
+		Name: set.name, ID: set.id, Description: set.description, Status: set.status, Body: returned(set.template.Body),
+		Parameters: display(set.template, set.parameters), Capabilities: query.Members[string]{Items: set.capabilities}, Tags: query.Members[tag]{Items: set.tags},
 		ARN: set.arn, AutoDeployment: set.autoDeployment, Model: set.model, Managed: managedExecution{set.managed},
 	}
 	if set.model == selfManaged {

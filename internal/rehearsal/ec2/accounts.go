@@ -14,13 +14,14 @@ import (
 // create volume permission. They have ids and a lock in common.
 type accounts struct{ all []*Service }
 
-// Other returns the EC2 of another account, which has the same settings except for its
-// id and its keys.
-func (s *Service) Other(id string, keys func(region, key string) (arn string, usable bool), reads func(keyARN string) bool) *Service {
+// Other returns the EC2 of another account, which has the same settings except for those
+// that change sets.
+func (s *Service) Other(id string, change func(*Config)) *Service {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	cfg := s.cfg
-	cfg.AccountID, cfg.Keys, cfg.Reads, cfg.Profile = id, keys, reads, nil
+	cfg.AccountID = id
+	change(&cfg)
 	return (&Service{cfg: cfg, ids: s.ids, mu: s.mu, others: s.others}).open()
 }
 
@@ -36,6 +37,15 @@ func (a *accounts) regionOf(account, region string) *region {
 
 // owns reports whether the caller's account owns an image.
 func (c *call) owns(v *image) bool { return v.OwnerID == c.s.cfg.AccountID }
+
+// ownerOf returns the region of the account that owns an image; AWS's images are in
+// every account's.
+func (c *call) ownerOf(v *image) *region {
+	if other := c.s.others.regionOf(v.OwnerID, c.r.Name); !v.seeded && other != nil {
+		return other
+	}
+	return c.r
+}
 
 // lets reports whether permissions include the caller's account. Organizations are not
 // simulated.

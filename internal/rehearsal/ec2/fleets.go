@@ -10,145 +10,12 @@ import (
 	"math"
 	"slices"
 	"strconv"
-	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/catalog"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/network"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
-
-type launchTemplate struct {
-	TemplateID string      `xml:"launchTemplateId"`
-	Name       string      `xml:"launchTemplateName"`
-	Created    string      `xml:"createTime"`
-	CreatedBy  string      `xml:"createdBy"`
-	Default    int         `xml:"defaultVersionNumber"`
-	Latest     int         `xml:"latestVersionNumber"`
-	Tags       api.TagList `xml:"tagSet"`
-
-	data      query.Params // of RunInstances
-	createdAt time.Time
-}
-
-type templateResponse struct {
-	Template *launchTemplate `xml:"launchTemplate"`
-}
-
-func createLaunchTemplate(c *call) (any, error) {
-	ids, again, err := c.FindByToken()
-	if err != nil {
-		return nil, err
-	}
-	if again {
-		if t, ok := c.r.templates.Get(ids[0]); ok {
-			return templateResponse{t}, nil
-		}
-	}
-	name := c.Params.Get("LaunchTemplateName")
-	for _, t := range c.r.templates.All() {
-		if t.Name == name {
-			return nil, query.Errorf("InvalidLaunchTemplateName.AlreadyExistsException", "Launch template name already in use.")
-		}
-	}
-	if err := c.taggable("launch-template"); err != nil {
-		return nil, err
-	}
-	tags, err := c.TagsFor("launch-template")
-	if err != nil {
-		return nil, err
-	}
-	if err := c.Commit(); err != nil {
-		return nil, err
-	}
-	t := &launchTemplate{
-		TemplateID: c.s.ids.Next("lt"), Name: name, Created: api.Stamp(c.Now), CreatedBy: "arn:aws:iam::" + c.s.cfg.AccountID + ":user/rehearsal",
-		Default: 1, Latest: 1, Tags: tags, data: c.Params.Sub("LaunchTemplateData"), createdAt: c.Now,
-	}
-	c.r.templates.Put(t.TemplateID, t)
-	c.StoreToken([]string{t.TemplateID})
-	return templateResponse{t}, nil
-}
-
-// taggable rejects tags of resources that an action does not tag at creation.
-func (c *call) taggable(kinds ...string) error {
-	for _, spec := range c.Params.Items("TagSpecification") {
-		if kind := spec.Get("ResourceType"); !slices.Contains(kinds, kind) {
-			return query.Errorf("InvalidParameterValue", "'%s' is not a valid taggable resource type for this operation.", kind)
-		}
-	}
-	return nil
-}
-
-// template returns the launch template that a structure names by id or name.
-func (c *call) template(p query.Params) (*launchTemplate, error) {
-	id, name := p.Get("LaunchTemplateId"), p.Get("LaunchTemplateName")
-	for _, t := range c.r.templates.All() {
-		if (t.TemplateID == id || t.Name == name) && !c.IsNew(t.createdAt) {
-			return t, nil
-		}
-	}
-	if name != "" {
-		return nil, query.Errorf("InvalidLaunchTemplateName.NotFoundException", "The specified launch template, with template name %s, does not exist.", name)
-	}
-	return nil, query.Errorf("InvalidLaunchTemplateId.NotFound", "The specified launch template, with template ID %s, does not exist.", id)
-}
-
-// withTemplate merges the parameters of a launch over those of its launch template.
-func (c *call) withTemplate(p query.Params) (query.Params, error) {
-	if !p.Has("LaunchTemplate") {
-		return p, nil
-	}
-	t, err := c.template(p.Sub("LaunchTemplate"))
-	if err != nil {
-		return nil, err
-	}
-	return p.Over(t.data), nil
-}
-
-func deleteLaunchTemplate(c *call) (any, error) {
-	t, err := c.template(c.Params)
-	if err != nil {
-		return nil, err
-	}
-	if err := c.Commit(); err != nil {
-		return nil, err
-	}
-	c.r.templates.Remove(t.TemplateID)
-	return templateResponse{t}, nil
-}
-
-func describeLaunchTemplates(c *call) (any, error) {
-	ids, names := c.Params.List("LaunchTemplateId"), c.Params.List("LaunchTemplateName")
-	for _, id := range ids {
-		if _, err := c.template(query.Params{"LaunchTemplateId": id}); err != nil {
-			return nil, err
-		}
-	}
-	for _, name := range names {
-		if _, err := c.template(query.Params{"LaunchTemplateName": name}); err != nil {
-			return nil, err
-		}
-	}
-	var found []*launchTemplate
-	for _, t := range c.r.templates.All() {
-		ok, err := c.Matches(t.Tags, func(name string) ([]string, bool) {
-			value, ok := map[string]string{"launch-template-name": t.Name, "create-time": t.Created}[name]
-			return []string{value}, ok
-		})
-		if err != nil {
-			return nil, err
-		}
-		if ok && !c.IsNew(t.createdAt) && api.Contains(ids, t.TemplateID) && api.Contains(names, t.Name) {
-			found = append(found, t)
-		}
-	}
-	set, next, err := api.Page(c.Request, found, 1)
-	return struct {
-		Templates query.Set[*launchTemplate] `xml:"launchTemplates"`
-		Next      string                     `xml:"nextToken,omitempty"`
-	}{set, next}, err
-}
 
 // fleet is kept for its tags, and for a repeated request with its token. A fleet of type
 // instant ends with its creation.
@@ -277,7 +144,7 @@ func createFleet(c *call) (any, error) {
 		out := fleetInstance{fleetOverride: pool.override, Type: made[0].InstanceType}
 		for _, i := range made {
 			out.IDs.Items = append(out.IDs.Items, i.InstanceID)
-			i.Tags.Set(api.Tag{Key: "aws:ec2:fleet-id", Value: f.id}, api.Tag{Key: "aws:ec2launchtemplate:id", Value: pool.override.Template.Spec.ID}, api.Tag{Key: "aws:ec2launchtemplate:version", Value: "1"})
+			i.Tags.Set(api.Tag{Key: "aws:ec2:fleet-id", Value: f.id}, api.Tag{Key: "aws:ec2launchtemplate:id", Value: pool.override.Template.Spec.ID}, api.Tag{Key: "aws:ec2launchtemplate:version", Value: pool.override.Template.Spec.Version})
 		}
 		f.instances = out.IDs.Items
 		f.answer.Instances.Items = append(f.answer.Instances.Items, out)
@@ -317,7 +184,7 @@ func (c *call) pools() ([]pool, error) {
 	var pools []pool
 	for _, config := range c.Params.Items("LaunchTemplateConfigs") {
 		spec := config.Sub("LaunchTemplateSpecification")
-		t, err := c.template(spec)
+		t, version, err := c.templateVersion(spec)
 		if err != nil {
 			return nil, err
 		}
@@ -329,7 +196,7 @@ func (c *call) pools() ([]pool, error) {
 			overrides = []query.Params{{}}
 		}
 		for _, o := range overrides {
-			a := pool{params: o.Over(t.data)}
+			a := pool{params: o.Over(version.data)}
 			if text := o.Get("Priority"); text != "" {
 				if a.priority, err = strconv.ParseFloat(text, 64); err != nil || a.priority < 0 {
 					return nil, query.Errorf("InvalidParameterValue", "Value (%s) for parameter Priority is invalid.", text)
@@ -354,7 +221,7 @@ func (c *call) pools() ([]pool, error) {
 				delete(a.params, "InstanceMarketOptions.MarketType")
 			}
 			a.override.Lifecycle = lifecycle
-			a.override.Template.Spec.ID, a.override.Template.Spec.Version = t.TemplateID, "1"
+			a.override.Template.Spec.ID, a.override.Template.Spec.Version = t.TemplateID, strconv.Itoa(version.number)
 			a.override.Template.Overrides.Type, a.override.Template.Overrides.Subnet = o.Get("InstanceType"), o.Get("SubnetId")
 			a.override.Template.Overrides.Zone = o.Get("AvailabilityZone")
 			pools = append(pools, a)
@@ -378,7 +245,14 @@ func (s *Service) WithProfile(regionName string, p query.Params) query.Params {
 	for _, config := range p.Items("LaunchTemplateConfigs") {
 		spec := config.Sub("LaunchTemplateSpecification")
 		for _, t := range r.templates.All() {
-			if profile := t.data.Sub("IamInstanceProfile"); len(profile) > 0 && (t.TemplateID == spec.Get("LaunchTemplateId") || t.Name == spec.Get("LaunchTemplateName")) {
+			if t.TemplateID != spec.Get("LaunchTemplateId") && t.Name != spec.Get("LaunchTemplateName") {
+				continue
+			}
+			v, err := t.version(spec.Get("Version"))
+			if err != nil {
+				continue // createFleet reports it
+			}
+			if profile := v.data.Sub("IamInstanceProfile"); len(profile) > 0 {
 				return query.Params{"IamInstanceProfile.Name": profile.Or("Name", profile.Get("Arn"))}.Over(p)
 			}
 		}

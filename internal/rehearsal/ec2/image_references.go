@@ -39,8 +39,12 @@ func describeImageReferences(c *call) (any, error) {
 		}
 	}
 	for _, v := range c.r.templates.All() {
-		if id := v.data.Get("ImageId"); id != "" && api.Contains(requested, id) {
-			found = append(found, imageReference{id, "ec2:LaunchTemplate", arn("launch-template", v.TemplateID)})
+		seen := map[string]bool{}
+		for _, version := range v.versions {
+			if id := version.data.Get("ImageId"); id != "" && !seen[id] && api.Contains(requested, id) {
+				seen[id] = true
+				found = append(found, imageReference{id, "ec2:LaunchTemplate", arn("launch-template", v.TemplateID)})
+			}
 		}
 	}
 	set, next, err := api.Page(c.Request, found, 1)

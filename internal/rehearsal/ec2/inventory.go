@@ -5,6 +5,7 @@ package ec2
 
 import (
 	"sort"
+	"strings"
 )
 
 // Resource is a resource that a user of the rehearsal created.
@@ -80,14 +81,16 @@ func (s *Service) Inventory() map[string][]Resource {
 }
 
 // Leaked reports whether a resource is neither an available image, nor a snapshot of
-// one, nor part of a publication. A stack set counts as leaked while an operation
-// is running.
+// one, nor part of a publication. A stack set or a stack counts as leaked while it
+// changes.
 func (r Resource) Leaked() bool {
 	switch r.Kind {
 	case "image":
 		return r.State != "available"
 	case "stack-set":
 		return r.State != "ACTIVE"
+	case "stack":
+		return strings.HasSuffix(r.State, "_IN_PROGRESS")
 	case "snapshot":
 		return r.State != "completed" || r.Image == ""
 	case "bucket", "parameter":

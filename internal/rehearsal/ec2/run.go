@@ -76,8 +76,9 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !img.seeded && !c.owns(img) {
-		return nil, query.Errorf("UnsupportedOperation", "The rehearsal does not launch instances of the image %s, which another account shares.", img.ImageID)
+	owner := c.ownerOf(img)
+	if owner != c.r && slices.ContainsFunc(img.Devices.Items, func(m mapping) bool { return m.Ebs != nil && m.Ebs.Encrypted }) {
+		return nil, query.Errorf("UnsupportedOperation", "The rehearsal does not launch instances of the encrypted image %s, which another account shares.", img.ImageID)
 	}
 	if img.State != "available" {
 		return nil, query.Errorf("InvalidAMIID.Unavailable", "The image ID '%s' is not available", img.ImageID)
@@ -168,7 +169,7 @@ func (c *call) launch(p query.Params, count int) ([]*instanceT, error) {
 			Monitoring: monitoring{"disabled"}, SubnetID: net.SubnetID, VpcID: net.VpcID,
 			reservation: res, createdAt: c.Now, address: c.s.ids.NextAddress(), public: card.Bool("AssociatePublicIpAddress", net.MapPublic),
 			Profile: role, onShutdown: p.Or("InstanceInitiatedShutdownBehavior", "stop"), protected: p.Bool("DisableApiTermination", false),
-			userData: p.Get("UserData"), layer: img.layer(c.r), login: img.login, queue: machines.NewQueue(c.s.mu, c.s.cfg.Host, c.s.cfg.Log),
+			userData: p.Get("UserData"), layer: img.layer(owner), login: img.login, queue: machines.NewQueue(c.s.mu, c.s.cfg.Host, c.s.cfg.Log),
 		}
 		if p.Bool("Monitoring.Enabled", false) {
 			i.Monitoring.State = "enabled"

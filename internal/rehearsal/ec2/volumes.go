@@ -62,7 +62,7 @@ func (c *call) disks(img *image, requested []query.Params) ([]disk, error) {
 			name: m.Name, snapshot: m.Ebs.SnapshotID, kind: m.Ebs.Kind, size: m.Ebs.Size, iops: m.Ebs.Iops, throughput: m.Ebs.Throughput,
 			encrypted: m.Ebs.Encrypted, deleteOnTermination: m.Ebs.Delete, login: img.login,
 		}
-		if snap, ok := c.r.snapshots.Get(d.snapshot); ok {
+		if snap, ok := c.ownerOf(img).snapshots.Get(d.snapshot); ok {
 			d.layer = snap.layer
 			if snap.Encrypted {
 				d.kms = snap.KmsKeyID // the account's own snapshot

@@ -63,7 +63,9 @@ type Profile struct {
 	Terminated time.Duration // from TerminateInstances to terminated
 	Image      time.Duration // from the start of the snapshots to available
 	Copy       time.Duration // from CopyImage or CopySnapshot to available
-	Stack      time.Duration // of each stack that an operation of a stack set changes
+	Stack      time.Duration // least duration of each change of a stack
+	Signal     time.Duration // longest wait of a stack for signals, and longest pause of an update; 0 for those of the template
+	Group      time.Duration // from a failed launch of an Auto Scaling group to the next
 	NotFound   time.Duration // time during which a new id is neither found nor listed
 	Name       time.Duration // from DeregisterImage until the name is free again
 	Parameter  time.Duration // from PutParameter of an image until SSM has validated the image
@@ -76,7 +78,7 @@ var Instant = Profile{Progress: Linear}
 // Fast has realistic but short delays of seconds.
 var Fast = Profile{
 	Running: time.Second, Stopped: 1500 * time.Millisecond, Reboot: 500 * time.Millisecond, Terminated: time.Second,
-	NotFound: 2 * time.Second, Image: 3 * time.Second, Copy: 5 * time.Second, Name: 2 * time.Second, Stack: time.Second, Parameter: 500 * time.Millisecond, Progress: Linear,
+	NotFound: 2 * time.Second, Image: 3 * time.Second, Copy: 5 * time.Second, Name: 2 * time.Second, Stack: time.Second, Signal: 5 * time.Minute, Group: 2 * time.Second, Parameter: 500 * time.Millisecond, Progress: Linear,
 }
 
 // Parse parses a profile: "instant", "fast" (or empty), or a list such as
@@ -86,7 +88,7 @@ func Parse(text string) (Profile, error) {
 	p := Fast
 	fields := map[string]*time.Duration{
 		"running": &p.Running, "stopped": &p.Stopped, "reboot": &p.Reboot, "terminated": &p.Terminated,
-		"image": &p.Image, "copy": &p.Copy, "stack": &p.Stack, "notfound": &p.NotFound, "name": &p.Name, "parameter": &p.Parameter,
+		"image": &p.Image, "copy": &p.Copy, "stack": &p.Stack, "signal": &p.Signal, "group": &p.Group, "notfound": &p.NotFound, "name": &p.Name, "parameter": &p.Parameter,
 	}
 	var errs []error
 	fail := func(format string, args ...any) { errs = append(errs, fmt.Errorf(format, args...)) }

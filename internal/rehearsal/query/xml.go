@@ -9,6 +9,7 @@ import (
 	"encoding/xml"
 	"fmt"
 	"net/http"
+	"slices"
 	"strings"
 )
 
@@ -72,6 +73,7 @@ var dialects = map[string]Dialect{
 	"iam":            {Namespace: "https://iam.amazonaws.com/doc/2010-05-08/", Wrapped: true},
 	"sts":            {Namespace: "https://sts.amazonaws.com/doc/2011-06-15/", Wrapped: true},
 	"cloudformation": {Namespace: "http://cloudformation.amazonaws.com/doc/2010-05-15/", Wrapped: true},
+	"autoscaling":    {Namespace: "http://autoscaling.amazonaws.com/doc/2011-01-01/", Wrapped: true},
 	"monitoring":     {Namespace: "http://monitoring.amazonaws.com/doc/2010-08-01/", Wrapped: true},
 }
 
@@ -156,6 +158,22 @@ func Encode(body any) (Raw, error) {
 	inner := bytes.TrimPrefix(b.Bytes(), []byte("<R>"))
 	return bytes.TrimSuffix(inner, []byte("</R>")), nil
 }
+
+// Decode decodes the body of a response, XML or JSON, into a struct with its names.
+func Decode(body, out any) error {
+	if raw, ok := body.(Raw); ok {
+		return xml.Unmarshal(slices.Concat([]byte("<R>"), raw, []byte("</R>")), out)
+	}
+	text, err := json.Marshal(body)
+	if err != nil {
+		return err
+	}
+	return json.Unmarshal(text, out)
+}
+
+// Client calls an action of a service in a region and decodes the response into out,
+// which is nil to discard it. Services that create resources in other services use it.
+type Client func(service, region, action string, p Params, out any) error
 
 func escape(s string) string {
 	var b bytes.Buffer

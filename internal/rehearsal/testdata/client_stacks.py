@@ -48,10 +48,14 @@ Parameters:
 Mappings:
   AWSRegion2AMI:
     us-east-1: {AMI: ami-1}
+    us-west-2: {AMI: ami-2}
+    eu-west-1: {AMI: ami-3}
+    eu-central-1: {AMI: ami-4}
 Resources:
   Role:
     Type: AWS::IAM::Role
-    Properties: {AssumeRolePolicyDocument: {}}
+    Properties:
+      AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: "sts:AssumeRole"}]}
   Handle: {Type: AWS::CloudFormation::WaitConditionHandle}
 Outputs:
   Image: {Value: !FindInMap [AWSRegion2AMI, !Ref AWS::Region, AMI]}
@@ -189,7 +193,7 @@ done("roles", cfn.update_stack_set(**plain, **role)["OperationId"])
 cfn.delete_stack_set(StackSetName="roles")
 cfn.delete_stack_set(StackSetName="roles")
 fails("StackSetNotFoundException", cfn.update_stack_set, **plain, **role)
-fails("InvalidAction", cfn.describe_stacks)
+fails("InvalidAction", cfn.list_exports)
 
 # CloudWatch
 cw = boto3.client("cloudwatch", region_name="eu-central-1", config=quick)

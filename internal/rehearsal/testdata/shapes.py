@@ -11,7 +11,7 @@ import botocore.session
 session = botocore.session.get_session()
 models = {name: session.get_service_model(model) for name, model in {
     "ec2": "ec2", "sts": "sts", "kms": "kms", "servicequotas": "service-quotas", "s3": "s3", "ssm": "ssm", "iam": "iam",
-    "cloudformation": "cloudformation", "monitoring": "cloudwatch"}.items()}
+    "cloudformation": "cloudformation", "autoscaling": "autoscaling", "monitoring": "cloudwatch"}.items()}
 problems, validated = set(), set()
 
 
@@ -66,6 +66,8 @@ def check(shape, element, where, wrapped):
         except ValueError:
             problems.add(f"{where}: {text!r} is not a {kind}")
         enum = getattr(shape, "enum", None)
+        if shape.name == "ResourceStatus":  # CloudFormation's events of the stack itself have the statuses of stacks
+            enum = enum + models["cloudformation"].shape_for("StackStatus").enum
         if enum and text and text not in enum and "instanceType" not in where:
             problems.add(f"{where}: {text!r} is not one of the values of {shape.name}")
 

@@ -66,3 +66,12 @@ func (c *Call) notOffered(kind *catalog.Type, zone string) error {
 	}
 	return query.Errorf("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing %s.", kind.Name, zone, strings.Join(offered, ", "))
 }
+
+// ZoneOf returns the zone of a subnet, empty if the subnet does not exist.
+func (c *Call) ZoneOf(subnet string) string {
+	net, err := c.subnet(subnet)
+	if err != nil {
+		return ""
+	}
+	return net.Zone
+}

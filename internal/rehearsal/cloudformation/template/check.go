@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package cloudformation
+package template
 
 import (
 	"slices"
@@ -14,7 +14,7 @@ var sections = []string{
 
 // check applies the checks of ValidateTemplate. Like AWS, it accepts a FindInMap of a
 // missing row.
-func (t *template) check() error {
+func (t *Template) check() error {
 	for _, key := range keys(t.doc) {
 		if !slices.Contains(sections, key) {
 			return invalid("Invalid template property or properties [%s]", key)
@@ -51,7 +51,7 @@ func (t *template) check() error {
 }
 
 // checkMappings checks the names in mappings, which allow fewer characters than YAML.
-func (t *template) checkMappings() error {
+func (t *Template) checkMappings() error {
 	only := func(name, more string) bool {
 		return strings.Trim(name, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789"+more) == ""
 	}
@@ -79,7 +79,7 @@ func (t *template) checkMappings() error {
 }
 
 // walk calls found with each name that a value references.
-func (t *template) walk(v any, found func(string)) error {
+func (t *Template) walk(v any, found func(string)) error {
 	switch v := v.(type) {
 	case []any:
 		for _, item := range v {

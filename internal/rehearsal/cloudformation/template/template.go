@@ -1,7 +1,9 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package cloudformation
+// Package template parses CloudFormation templates, checks them as ValidateTemplate does,
+// and evaluates their functions and conditions. It knows no service.
+package template
 
 import (
 	"bytes"
@@ -11,59 +13,20 @@ import (
 	"strings"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
-// Maximum sizes of a template in bytes
-// (https://docs.aws.amazon.com/AWSCloudFormation/latest/UserGuide/cloudformation-limits.html).
-const (
-	maxBody = 51_200
-	maxURL  = 1 << 20
-)
-
-// template is a parsed template. doc contains YAML's short forms as long forms: !Ref A
-// is {"Ref": "A"}.
-type template struct {
-	body string
+// Template is a parsed template. Its YAML's short forms are long forms: !Ref A is
+// {"Ref": "A"}.
+type Template struct {
+	Body string
 	doc  map[string]any
 }
 
-// template parses the template of the request; nil without one.
-func (c *call) template() (*template, error) {
-	body, url := c.p.Get("TemplateBody"), c.p.Get("TemplateURL")
-	switch {
-	case body == "" && url == "":
-		return nil, nil
-	case body != "" && url != "":
-		return nil, invalid("You cannot specify both TemplateBody and TemplateURL.")
-	case len(body) > maxBody:
-		return nil, invalid("1 validation error detected: Value at 'templateBody' failed to satisfy constraint: Member must have length less than or equal to %d", maxBody)
-	case url != "":
-		text, err := c.fetch(url)
-		if err != nil {
-			return nil, err
-		}
-		body = text
-	}
-	return parse(body)
-}
-
-func (c *call) fetch(url string) (string, error) {
-	if c.s.cfg.Templates == nil {
-		return "", invalid("TemplateURL must be a supported URL. The rehearsal has no S3 from which to read %s.", url)
-	}
-	text, err := c.s.cfg.Templates.Fetch(url)
-	switch {
-	case err != nil:
-		return "", invalid("S3 error: %v", err)
-	case len(text) > maxURL:
-		return "", invalid("Template may not exceed %d bytes in size.", maxURL)
-	}
-	return string(text), nil
-}
-
-// parse parses a template like CloudFormation: as JSON, then as YAML.
-func parse(body string) (*template, error) {
-	t := &template{body: body}
+// Parse parses a template like CloudFormation: as JSON, then as YAML.
+func Parse(body string) (*Template, error) {
+	t := &Template{Body: body}
 	var doc any
 	if strings.HasPrefix(strings.TrimSpace(body), "{") && json.Unmarshal([]byte(body), &doc) == nil {
 		if where := findNull(doc, ""); where != "" {
@@ -176,8 +139,13 @@ func keys(m map[string]any) []string {
 	return list
 }
 
+// invalid returns a ValidationError.
+func invalid(format string, args ...any) error {
+	return query.Errorf("ValidationError", format, args...)
+}
+
 // section returns a section of the template, empty if absent.
-func (t *template) section(name string) map[string]any {
+func (t *Template) section(name string) map[string]any {
 	m, _ := t.doc[name].(map[string]any)
 	return m
 }
