@@ -5,7 +5,6 @@ package rehearsal
 
 import (
 	"maps"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -41,7 +40,8 @@ type account struct {
 // role is a session of an account's role.
 type role struct {
 	*account
-	sts sts.Service
+	sts   sts.Service
+	token string // its session token
 }
 
 // other returns an account, and creates it on first use.
@@ -157,15 +157,20 @@ func (s *Server) AllowIn(id string, d *policy.Document) {
 }
 
 // openRole starts a session of a role in another account. It returns the session's keys.
-func (s *Server) openRole(id, arn, session string) (accessKey, secretKey string) {
+func (s *Server) openRole(id, arn, session string) sts.Keys {
 	a := s.other(id)
-	name := arn[strings.LastIndexByte(arn, '/')+1:]
-	caller := "arn:aws:sts::" + id + ":assumed-role/" + name + "/" + session
-	accessKey = "ASIA" + randomKeyID()[4:]
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.roles[accessKey] = &role{a, sts.Service{AccountID: id, AccessKey: accessKey, SecretKey: s.cfg.SecretKey, Now: s.cfg.Clock.Now, Caller: caller, Open: s.openRole}}
-	return accessKey, s.cfg.SecretKey
+	return s.openSession(a, arn[strings.LastIndexByte(arn, '/')+1:], session)
+}
+
+// openSession starts a session of a role. The caller holds the lock. All sessions have
+// the rehearsal's secret key, and a token of their own.
+func (s *Server) openSession(a *account, name, session string) sts.Keys {
+	keys := sts.Keys{AccessKey: "ASIA" + randomKeyID()[4:], SecretKey: s.cfg.SecretKey, Token: randomHex(32)}
+	caller := "arn:aws:sts::" + a.id + ":assumed-role/" + name + "/" + session
+	s.roles[keys.AccessKey] = &role{a, sts.Service{AccountID: a.id, Keys: keys, Now: s.cfg.Clock.Now, Caller: caller, Open: s.openRole}, keys.Token}
+	return keys
 }
 
 // instanceRole returns the role of an instance profile with credentials for an instance
@@ -178,41 +183,15 @@ func (s *Server) instanceRole(of *account, profileARN, instanceID string) *imds.
 	now := s.cfg.Clock.Now()
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	accessKey := s.instanceKeys[instanceID]
-	if accessKey == "" {
-		accessKey = "ASIA" + randomKeyID()[4:]
-		s.instanceKeys[instanceID] = accessKey
-		caller := "arn:aws:sts::" + of.id + ":assumed-role/" + name + "/" + instanceID
-		s.roles[accessKey] = &role{of, sts.Service{AccountID: of.id, AccessKey: accessKey, SecretKey: s.cfg.SecretKey, Now: s.cfg.Clock.Now, Caller: caller, Open: s.openRole}}
+	keys, ok := s.instanceKeys[instanceID]
+	if !ok {
+		keys = s.openSession(of, name, instanceID)
+		s.instanceKeys[instanceID] = keys
 	}
 	return &imds.Role{
 		Name: name, ProfileARN: profileARN, ProfileID: profileID,
-		AccessKey: accessKey, SecretKey: s.cfg.SecretKey, Token: "rehearsal", From: now, Until: now.Add(6 * time.Hour),
+		AccessKey: keys.AccessKey, SecretKey: keys.SecretKey, Token: keys.Token, From: now, Until: now.Add(6 * time.Hour),
 	}
-}
-
-// identify sets the role that makes a request. It fails for an unknown access key or a
-// wrong signature.
-func (s *Server) identify(r *http.Request, at *scope) error {
-	invalid := &query.Error{Code: "AuthFailure", Message: "AWS was not able to validate the provided access credentials", Status: 401}
-	s.mu.Lock()
-	at.role = s.roles[at.accessKey]
-	s.mu.Unlock()
-	if at.role == nil && at.accessKey != s.cfg.AccessKey {
-		if at.service == "s3" {
-			return &query.Error{Code: "InvalidAccessKeyId", Message: "The AWS Access Key Id you provided does not exist in our records.", Status: 403}
-		}
-		return invalid
-	}
-	switch ok, err := signed(r, *at, s.cfg.SecretKey); { // a role has the same secret key
-	case err != nil:
-		return err
-	case ok:
-		return nil
-	case at.service == "ec2":
-		return invalid
-	}
-	return &query.Error{Code: "SignatureDoesNotMatch", Message: "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.", Status: 403}
 }
 
 // callerOf returns the caller of a request with its policy, and the EC2 of its account.

@@ -59,7 +59,7 @@ func requireProgram(t *testing.T, name string, args ...string) {
 }
 
 func TestBoto3(t *testing.T) {
-	for _, script := range []string{"client_ec2.py", "client_s3.py", "client_ssm.py", "client_iam.py", "client_groups.py"} {
+	for _, script := range []string{"client_ec2.py", "client_s3.py", "client_ssm.py", "client_iam.py", "client_groups.py", "client_signatures.py"} {
 		t.Run(script, func(t *testing.T) {
 			server := checkResponses(t, filepath.Join("testdata", script), Config{Pace: pace.Instant})
 			if left := server.Inventory(); len(left) != 0 {

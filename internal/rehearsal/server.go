@@ -84,8 +84,8 @@ type Server struct {
 	mu     sync.Mutex
 	others map[string]*account // by id
 	roles  map[string]*role    // by access key
-	// instanceKeys are the access keys of the roles of instances, by instance id.
-	instanceKeys map[string]string
+	// instanceKeys are the keys of the roles of instances, by instance id.
+	instanceKeys map[string]sts.Keys
 	onOwner      func(pid int) error // set by Serve
 	onStop       func()
 	describe     func() Session
@@ -105,7 +105,7 @@ func New(cfg Config) *Server {
 	if cfg.Seed == "" {
 		cfg.Seed = randomHex(8)
 	}
-	s := &Server{cfg: cfg, kms: &kms.Service{AccountID: AccountID, Seed: cfg.Seed}, others: map[string]*account{}, roles: map[string]*role{}, instanceKeys: map[string]string{}}
+	s := &Server{cfg: cfg, kms: &kms.Service{AccountID: AccountID, Seed: cfg.Seed}, others: map[string]*account{}, roles: map[string]*role{}, instanceKeys: map[string]sts.Keys{}}
 	s.iam = &iam.Service{Clock: cfg.Clock, AccountID: AccountID, Delay: cfg.Pace.NotFound}
 	s.ec2 = ec2.New(ec2.Config{
 		Clock: cfg.Clock, Pace: cfg.Pace, Host: cfg.Host, AccountID: AccountID, Seed: cfg.Seed, OptIn: cfg.OptIn, Addresses: cfg.Addresses, Log: cfg.Log,
@@ -113,7 +113,7 @@ func New(cfg Config) *Server {
 		Keys:   s.kms.ForEBS,
 		Refuse: func(region string, p query.Params) error { return s.faults.next(AccountID, region, "RunInstances", p) },
 	})
-	s.sts = sts.Service{AccountID: AccountID, AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey, Now: cfg.Clock.Now, Open: s.openRole}
+	s.sts = sts.Service{AccountID: AccountID, Keys: sts.Keys{AccessKey: cfg.AccessKey, SecretKey: cfg.SecretKey}, Now: cfg.Clock.Now, Open: s.openRole}
 	s.caller = iam.Caller{ARN: "arn:aws:iam::" + AccountID + ":user/rehearsal", Policy: cfg.Policy}
 	s.s3 = &s3.Service{Clock: cfg.Clock, AccountID: AccountID, Open: s.ec2.Open}
 	if cfg.Templates == nil {

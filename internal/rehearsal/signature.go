@@ -17,6 +17,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
 // maxBody is the maximum size of a request to a service other than S3, in bytes.
@@ -63,7 +66,7 @@ func signed(r *http.Request, at scope, secret string) (bool, error) {
 		r.Body = io.NopCloser(bytes.NewReader(body))
 		payload = hashHex(body)
 	}
-	if !strings.HasPrefix(sent.time, sent.date) || !slices.Contains(sent.headers, "host") {
+	if !strings.HasPrefix(sent.time, sent.date) || !slices.Contains(sent.headers, "host") || sent.omits(r) {
 		return false, nil
 	}
 	request := strings.Join([]string{
@@ -76,6 +79,17 @@ func signed(r *http.Request, at scope, secret string) (bool, error) {
 	}
 	want := mac(key, strings.Join([]string{"AWS4-HMAC-SHA256", sent.time, scope, hashHex([]byte(request))}, "\n"))
 	return hmac.Equal([]byte(hex.EncodeToString(want)), []byte(sent.value)), nil
+}
+
+// omits reports whether a request has a header of AWS that is not signed.
+func (sent signature) omits(r *http.Request) bool {
+	for name := range r.Header {
+		name = strings.ToLower(name)
+		if strings.HasPrefix(name, "x-amz-") && !slices.Contains(sent.headers, name) {
+			return true
+		}
+	}
+	return false
 }
 
 func hashHex(data []byte) string {
@@ -134,6 +148,94 @@ func canonicalHeaders(r *http.Request, names []string) string {
 		fmt.Fprintf(&b, "%s:%s\n", name, strings.Join(strings.Fields(value), " "))
 	}
 	return b.String()
+}
+
+// identify sets the role that makes a request. It fails for an unknown access key, a
+// session token that is not the role's, a wrong signature, and a signature of another
+// time.
+func (s *Server) identify(r *http.Request, at *scope) error {
+	s.mu.Lock()
+	at.role = s.roles[at.accessKey]
+	s.mu.Unlock()
+	sent := signatureOf(r, *at)
+	switch {
+	case at.role == nil && at.accessKey != s.cfg.AccessKey:
+		return unknownKey(at.service, "InvalidAccessKeyId", "The AWS Access Key Id you provided does not exist in our records.")
+	case at.role != nil && cmp.Or(r.Header.Get("X-Amz-Security-Token"), r.URL.Query().Get("X-Amz-Security-Token")) != at.role.token:
+		return unknownKey(at.service, "InvalidToken", "The provided token is malformed or otherwise invalid.")
+	}
+	if ok, err := signed(r, *at, s.cfg.SecretKey); err != nil || !ok { // a role has the same secret key
+		if err != nil {
+			return err
+		}
+		return mismatch(at.service, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
+	}
+	return sent.timely(r, at.service, time.Now())
+}
+
+// jsonServices are the services of the JSON protocol, whose errors have other codes.
+var jsonServices = []string{"ec2-instance-connect", "kms", "pricing", "servicequotas", "ssm"}
+
+// unknownKey returns a service's error for keys that do not exist. S3 has its own.
+func unknownKey(service, s3Code, s3Text string) error {
+	const text = "The security token included in the request is invalid."
+	switch {
+	case service == "ec2":
+		return &query.Error{Code: "AuthFailure", Message: "AWS was not able to validate the provided access credentials", Status: 401}
+	case service == "s3":
+		return &query.Error{Code: s3Code, Message: s3Text, Status: 403}
+	case slices.Contains(jsonServices, service):
+		return &query.Error{Code: "UnrecognizedClientException", Message: text}
+	}
+	return &query.Error{Code: "InvalidClientTokenId", Message: text, Status: 403}
+}
+
+// mismatch returns a service's error for a wrong signature.
+func mismatch(service, text string) error {
+	switch {
+	case service == "ec2":
+		return unknownKey(service, "", "")
+	case slices.Contains(jsonServices, service):
+		return &query.Error{Code: "InvalidSignatureException", Message: text}
+	}
+	return &query.Error{Code: "SignatureDoesNotMatch", Message: text, Status: 403}
+}
+
+// Longest differences between the time of a signature and the server's
+// (https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html for S3).
+const (
+	s3Skew = 15 * time.Minute
+	skew   = 5 * time.Minute
+)
+
+const amzTime = "20060102T150405Z"
+
+// timely returns a service's error for a signature of another time, or for a presigned
+// URL that has expired.
+func (sent signature) timely(r *http.Request, service string, now time.Time) error {
+	at, err := time.Parse(amzTime, sent.time)
+	if err != nil {
+		return mismatch(service, "Date must be in ISO-8601 'basic format'. Got '"+sent.time+"'. See http://en.wikipedia.org/wiki/ISO_8601")
+	}
+	if seconds, err := strconv.Atoi(r.URL.Query().Get("X-Amz-Expires")); err == nil {
+		if now.After(at.Add(time.Duration(seconds) * time.Second)) {
+			return &query.Error{Code: "AccessDenied", Message: "Request has expired", Status: 403}
+		}
+		return nil
+	}
+	stamp := func(t time.Time) string { return t.UTC().Format(amzTime) }
+	switch late := now.Sub(at); {
+	case service == "s3" && late.Abs() > s3Skew:
+		return &query.Error{Code: "RequestTimeTooSkewed", Message: "The difference between the request time and the current time is too large.", Status: 403}
+	case service == "s3" || late.Abs() <= skew:
+		return nil
+	case service == "ec2":
+		return &query.Error{Code: "RequestExpired", Message: "Request has expired."}
+	case late > 0:
+		return mismatch(service, fmt.Sprintf("Signature expired: %s is now earlier than %s (%s - 5 min.)", stamp(at), stamp(now.Add(-skew)), stamp(now)))
+	default:
+		return mismatch(service, fmt.Sprintf("Signature not yet current: %s is still later than %s (%s + 5 min.)", stamp(at), stamp(now.Add(skew)), stamp(now)))
+	}
 }
 
 // forLoopback passes on only requests whose Host is loopback's. The name of another

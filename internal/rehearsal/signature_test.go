@@ -92,7 +92,7 @@ func TestSignature(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	const mismatch = "SignatureDoesNotMatch"
+	const mismatch, mismatchJSON = "SignatureDoesNotMatch", "InvalidSignatureException"
 	for _, test := range []struct {
 		name, service, secret string
 		change                func(*http.Request)
@@ -104,15 +104,15 @@ func TestSignature(t *testing.T) {
 		{"signed", "s3", "", nil, ""},
 		{"another secret key", "ec2", "other", nil, "AuthFailure"},
 		{"another secret key", "sts", "other", nil, mismatch},
-		{"another secret key", "ssm", "other", nil, mismatch},
+		{"another secret key", "ssm", "other", nil, mismatchJSON},
 		{"another secret key", "s3", "other", nil, mismatch},
 		{"another body", "ec2", "", newBody("self", "this"), "AuthFailure"},
-		{"another body", "ssm", "", newBody("String", "Strinh"), mismatch},
+		{"another body", "ssm", "", newBody("String", "Strinh"), mismatchJSON},
 		{"another body", "s3", "", newBody("old", "new"), "XAmzContentSHA256Mismatch"},
 		{"another path", "s3", "", func(r *http.Request) { r.URL.Path, r.URL.RawPath = "/b-1/other", "" }, mismatch},
 		{"another query", "s3", "", func(r *http.Request) { r.URL.RawQuery += "&acl" }, mismatch},
 		{"another method", "s3", "", func(r *http.Request) { r.Method = http.MethodDelete }, mismatch},
-		{"another action", "ssm", "", func(r *http.Request) { r.Header.Set("X-Amz-Target", "AmazonSSM.DeleteParameter") }, mismatch},
+		{"another action", "ssm", "", func(r *http.Request) { r.Header.Set("X-Amz-Target", "AmazonSSM.DeleteParameter") }, mismatchJSON},
 		{"another region", "ec2", "", func(r *http.Request) {
 			r.Header.Set("Authorization", strings.Replace(r.Header.Get("Authorization"), region, "us-west-1", 1))
 		}, "AuthFailure"},

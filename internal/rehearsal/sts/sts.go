@@ -19,13 +19,15 @@ import (
 // another account's role.
 type Service struct {
 	AccountID string
-	AccessKey string
-	SecretKey string
+	Keys      // of the caller
 	Now       func() time.Time
 	Caller    string // ARN of the caller; empty for the user
 	// Open starts a session of a role in another account, and returns its keys.
-	Open func(account, roleARN, session string) (accessKey, secretKey string)
+	Open func(account, roleARN, session string) Keys
 }
+
+// Keys sign requests. A user has no session token.
+type Keys struct{ AccessKey, SecretKey, Token string }
 
 // Call serves one action. The body is a struct with xml tags; the error is
 // always a *query.Error.
@@ -65,7 +67,7 @@ type credentials struct {
 
 // credentials returns the caller's own credentials: its account has no others.
 func (s Service) credentials() credentials {
-	return credentials{s.AccessKey, s.SecretKey, "rehearsal", s.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
+	return credentials{s.AccessKey, s.SecretKey, cmp.Or(s.Token, "rehearsal"), s.Now().Add(time.Hour).UTC().Format(time.RFC3339)}
 }
 
 func (s Service) assumeRole(p query.Params) (any, error) {
@@ -89,7 +91,8 @@ func (s Service) assumeRole(p query.Params) (any, error) {
 	answer.Credentials = s.credentials()
 	if parts := strings.Split(arn, ":"); len(parts) == 6 && parts[4] != account && s.Open != nil {
 		account = parts[4]
-		answer.Credentials.AccessKey, answer.Credentials.SecretKey = s.Open(account, arn, name)
+		keys := s.Open(account, arn, name)
+		answer.Credentials.AccessKey, answer.Credentials.SecretKey, answer.Credentials.Token = keys.AccessKey, keys.SecretKey, keys.Token
 	}
 	answer.User.Arn = "arn:aws:sts::" + account + ":assumed-role/" + role + "/" + name
 	return answer, nil

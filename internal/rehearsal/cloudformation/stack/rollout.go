@@ -32,7 +32,7 @@ type rollout struct {
 
 	obsolete           []string // ids still to terminate
 	total              int
-	launched           int // new instances so far
+	needed, launched   int // new instances: in all, and so far
 	received, failures int // signals
 	restore            query.Params
 	batch              *batch
@@ -94,12 +94,27 @@ func (v *stack) updateGroup(now time.Time, r *stackResource, q *resource.Request
 			return err
 		}
 	}
+	// The group shrinks only after the update: it would end instances of the older
+	// template first.
+	g, err := v.view(q)
+	if err != nil {
+		return err
+	}
+	before := g.Groups[0].Desired
+	o.restore = query.Params{"MinSize": p.Or("MinSize", strconv.Itoa(g.Groups[0].Min)), "DesiredCapacity": p.Or("DesiredCapacity", strconv.Itoa(before))}
+	wanted, err := strconv.Atoi(o.restore["DesiredCapacity"])
+	if err != nil {
+		return fmt.Errorf("DesiredCapacity is %q, expected a number", o.restore["DesiredCapacity"])
+	}
+	if limit, err := p.Int("MaxSize", before); err == nil {
+		p["DesiredCapacity"] = strconv.Itoa(max(wanted, min(before, limit)))
+	}
 	if err := q.Client("autoscaling", v.Region, "UpdateAutoScalingGroup", p, nil); err != nil {
 		return errors.Join(refusal(r.Type, err), v.processes(q, "ResumeProcesses", o.suspended))
 	}
 	r.rollout = o
 	r.fresh() // signals from before
-	return v.startRollout(now, r, q)
+	return v.startRollout(now, r, q, wanted)
 }
 
 // newRollout parses the policy.
@@ -175,8 +190,8 @@ func (v *stack) version(q *resource.Request) (id, version string) {
 }
 
 // startRollout finds the obsolete instances, and adds capacity for the first batch if too
-// few instances would be in service.
-func (v *stack) startRollout(now time.Time, r *stackResource, q *resource.Request) error {
+// few instances would be in service. wanted is the capacity after the update.
+func (v *stack) startRollout(now time.Time, r *stackResource, q *resource.Request, wanted int) error {
 	o := r.rollout
 	g, err := v.view(q)
 	if err != nil {
@@ -196,19 +211,18 @@ func (v *stack) startRollout(now time.Time, r *stackResource, q *resource.Reques
 		}
 	}
 	o.total, o.since = len(o.obsolete), now
-	o.restore = query.Params{"MinSize": strconv.Itoa(group.Min), "DesiredCapacity": strconv.Itoa(group.Desired)}
 	if o.total == 0 {
 		return nil
 	}
+	weight := max(1, (group.Desired+active-1)/active) // of an instance, on average
+	o.needed = max(0, (wanted+weight-1)/weight-(active-o.total))
 	o.most = max(1, min(o.most, o.total))
 	text := fmt.Sprintf("Rolling update initiated. Terminating %d obsolete instance(s) in batches of %d, while keeping at least %d instance(s) in service.", o.total, o.most, o.least)
 	if o.signals {
 		text += fmt.Sprintf(" Waiting on resource signals with a timeout of %s when new instances are added to the autoscaling group.", o.pauseText)
 	}
 	v.note(now, r, "UPDATE_IN_PROGRESS", text)
-	extra := min(o.least+o.most-active, o.most)
-	weight := max(1, (group.Desired+active-1)/active)
-	extra = min(extra, (group.Max-group.Desired)/weight)
+	extra := min(o.least+o.most-active, (group.Max-group.Desired)/weight)
 	if extra <= 0 {
 		return nil
 	}
@@ -235,7 +249,7 @@ func (v *stack) roll(now time.Time, r *stackResource) error {
 			continue
 		}
 		// A failed update leaves the capacity to the roll back.
-		if err == nil && o.total > 0 {
+		if err == nil {
 			err = v.resize(q, o.restore)
 		}
 		err = errors.Join(err, v.processes(q, "ResumeProcesses", o.suspended))
@@ -272,7 +286,7 @@ func (v *stack) rollBatch(now time.Time, r *stackResource, q *resource.Request) 
 		}
 		return errWaiting
 	}
-	b := &batch{ids: slices.Clone(o.obsolete[:n]), fresh: min(n, o.total-o.launched)}
+	b := &batch{ids: slices.Clone(o.obsolete[:n]), fresh: min(n, max(0, o.needed-o.launched))}
 	v.note(now, r, "UPDATE_IN_PROGRESS", fmt.Sprintf("Terminating instance(s) [%s]; replacing with %d new instance(s).", strings.Join(b.ids, ","), b.fresh))
 	if b.fresh < n { // the extra capacity ends
 		if err := v.resize(q, query.Params{"MinSize": o.restore["MinSize"]}); err != nil {
