@@ -207,6 +207,7 @@ func (s *Server) callerOf(at scope) (iam.Caller, *ec2.Service) {
 // InventoryOf returns the existing resources of another account by region.
 func (s *Server) InventoryOf(id string) map[string][]ec2.Resource {
 	a := s.other(id)
+	s.settle()
 	return a.inventory()
 }
 

@@ -10,6 +10,7 @@ const Global = "global"
 
 // Inventory returns the existing resources by region.
 func (s *Server) Inventory() map[string][]ec2.Resource {
+	s.settle()
 	all := s.own.inventory()
 	for _, b := range s.s3.Buckets() {
 		all[b.Region] = append(all[b.Region], ec2.Resource{Kind: "bucket", ID: b.Name, Name: b.Name, Tags: b.Tags})
