@@ -70,6 +70,32 @@ func TestAWSCLIStackSets(t *testing.T) {
 	}
 }
 
+// The AWS CLI creates a stack, waits for it, and sends its signal.
+func TestAWSCLIStack(t *testing.T) {
+	requireProgram(t, "aws", "--version")
+	_, s, env := startServer(t, Config{Pace: pace.Instant})
+	aws := func(args ...string) string {
+		return runClient(t, env, "aws", append(args, "--endpoint-url", s.Endpoint, "--output", "text")...)
+	}
+	image := strings.TrimSpace(aws("ec2", "describe-images", "--owners", "099720109477", "--filters", "Name=name,Values=*noble*amd64*", "--query", "Images[0].ImageId"))
+	file := filepath.Join(t.TempDir(), "fleet.yaml")
+	if err := os.WriteFile(file, []byte(fleetTemplate), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	aws("cloudformation", "create-stack", "--stack-name", "fleet", "--template-body", "file://"+file, "--parameters", "ParameterKey=Image,ParameterValue="+image, "ParameterKey=Size,ParameterValue=2", "ParameterKey=Count,ParameterValue=1")
+	ids := strings.Fields(aws("autoscaling", "describe-auto-scaling-groups", "--query", "AutoScalingGroups[0].Instances[].InstanceId"))
+	if len(ids) != 2 {
+		t.Fatalf("got instances %v", ids)
+	}
+	aws("cloudformation", "signal-resource", "--stack-name", "fleet", "--logical-resource-id", "Miners", "--unique-id", ids[0], "--status", "SUCCESS")
+	aws("cloudformation", "wait", "stack-create-complete", "--stack-name", "fleet")
+	aws("cloudformation", "delete-stack", "--stack-name", "fleet")
+	aws("cloudformation", "wait", "stack-delete-complete", "--stack-name", "fleet")
+	if output := aws("ec2", "describe-instances", "--filters", "Name=instance-state-name,Values=running", "--query", "Reservations[].Instances[].InstanceId"); strings.TrimSpace(output) != "" {
+		t.Errorf("instances left: %s", output)
+	}
+}
+
 // metricsHelper runs the metrics helper of images against a simulated metadata service
 // of the instance i-1 and a log of ethminer.
 func metricsHelper(t *testing.T, s *Session, env []string) {

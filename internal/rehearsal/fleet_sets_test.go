@@ -15,7 +15,6 @@ import (
 	sdk "github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation/stack"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
@@ -169,7 +168,7 @@ func TestStackSetRollsOut(t *testing.T) {
 				if region == "eu-central-1" && test.status == "FAILED" {
 					want = "CREATE_COMPLETE"
 				}
-				f.want("stack in "+region, []stack.State(list)[0].Status, want)
+				f.want("stack in "+region, list[0].Status, want)
 			}
 			why := must[*cfn.DescribeStackInstanceOutput](f.lab)(f.cfn.DescribeStackInstance(t.Context(), &cfn.DescribeStackInstanceInput{
 				StackSetName: aws.String("fleet"), StackInstanceAccount: &f.accounts[0], StackInstanceRegion: aws.String("eu-west-2"),

@@ -209,7 +209,7 @@ func (r *regionRun) advance(s *Service, now time.Time) {
 			return
 		}
 		r.clock = end
-		r.finish(s, next)
+		r.finish(next)
 	}
 }
 
@@ -261,7 +261,7 @@ func (r *regionRun) ended(s *Service, now time.Time) (first *result, at time.Tim
 }
 
 // finish completes one result.
-func (r *regionRun) finish(s *Service, v *result) {
+func (r *regionRun) finish(v *result) {
 	i, o := v.on, r.operation
 	v.reason, i.reason = v.failReason, v.failReason
 	if v.failReason != "" {

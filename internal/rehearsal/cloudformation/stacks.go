@@ -160,7 +160,7 @@ func getTemplate(c *call) (any, error) {
 	}
 	return struct {
 		Body string `xml:"TemplateBody"`
-	}{t.Body}, nil
+	}{returned(t.Body)}, nil
 }
 
 func signalResource(c *call) (any, error) {

@@ -4,14 +4,13 @@
 package stack
 
 import (
-	"errors"
 	"fmt"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation/template"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
@@ -94,7 +93,7 @@ func (v *stack) policyTime(policy map[string]any, name, other string) (time.Dura
 	return d, text, err
 }
 
-var durationForm = regexp.MustCompile(`^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$`)
+var durationForm = lazyregexp.New(`^P(?:(\d+)D)?(?:T(?:(\d+)H)?(?:(\d+)M)?(?:(\d+)S)?)?$`)
 
 // parseDuration parses an ISO 8601 duration such as PT1H30M.
 func parseDuration(text string) (time.Duration, error) {
@@ -162,8 +161,9 @@ func missed(n int) string {
 	return fmt.Sprintf("Failed to receive %d resource signal(s) for the current batch.  Each resource signal timeout is counted as a FAILURE.", n)
 }
 
+// tooFew is the error of too few successful signals.
 func tooFew(received, of, percent int) error {
-	return errors.New(fmt.Sprintf("Received %d SUCCESS signal(s) out of %d.  Unable to satisfy %d%% MinSuccessfulInstancesPercent requirement", received, of, percent))
+	return fmt.Errorf("Received %d SUCCESS signal(s) out of %d.  Unable to satisfy %d%% MinSuccessfulInstancesPercent requirement", received, of, percent) //nolint:staticcheck // CloudFormation's text
 }
 
 func (s signal) status() string {
