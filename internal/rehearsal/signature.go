@@ -19,6 +19,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/instance"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
 
@@ -238,12 +239,13 @@ func (sent signature) timely(r *http.Request, service string, now time.Time) err
 	}
 }
 
-// forLoopback passes on only requests whose Host is loopback's. The name of another
-// host means that a web page reaches the server through its own DNS (DNS rebinding).
+// forLoopback passes on only requests whose Host is loopback's, or the address at which
+// machines reach it. The name of another host means that a web page reaches the server
+// through its own DNS (DNS rebinding).
 func forLoopback(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		host := (&url.URL{Host: r.Host}).Hostname()
-		if ip := net.ParseIP(host); host != "localhost" && (ip == nil || !ip.IsLoopback()) {
+		if ip := net.ParseIP(host); host != "localhost" && host != instance.Gateway && (ip == nil || !ip.IsLoopback()) {
 			http.Error(w, fmt.Sprintf("got the Host %q, want a loopback address", r.Host), http.StatusMisdirectedRequest)
 			return
 		}

@@ -49,6 +49,10 @@ type Spec struct {
 	Address string
 }
 
+// Gateway is the router in a machine's network, where no machine is (see
+// portLockAddress). The host's loopback is reached there.
+const Gateway = "10.0.255.254"
+
 // Host starts machines and stores the layers of images. Its methods are safe for
 // concurrent use.
 type Host interface {

@@ -133,7 +133,7 @@ func judgeNetwork(t *testing.T, g *guest, _ string) {
 	if got := g.run("cat /etc/resolv.conf"); online() && !strings.Contains(got, "nameserver ") {
 		t.Errorf("resolv.conf: %q", got)
 	}
-	if got, want := g.run("ip -4 route show default"), "default via "+gateway+" dev eth0"; online() && !strings.HasPrefix(got, want) {
+	if got, want := g.run("ip -4 route show default"), "default via "+Gateway+" dev eth0"; online() && !strings.HasPrefix(got, want) {
 		t.Errorf("default route: got %q, want %q", got, want)
 	}
 }

@@ -27,10 +27,6 @@ import (
 // server listens in the namespace as metadata service and name server, and forwards
 // connections to the machine's address on the host's loopback to its SSH server.
 
-// gateway is the router in a machine's network, where no machine is (see
-// portLockAddress). The host's loopback is reached there.
-const gateway = "10.0.255.254"
-
 // network is the network of a running machine.
 type network struct {
 	namespace *os.File
@@ -88,7 +84,7 @@ func (n *network) route(ctx context.Context, m *machine) error {
 	// --runas 0: the namespace belongs to the machine's user namespace, which another
 	// user cannot enter.
 	n.router = m.host.program("/usr/bin/pasta", "--foreground", "--quiet", "--stderr", "--netns-only", "--runas", "0", "--config-net", "--ipv4-only",
-		"--address", m.privateIP(), "--netmask", "255.255.0.0", "--gateway", gateway, "--ns-ifname", "eth0",
+		"--address", m.privateIP(), "--netmask", "255.255.0.0", "--gateway", Gateway, "--ns-ifname", "eth0",
 		"--tcp-ports", "none", "--udp-ports", "none", "--tcp-ns", "none", "--udp-ns", "none", "--netns", "/proc/self/fd/3")
 	n.router.ExtraFiles = []*os.File{n.namespace} // 3; pasta may not open that of another process
 	log, err := os.Create(m.hostPath("router.log"))
