@@ -96,7 +96,8 @@ func setInstanceHealth(c *call) (any, error) {
 	if status != "Healthy" && status != "Unhealthy" {
 		return nil, invalid("HealthStatus is %q, expected Healthy or Unhealthy", status)
 	}
-	grace := c.p.Bool("ShouldRespectGracePeriod", true) && c.now.Before(i.since.Add(time.Duration(g.Grace)*time.Second))
+	early := i.state == pending || c.now.Before(i.since.Add(time.Duration(g.Grace)*time.Second))
+	grace := early && g.Grace > 0 && c.p.Bool("ShouldRespectGracePeriod", true)
 	switch {
 	case i.state == terminating:
 		return nil, invalid("Instance Id not found - Instance %s is terminating.", i.id)
