@@ -44,6 +44,50 @@ Outputs:
   Group: {Value: !Ref Miners}
 `
 
+// signalTemplate is a group of one instance, which sends a metric and a signal with the
+// credentials of its role. curl signs the requests.
+const signalTemplate = `
+Parameters: {Image: {Type: String}, Endpoint: {Type: String}}
+Resources:
+  Role:
+    Type: AWS::IAM::Role
+    Properties: {AssumeRolePolicyDocument: {Statement: [{Effect: Allow, Principal: {Service: ec2.amazonaws.com}, Action: 'sts:AssumeRole'}]}}
+  Profile: {Type: AWS::IAM::InstanceProfile, Properties: {Roles: [!Ref Role]}}
+  Template:
+    Type: AWS::EC2::LaunchTemplate
+    Properties:
+      LaunchTemplateData:
+        ImageId: !Ref Image
+        InstanceType: g4dn.xlarge
+        IamInstanceProfile: {Arn: !GetAtt Profile.Arn}
+        MetadataOptions: {HttpTokens: required}
+        UserData:
+          Fn::Base64: !Sub |
+            #!/bin/sh
+            set -eu
+            token=$(curl -sfX PUT -H 'X-aws-ec2-metadata-token-ttl-seconds: 60' http://169.254.169.254/latest/api/token)
+            get() { curl -sf -H "X-aws-ec2-metadata-token: $token" "http://169.254.169.254/latest/meta-data/$1"; }
+            id=$(get instance-id)
+            keys=$(get "iam/security-credentials/$(get iam/security-credentials/)")
+            key() { printf %s "$keys" | sed -n "s/.*\"$1\" *: *\"\([^\"]*\)\".*/\1/p"; }
+            call() {
+              service=$1
+              shift
+              curl -sS --aws-sigv4 "aws:amz:${AWS::Region}:$service" -u "$(key AccessKeyId):$(key SecretAccessKey)" -H "X-Amz-Security-Token: $(key Token)" "$@" ${Endpoint}
+            }
+            call monitoring -d "Action=PutMetricData&Version=2010-08-01&Namespace=Mining&MetricData.member.1.MetricName=HashRate&MetricData.member.1.Value=42&MetricData.member.1.Dimensions.member.1.Name=InstanceId&MetricData.member.1.Dimensions.member.1.Value=$id"
+            call cloudformation -d "Action=SignalResource&Version=2010-05-15&StackName=${AWS::StackName}&LogicalResourceId=Miners&UniqueId=$id&Status=SUCCESS"
+            call autoscaling -d "Action=SetInstanceHealth&Version=2011-01-01&InstanceId=$id&HealthStatus=Healthy"
+  Miners:
+    Type: AWS::AutoScaling::AutoScalingGroup
+    CreationPolicy: {ResourceSignal: {Timeout: PT3M}}
+    Properties:
+      MinSize: 1
+      MaxSize: 1
+      AvailabilityZones: !GetAZs ''
+      LaunchTemplate: {LaunchTemplateId: !Ref Template, Version: !GetAtt Template.LatestVersionNumber}
+`
+
 // rolloutLab is a lab with stacks in eu-central-1, whose instances run after 10 s.
 type rolloutLab struct {
 	*lab

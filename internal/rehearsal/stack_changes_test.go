@@ -11,6 +11,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
 )
 
 const networkTemplate = `
@@ -131,4 +133,31 @@ func TestReplacingUpdate(t *testing.T) {
 	}
 	l.want("instances", len(l.running()["g5.xlarge"]), 4)
 	l.want("old instances", len(l.running()["g4dn.xlarge"]), 0)
+}
+
+// New resources are not found at first: neither the creation nor the roll back of a stack
+// loses one.
+func TestNewResources(t *testing.T) {
+	l := newRolloutLab(t)
+	l.server = New(Config{Clock: l.clock, Pace: pace.Profile{NotFound: 2 * time.Second, Stack: time.Second}, Seed: "lab"})
+	l.cfn = cfn.NewFromConfig(l.server.AWSConfig("eu-central-1"))
+	l.ec2 = l.in("eu-central-1")
+	for body, want := range map[string]struct {
+		status string
+		kinds  map[string]int
+	}{
+		signalTemplate: {"CREATE_IN_PROGRESS", map[string]int{"auto-scaling-group": 1, "instance": 1, "launch-template": 1, "stack": 1, "volume": 1}},
+		strings.Replace(signalTemplate, "MinSize: 1", "MinSize: 2", 1): {"ROLLBACK_COMPLETE", map[string]int{"stack": 1}},
+	} {
+		values := parameters(map[string]string{"Image": l.source(), "Endpoint": "http://127.0.0.1"})
+		status := l.change(body, func(in *cfn.CreateStackInput) {
+			in.Parameters, in.Capabilities = values, []types.Capability{types.CapabilityCapabilityIam}
+		})
+		l.want("status", status, want.status)
+		l.want("resources", l.kinds(), want.kinds)
+		must[*cfn.DeleteStackOutput](l.lab)(l.cfn.DeleteStack(t.Context(), &cfn.DeleteStackInput{StackName: aws.String("fleet")}))
+		l.clock.Advance(time.Minute)
+		l.clock.Advance(time.Minute)
+		l.want("resources at the end", l.server.Inventory(), map[string]int{})
+	}
 }

@@ -37,7 +37,7 @@ var instanceProfile = Type{
 				return false, err
 			}
 		}
-		return deleted(r.Client("iam", "", "DeleteInstanceProfile", query.Params{"InstanceProfileName": r.ID}, nil))
+		return r.deleted(r.Client("iam", "", "DeleteInstanceProfile", query.Params{"InstanceProfileName": r.ID}, nil))
 	},
 	Attribute: func(r *Request, name string) (string, error) {
 		if name != "Arn" {

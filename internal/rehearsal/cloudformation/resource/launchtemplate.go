@@ -38,7 +38,7 @@ var launchTemplate = Type{
 		return r.Client("ec2", r.Region, "CreateLaunchTemplateVersion", p, nil)
 	},
 	Delete: func(r *Request) (bool, error) {
-		return deleted(r.Client("ec2", r.Region, "DeleteLaunchTemplate", query.Params{"LaunchTemplateId": r.ID}, nil))
+		return r.deleted(r.Client("ec2", r.Region, "DeleteLaunchTemplate", query.Params{"LaunchTemplateId": r.ID}, nil))
 	},
 	Attribute: func(r *Request, name string) (string, error) {
 		var found struct {

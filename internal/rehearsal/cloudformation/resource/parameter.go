@@ -36,7 +36,7 @@ var parameter = Type{
 		return r.Client("ssm", r.Region, "PutParameter", p, nil)
 	},
 	Delete: func(r *Request) (bool, error) {
-		return deleted(r.Client("ssm", r.Region, "DeleteParameter", query.Params{"Name": r.ID}, nil))
+		return r.deleted(r.Client("ssm", r.Region, "DeleteParameter", query.Params{"Name": r.ID}, nil))
 	},
 	Attribute: func(r *Request, name string) (string, error) {
 		if name != "Value" && name != "Type" {

@@ -150,10 +150,10 @@ func exists(err error) (bool, error) {
 	return err == nil, err
 }
 
-// deleted returns whether a deletion left nothing.
-func deleted(err error) (bool, error) {
+// deleted returns whether a deletion left nothing. A new resource may not be found yet.
+func (r *Request) deleted(err error) (bool, error) {
 	if missing(err) {
-		return true, nil
+		return r.Age >= r.Consistent, nil
 	}
 	return err == nil, err
 }

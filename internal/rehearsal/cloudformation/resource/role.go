@@ -33,7 +33,7 @@ var role = Type{
 				return false, err
 			}
 		}
-		return deleted(r.Client("iam", "", "DeleteRole", query.Params{"RoleName": r.ID}, nil))
+		return r.deleted(r.Client("iam", "", "DeleteRole", query.Params{"RoleName": r.ID}, nil))
 	},
 	Attribute: func(r *Request, name string) (string, error) {
 		var found struct {

@@ -24,7 +24,7 @@ var securityGroup = Type{
 		if e, ok := err.(*query.Error); ok && e.Code == "DependencyViolation" { //nolint:errorlint // services return it unwrapped
 			return false, nil // until its instances are gone
 		}
-		return deleted(err)
+		return r.deleted(err)
 	},
 	Attribute: func(r *Request, name string) (string, error) {
 		var found struct {

@@ -133,7 +133,7 @@ func (v *stack) begin(now time.Time, d template.Resource) error {
 	v.mark(now, r, "UPDATE_IN_PROGRESS", "")
 	switch {
 	case back && r.physical != before.physical: // return to the resource that was replaced
-		v.run.obsolete = append(v.run.obsolete, &stackResource{Resource: d, physical: r.physical, properties: r.properties})
+		v.run.obsolete = append(v.run.obsolete, &stackResource{Resource: d, physical: r.physical, properties: r.properties, created: r.created})
 		v.run.obsolete = slices.DeleteFunc(v.run.obsolete, func(o *stackResource) bool { return o.physical == before.physical })
 		r.physical, r.properties, r.wait, r.rollout = before.physical, before.properties, nil, nil
 		return nil

@@ -124,3 +124,30 @@ func TestResources(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 }
+
+func TestConstraints(t *testing.T) {
+	for constraint, values := range map[string]map[string]string{
+		"AllowedValues: [a, 1]":                   {"a": "", "1": "", "b": "Parameter 'P' must be one of AllowedValues"},
+		"AllowedPattern: 'a+'":                    {"aa": "", "ab": "Parameter 'P' must match pattern a+", "ba": "Parameter 'P' must match pattern a+"},
+		"AllowedPattern: '(?!a).*'":               {"a": ""}, // not in Go's syntax
+		"MinLength: 2":                            {"ab": "", "é": "Parameter 'P' must contain at least 2 characters"},
+		"MaxLength: 1":                            {"é": "", "ab": "Parameter 'P' must contain at most 1 characters"},
+		"MinValue: 2":                             {"2": "", "1": "Parameter 'P' must be a number not less than 2"},
+		"MaxValue: 2":                             {"2": "", "3": "Parameter 'P' must be a number not greater than 2"},
+		"MinValue: 2, ConstraintDescription: big": {"1": "Parameter P failed to satisfy constraint: big"},
+	} {
+		parsed, err := Parse("Parameters: {P: {Type: String, " + constraint + "}}\nResources: {A: {Type: T}}")
+		if err != nil {
+			t.Fatal(err)
+		}
+		for value, want := range values {
+			got := ""
+			if _, err := parsed.Values(map[string]string{"P": value}); err != nil {
+				got = strings.TrimPrefix(err.Error(), "ValidationError: ")
+			}
+			if got != want {
+				t.Errorf("%s with %q: got %q, want %q", constraint, value, got, want)
+			}
+		}
+	}
+}

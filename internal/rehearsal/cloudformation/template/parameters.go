@@ -64,8 +64,8 @@ func (t *Template) Values(of map[string]string) (map[string]string, error) {
 			missing = append(missing, key)
 			continue
 		}
-		if list, _ := declared[key].(map[string]any)["AllowedValues"].([]any); len(list) > 0 && !slices.ContainsFunc(list, func(v any) bool { return text(map[string]any{"v": v}, "v") == value }) {
-			return nil, invalid("Parameter '%s' must be one of AllowedValues", key)
+		if err := t.constrain(key, value); err != nil {
+			return nil, err
 		}
 		all[key] = value
 	}
