@@ -267,9 +267,9 @@ func (g *group) shrink(s *Service, r *region, now time.Time) {
 		if i == nil {
 			return
 		}
-		now, from := second(now), g.capacity((*instance).stays)
-		difference := fmt.Sprintf("At %s an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from %d to %d.  At %s instance %s was selected for termination.", now, from, from-i.weight, now, i.id)
-		g.terminate(s, r, s.cfg.Clock.Now(), i, strings.TrimSpace(g.change+"  "+difference))
+		at, from := second(now), g.capacity((*instance).stays)
+		difference := fmt.Sprintf("At %s an instance was taken out of service in response to a difference between desired and actual capacity, shrinking the capacity from %d to %d.  At %s instance %s was selected for termination.", at, from, from-i.weight, at, i.id)
+		g.terminate(s, r, now, i, strings.TrimSpace(g.change+"  "+difference))
 	}
 }
 

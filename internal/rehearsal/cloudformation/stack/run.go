@@ -289,6 +289,11 @@ func (v *stack) remove(now time.Time) bool {
 			continue
 		}
 		gone, err := v.removeOne(now, o)
+		if err != nil && !r.end.IsZero() { // the clean-up of an update leaves it
+			v.mark(now, o, "DELETE_FAILED", message(err))
+			v.forget(o)
+			continue
+		}
 		if err != nil {
 			v.mark(now, o, "DELETE_FAILED", message(err))
 			v.set(now, r.verb+"_FAILED", fmt.Sprintf("The following resource(s) failed to delete: [%s]. ", o.ID))
@@ -314,8 +319,7 @@ func (v *stack) removeOne(now time.Time, o *stackResource) (bool, error) {
 	t := resource.Of(o.Type)
 	if o.Retain && v.run.verb != "ROLLBACK" {
 		v.mark(now, o, "DELETE_SKIPPED", "")
-		o.status = DeleteComplete
-		v.run.obsolete = slices.DeleteFunc(v.run.obsolete, func(x *stackResource) bool { return x == o })
+		v.forget(o)
 		return true, nil
 	}
 	if o.status != "DELETE_IN_PROGRESS" {
@@ -328,8 +332,14 @@ func (v *stack) removeOne(now time.Time, o *stackResource) (bool, error) {
 		}
 	}
 	v.mark(now, o, DeleteComplete, "")
-	v.run.obsolete = slices.DeleteFunc(v.run.obsolete, func(x *stackResource) bool { return x == o })
+	v.forget(o)
 	return true, nil
+}
+
+// forget removes a resource from the stack.
+func (v *stack) forget(o *stackResource) {
+	o.status = DeleteComplete
+	v.run.obsolete = slices.DeleteFunc(v.run.obsolete, func(other *stackResource) bool { return other == o })
 }
 
 // finish ends the change.
