@@ -190,3 +190,27 @@ func TestStackSetRollsOut(t *testing.T) {
 		})
 	}
 }
+
+// A stack whose creation was rolled back is created by the next operation.
+func TestStackSetCreatesAgain(t *testing.T) {
+	f := &fleetSet{newRolloutLab(t), []string{"222222222222"}, []string{"eu-west-2"}, map[string]bool{}}
+	image := must[*sdk.DescribeImagesOutput](f.lab)(f.lab.in("eu-west-2").DescribeImages(t.Context(), &sdk.DescribeImagesInput{
+		Owners: []string{"099720109477"}, Filters: []ec2types.Filter{{Name: aws.String("name"), Values: []string{"*noble*amd64*"}}},
+	})).Images[0].ImageId
+	body := fleetTemplate
+	must[*cfn.CreateStackSetOutput](f.lab)(f.cfn.CreateStackSet(t.Context(), &cfn.CreateStackSetInput{
+		StackSetName: aws.String("fleet"), TemplateBody: &body, Parameters: parameters(map[string]string{"Image": *image, "Type": "g5.xlarge", "Count": "1"}), // never signals
+	}))
+	made := must[*cfn.CreateStackInstancesOutput](f.lab)(f.cfn.CreateStackInstances(t.Context(), &cfn.CreateStackInstancesInput{StackSetName: aws.String("fleet"), Accounts: f.accounts, Regions: f.regions}))
+	status, _ := f.run(made.OperationId)
+	f.want("creation", status, "FAILED")
+	f.want("stack", f.server.account(f.accounts[0]).stacks.Inventory()["eu-west-2"][0].Status, "ROLLBACK_COMPLETE")
+	again := must[*cfn.UpdateStackInstancesOutput](f.lab)(f.cfn.UpdateStackInstances(t.Context(), &cfn.UpdateStackInstancesInput{
+		StackSetName: aws.String("fleet"), Accounts: f.accounts, Regions: f.regions, ParameterOverrides: parameters(map[string]string{"Type": "g4dn.xlarge"}),
+	}))
+	status, _ = f.run(again.OperationId)
+	f.want("second creation", status, "SUCCEEDED")
+	list := f.server.account(f.accounts[0]).stacks.Inventory()["eu-west-2"]
+	f.want("stacks", len(list), 1)
+	f.want("stack", list[0].Status, "CREATE_COMPLETE")
+}

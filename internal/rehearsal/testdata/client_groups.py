@@ -133,6 +133,21 @@ spot = [i for i in running() if i.get("InstanceLifecycle") == "spot"]
 assert len(running()) - len(spot) == 1 and len(running()) == len(g["Instances"]), running()
 asg.delete_auto_scaling_group(AutoScalingGroupName="miners", ForceDelete=True)
 
+# The image of a parameter: an instance refresh launches what the parameter names then.
+images = [i["ImageId"] for i in ec2.describe_images(Owners=["099720109477"], Filters=[{"Name": "architecture", "Values": ["x86_64"]}])["Images"][:2]]
+ssm.put_parameter(Name="/client/latest", Type="String", Value=images[0])
+ec2.create_launch_template(LaunchTemplateName="latest", LaunchTemplateData={"ImageId": "resolve:ssm:/client/latest", "InstanceType": "g4dn.xlarge"})
+asg.create_auto_scaling_group(**{**new, "LaunchTemplate": {"LaunchTemplateName": "latest", "Version": "$Latest"}})
+assert {i["ImageId"] for i in running()} == {images[0]}
+ssm.put_parameter(Name="/client/latest", Type="String", Value=images[1], Overwrite=True)
+asg.start_instance_refresh(AutoScalingGroupName="miners")
+for _ in range(20):
+    state = asg.describe_instance_refreshes(AutoScalingGroupName="miners")["InstanceRefreshes"][0]
+assert state["Status"] == "Successful" and {i["ImageId"] for i in running()} == {images[1]}, (state, running())
+asg.delete_auto_scaling_group(AutoScalingGroupName="miners", ForceDelete=True)
+ec2.delete_launch_template(LaunchTemplateName="latest")
+ssm.delete_parameter(Name="/client/latest")
+
 # A stack
 TEMPLATE = {
     "Description": "a fleet", "Parameters": {
