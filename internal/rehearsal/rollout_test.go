@@ -310,3 +310,42 @@ func TestRollingUpdateFails(t *testing.T) {
 		}
 	}
 }
+
+// A rolling update counts instances, whatever their weights, and does not wait for spot
+// instances without capacity if it does not wait for signals.
+func TestWeightedRollingUpdate(t *testing.T) {
+	for name, drought := range map[string]bool{"with capacity": false, "without spot": true} {
+		t.Run(name, func(t *testing.T) {
+			l := newRolloutLab(t)
+			body := strings.NewReplacer(
+				"LaunchTemplate: {LaunchTemplateId: !Ref Template, Version: !GetAtt Template.LatestVersionNumber}", `MixedInstancesPolicy:
+        LaunchTemplate: {LaunchTemplateSpecification: {LaunchTemplateId: !Ref Template, Version: !GetAtt Template.LatestVersionNumber}, Overrides: [{InstanceType: g4dn.xlarge, WeightedCapacity: 10}]}
+        InstancesDistribution: {OnDemandBaseCapacity: 10, OnDemandPercentageAboveBaseCapacity: 0, SpotAllocationStrategy: price-capacity-optimized}`,
+				"MaxSize: 6", "MaxSize: 60", "PauseTime: PT5M, WaitOnResourceSignals: true", "PauseTime: PT1M", "MinInstancesInService: 3", "MinInstancesInService: 1",
+				"Properties: {LaunchTemplateData: {ImageId: !Ref Image, ", "Properties: {LaunchTemplateData: {UserData: !Ref Type, ImageId: !Ref Image, ",
+			).Replace(fleetTemplate)
+			values := map[string]string{"Image": l.source(), "Size": "40", "Count": "0", "Type": "b25l"}
+			must[*cfn.CreateStackOutput](l.lab)(l.cfn.CreateStack(t.Context(), &cfn.CreateStackInput{StackName: aws.String("fleet"), TemplateBody: &body, Parameters: parameters(values)}))
+			l.want("created", l.after(time.Minute), "CREATE_COMPLETE")
+			before := l.running()["g4dn.xlarge"]
+			l.want("instances", len(before), 4)
+			if drought {
+				l.server.AddFault(Fault{Action: "RunInstances", Where: map[string]string{"InstanceMarketOptions.MarketType": "spot"}, Code: "InsufficientInstanceCapacity"})
+			}
+			values["Type"] = "dHdv"
+			must[*cfn.UpdateStackOutput](l.lab)(l.cfn.UpdateStack(t.Context(), &cfn.UpdateStackInput{StackName: aws.String("fleet"), TemplateBody: &body, Parameters: parameters(values)}))
+			want := 4
+			if drought {
+				want = 1
+			}
+			l.want("updated", l.after(30*time.Minute), "UPDATE_COMPLETE")
+			after := l.running()["g4dn.xlarge"]
+			l.want("instances after the update", len(after), want)
+			for _, id := range before {
+				if slices.Contains(after, id) {
+					t.Errorf("%s was not replaced", id)
+				}
+			}
+		})
+	}
+}
