@@ -107,7 +107,8 @@ func (g *group) places(s *Service, r *region) []place {
 		}
 	} else {
 		for subnet := range strings.SplitSeq(g.Subnets, ",") {
-			all = append(all, place{zone: s.cfg.EC2.ZoneOf(r.name, subnet), subnet: subnet})
+			subnet, zone := s.cfg.EC2.SubnetOf(r.name, subnet)
+			all = append(all, place{zone: zone, subnet: subnet})
 		}
 	}
 	for n := range all {

@@ -213,7 +213,7 @@ func (g *group) applyPlaces(c *call) error {
 		}
 	} else {
 		for _, subnet := range subnets {
-			zone := c.s.cfg.EC2.ZoneOf(c.r.name, subnet)
+			_, zone := c.s.cfg.EC2.SubnetOf(c.r.name, subnet)
 			if zone == "" {
 				return invalid("The subnet ID '%s' does not exist", subnet)
 			}

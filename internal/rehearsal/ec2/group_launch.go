@@ -113,10 +113,10 @@ func (s *Service) FindTemplate(regionName string, spec query.Params) (out Templa
 	return out, err
 }
 
-// ZoneOf returns the zone of a subnet, empty if it does not exist.
-func (s *Service) ZoneOf(regionName, subnet string) (zone string) {
-	s.inRegion(regionName, func(c *call) { zone = c.ZoneOf(subnet) })
-	return zone
+// SubnetOf returns the subnet that stands for one of a group, and its zone.
+func (s *Service) SubnetOf(regionName, id string) (subnet, zone string) {
+	s.inRegion(regionName, func(c *call) { subnet, zone = c.Stand(id) })
+	return subnet, zone
 }
 
 // Zones returns the names of a region's zones.

@@ -51,7 +51,7 @@ new = dict(AutoScalingGroupName="miners", MinSize=0, MaxSize=4, DesiredCapacity=
            HealthCheckGracePeriod=300, Tags=[{"Key": "fleet", "Value": "a", "PropagateAtLaunch": True}, {"Key": "not", "Value": "b", "PropagateAtLaunch": False}])
 fails("ValidationError", asg.create_auto_scaling_group, **{**new, "MinSize": 5})
 fails("ValidationError", asg.create_auto_scaling_group, **{**new, "DesiredCapacity": 5})
-fails("ValidationError", asg.create_auto_scaling_group, **{**new, "VPCZoneIdentifier": "subnet-00000000"})
+fails("ValidationError", asg.create_auto_scaling_group, **{**new, "VPCZoneIdentifier": "subnet-unknown"})
 fails("ValidationError", asg.create_auto_scaling_group, **{**new, "Tags": [{"Key": "aws:x", "Value": "a", "PropagateAtLaunch": True}]})
 fails("ValidationError", asg.create_auto_scaling_group, **{**new, "LaunchTemplate": {"LaunchTemplateId": lt, "Version": "9"}})
 bad = ec2.create_launch_template(LaunchTemplateName="bad", LaunchTemplateData={"ImageId": "ami-00000000", "InstanceType": "g4dn.xlarge"})["LaunchTemplate"]["LaunchTemplateId"]

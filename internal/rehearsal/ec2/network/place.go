@@ -6,6 +6,7 @@ package network
 import (
 	"strings"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/api"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/ec2/catalog"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
 )
@@ -67,11 +68,18 @@ func (c *Call) notOffered(kind *catalog.Type, zone string) error {
 	return query.Errorf("Unsupported", "Your requested instance type (%s) is not supported in your requested Availability Zone (%s). Please retry your request by not specifying an Availability Zone or choosing %s.", kind.Name, zone, strings.Join(offered, ", "))
 }
 
-// ZoneOf returns the zone of a subnet, empty if the subnet does not exist.
-func (c *Call) ZoneOf(subnet string) string {
-	net, err := c.subnet(subnet)
-	if err != nil {
-		return ""
+// Stand returns the subnet that stands for one of an Auto Scaling group, and its zone: the
+// subnet itself or, since a published template names subnets of the user's accounts, the
+// default subnet of the first zone, which offers every type. Both are empty for an id
+// that is not one of a subnet.
+func (c *Call) Stand(id string) (subnet, zone string) {
+	if net, err := c.subnet(id); err == nil {
+		return net.SubnetID, net.Zone
 	}
-	return net.Zone
+	for _, net := range c.Net.subnets.All() {
+		if api.WellFormed(id, "subnet") && net.DefaultAZ {
+			return net.SubnetID, net.Zone
+		}
+	}
+	return "", ""
 }
