@@ -15,8 +15,9 @@ import (
 
 // installFiles are installed by install.sh beside the program.
 var installFiles = []string{
-	"ethminer.service", "ethminer-config.service", "ethminer-metrics.service", "ethminer-metrics.timer",
-	"journald.conf", "aws.sh", "config", "metrics", "wait-gpu",
+	"ethminer.service", "ethminer-config.service", "ethminer-health.service", "ethminer-health.timer",
+	"ethminer-metrics.service", "ethminer-metrics.timer", "ethminer-signal.service", "ethminer-spot.service",
+	"journald.conf", "aws.sh", "gpu.sh", "config", "health", "metrics", "signal", "spot", "wait-gpu",
 }
 
 // install installs the program, its units and /etc/ethminer, and reads the miner's

@@ -23,19 +23,18 @@ fi
 # Debug symbols would be most of the file.
 cp "$binary" "$scratch/ethminer"
 ! have strip || strip "$scratch/ethminer" 2>/dev/null || true
-{
+files() {
 	mkdir -p "$root/etc/ethminer" &&
 		put 755 "$scratch/ethminer" "$root/usr/local/bin/ethminer" &&
-		put 644 "$WORK/ethminer.service" "$units/ethminer.service" &&
-		put 644 "$WORK/ethminer-config.service" "$units/ethminer-config.service" &&
-		put 644 "$WORK/ethminer-metrics.service" "$units/ethminer-metrics.service" &&
-		put 644 "$WORK/ethminer-metrics.timer" "$units/ethminer-metrics.timer" &&
-		put 644 "$WORK/journald.conf" "$root/etc/systemd/journald.conf.d/ethminer.conf" &&
-		put 755 "$WORK/aws.sh" "$root/usr/local/lib/ethminer/aws.sh" &&
-		put 755 "$WORK/config" "$root/usr/local/lib/ethminer/config" &&
-		put 755 "$WORK/metrics" "$root/usr/local/lib/ethminer/metrics" &&
-		put 755 "$WORK/wait-gpu" "$root/usr/local/lib/ethminer/wait-gpu"
-} || fail "cannot write to $root/usr/local/bin and $root/etc" "allow the login user to run sudo without a password and keep execute_as_root = true"
+		put 644 "$WORK/journald.conf" "$root/etc/systemd/journald.conf.d/ethminer.conf" || return
+	for unit in "$WORK"/ethminer*.service "$WORK"/ethminer*.timer; do
+		put 644 "$unit" "$units/${unit##*/}" || return
+	done
+	for helper in aws.sh gpu.sh config health metrics signal spot wait-gpu; do
+		put 755 "$WORK/$helper" "$root/usr/local/lib/ethminer/$helper" || return
+	done
+}
+files || fail "cannot write to $root/usr/local/bin and $root/etc" "allow the login user to run sudo without a password and keep execute_as_root = true"
 
 # Pool and wallet are never part of an image.
 rm -f "$root/etc/ethminer/ethminer.conf"
@@ -56,14 +55,16 @@ if [ "$SERVICE" = yes ]; then
 	have systemctl ||
 		fail "the instance has no systemctl to enable ethminer.service with" "set service = false, or start from an image with systemd"
 	systemctl daemon-reload || true # systemd may not run, as in a container
-	for unit in ethminer.service ethminer-config.service; do
+	for unit in ethminer.service ethminer-config.service ethminer-signal.service ethminer-spot.service; do
 		systemctl enable "$unit" || fail "systemctl cannot enable $unit"
 	done
 	if [ "$DEVICE" = cuda ] && systemctl cat nvidia-persistenced.service >/dev/null 2>&1; then
 		systemctl enable nvidia-persistenced.service || true # wait-gpu enables persistence too
 	fi
 	# Like `systemctl enable`, but also works without a running systemd.
-	{ mkdir -p "$units/timers.target.wants" && ln -sf ../ethminer-metrics.timer "$units/timers.target.wants/ethminer-metrics.timer"; } ||
-		fail "cannot enable ethminer-metrics.timer"
+	for timer in ethminer-health.timer ethminer-metrics.timer; do
+		{ mkdir -p "$units/timers.target.wants" && ln -sf "../$timer" "$units/timers.target.wants/$timer"; } ||
+			fail "cannot enable $timer"
+	done
 fi
 ok
