@@ -57,17 +57,24 @@ var (
 	positive = regexp.MustCompile(`- cp0 [0-9.]*[1-9]`) // the rate of a device, in a status line
 )
 
-// templateUserData returns the user data of the example's template with the options of
-// the miner.
-func templateUserData(t *testing.T, args string) []byte {
+// scriptUserData writes the configuration and starts the service, as users' own scripts do.
+const scriptUserData = `#!/bin/sh
+set -eu
+umask 077
+mkdir -p /etc/ethminer
+cat >/etc/ethminer/ethminer.conf <<'EOF'
+ETHMINER_ARGS="--cpu -t 1 -M 1 --display-interval 1"
+EOF
+systemctl start ethminer.service
+`
+
+// templateUserData returns the user data of the example's template with values in place
+// of its parameters, and further lines of fleet.conf.
+func templateUserData(t *testing.T, values map[string]string, more ...string) string {
 	t.Helper()
-	text, err := os.ReadFile("../example/eth-mining-cfn.template")
-	if err != nil {
-		t.Fatal(err)
-	}
-	_, script, found := strings.Cut(string(text), "Fn::Base64: !Sub |\n")
-	script, _, ended := strings.Cut(script, "\n\nOutputs:")
-	if !found || !ended || !strings.Contains(script, "${MinerArgs}") {
+	_, script, found := strings.Cut(readTemplate(t, templates[0]), "Fn::Base64: !Sub |\n")
+	script, _, ended := strings.Cut(script, "\n\n")
+	if !found || !ended {
 		t.Fatal("the template has another layout")
 	}
 	indent := script[:len(script)-len(strings.TrimLeft(script, " "))]
@@ -75,7 +82,21 @@ func templateUserData(t *testing.T, args string) []byte {
 	for line := range strings.SplitSeq(script, "\n") {
 		lines = append(lines, strings.TrimPrefix(line, indent))
 	}
-	return []byte(strings.ReplaceAll(strings.Join(lines, "\n")+"\n", "${MinerArgs}", args))
+	last := lines[len(lines)-1]
+	for _, line := range more {
+		lines = append(lines, last[:len(last)-len(strings.TrimLeft(last, " "))]+line)
+	}
+	text := strings.Join(lines, "\n") + "\n"
+	for name, value := range values {
+		if !strings.Contains(text, "${"+name+"}") {
+			t.Errorf("the user data does not use the parameter %s", name)
+		}
+		text = strings.ReplaceAll(text, "${"+name+"}", value)
+	}
+	if strings.Contains(text, "${") {
+		t.Fatalf("the user data has parameters without a value:\n%s", text)
+	}
+	return text
 }
 
 // minerInstance is an instance of the image.
@@ -107,12 +128,14 @@ func (m minerInstance) journal() string {
 		return err.Error()
 	}
 	defer func() { _ = session.Close() }()
-	out, _ := session.CombinedOutput("sudo journalctl -u ethminer --no-pager -n 40; sudo tail -n 20 /var/log/cloud-init-output.log") // for an error
+	out, _ := session.CombinedOutput("sudo journalctl -u 'ethminer*' --no-pager -n 40; sudo tail -n 20 /var/log/cloud-init-output.log") // for an error
 	return string(out)
 }
 
-// TestImageMines launches instances from an image that the rehearsal has built. Each
-// mines by its user data alone, and shares no identity with another or with the build.
+// TestImageMines launches two instances from an image that the rehearsal has built. Each
+// mines by its user data alone, a script or that of the template, and shares no identity
+// with the other or with the build. The template's also mines for its worker at the pool,
+// and reports to AWS.
 func TestImageMines(t *testing.T) {
 	build, packer := os.Getenv("ETHMINER_BUILD"), os.Getenv("PACKER")
 	if build == "" || packer == "" {
@@ -140,7 +163,15 @@ func TestImageMines(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	instances := launchInstances(t, session, image[1], "mines", string(templateUserData(t, "--cpu -t 1 -M 1 --display-interval 1")), 2)
+	fleet := startFleet(t, session)
+	withRole := func(in *ec2.RunInstancesInput) {
+		in.IamInstanceProfile = &types.IamInstanceProfileSpecification{Name: aws.String("miners")}
+	}
+	onSpot := func(in *ec2.RunInstancesInput) {
+		in.InstanceMarketOptions = &types.InstanceMarketOptionsRequest{MarketType: types.MarketTypeSpot}
+	}
+	instances := append(launchInstances(t, session, image[1], "mines", scriptUserData, 1, withRole, onSpot),
+		launchInstances(t, session, image[1], "fleet", fleet.userData(t), 1, withRole)...)
 	keys := map[string]bool{}
 	ids := map[string]bool{}
 	for _, m := range instances {
@@ -172,14 +203,22 @@ func TestImageMines(t *testing.T) {
 			}
 		}
 	}
-	terminate(t, session, instances, "mines")
+	fleet.check(t, instances[1])
+	fleet.checkFaults(t, instances[1])
+	helpers := "sudo systemctl start ethminer-metrics ethminer-health ethminer-spot ethminer-signal; systemctl list-units --failed --no-legend 'ethminer*'"
+	if failed := instances[0].run(t, helpers); failed != "" {
+		t.Errorf("helpers fail without settings: %s", failed)
+	}
+	fleet.checkNotices(t, instances[0])
+	terminate(t, session, instances[:1], "mines")
+	terminate(t, session, instances[1:], "fleet")
 	if left, err := run("packer-plugin-ethminer", "rehearsal-aws", "inventory", "--state", "state", "--leaks"); err != nil {
 		t.Errorf("got leftover resources: %v\n%s", err, left)
 	}
 }
 
 // launchInstances launches instances of an image with a new key pair, and logs in.
-func launchInstances(t *testing.T, session *rehearsal.Session, image, keyPair, userData string, count int32) (all []minerInstance) {
+func launchInstances(t *testing.T, session *rehearsal.Session, image, keyPair, userData string, count int32, change ...func(*ec2.RunInstancesInput)) (all []minerInstance) {
 	t.Helper()
 	public, private, err := ed25519.GenerateKey(rand.Reader)
 	if err != nil {
@@ -201,11 +240,15 @@ func launchInstances(t *testing.T, session *rehearsal.Session, image, keyPair, u
 		t.Context(), &ec2.DescribeKeyPairsInput{KeyNames: []string{keyPair}}, time.Minute); err != nil {
 		t.Fatal(err)
 	}
-	launched, err := client.RunInstances(t.Context(), &ec2.RunInstancesInput{
+	request := &ec2.RunInstancesInput{
 		ImageId: &image, InstanceType: "g4dn.xlarge", MinCount: &count, MaxCount: &count, KeyName: &keyPair,
 		MetadataOptions: &types.InstanceMetadataOptionsRequest{HttpTokens: types.HttpTokensStateRequired},
 		UserData:        aws.String(base64.StdEncoding.EncodeToString([]byte(userData))),
-	})
+	}
+	for _, c := range change {
+		c(request)
+	}
+	launched, err := client.RunInstances(t.Context(), request)
 	if err != nil {
 		t.Fatal(err)
 	}
