@@ -118,6 +118,9 @@ build {
       template = local.template
       output   = var.rehearsal ? "${local.output_dir}/eth-mining-cfn.template" : local.template
 
+      # The benchmark sets the weights of the instance types.
+      weights = "InstanceTypes"
+
       # Write the template only if this build updates every existing row.
       required_regions = ["rows"]
       stale_regions    = "fail"

@@ -77,6 +77,13 @@ type Settings struct {
 	// `stale_regions` to `fail` to require that this build fills every row.
 	// Default: none.
 	RequiredRegions []string `mapstructure:"required_regions"`
+	// The name of a second map in the template, with a row for each instance type,
+	// such as `InstanceTypes`. In all rows of types with the build's GPU, the
+	// benchmark sets `Weight`, the hash rate in units of 10 Mh/s from 1 to 999, and
+	// `Source`: `measured` for the type of the build's instance, `estimated` for
+	// other types, by their number of GPUs. Other rows keep their weights. A build
+	// without a benchmark changes none. Default: no weights are written.
+	Weights string `mapstructure:"weights"`
 	// How to handle rows that this build did not fill: `keep`, `fail` or `remove`.
 	// Rows of other partitions (China, GovCloud) and rows that are not named after a
 	// region are never touched. A row with an image in another attribute is not
@@ -272,6 +279,11 @@ func (s *Settings) checkTemplate(build string, fail func(format string, args ...
 	if err != nil {
 		fail("template: %w", err)
 		return
+	}
+	if s.Weights != "" && s.Weights != hclvalue.Unknown {
+		if _, err := t.Mapping(s.Weights); err != nil {
+			fail("weights: %w", err)
+		}
 	}
 	if err := s.checkColumns(build, m); err != nil {
 		fail("template: %s:%d:%d: %w", s.Template, m.Line, m.Column, err)

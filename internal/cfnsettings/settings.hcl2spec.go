@@ -17,6 +17,7 @@ type FlatSettings struct {
 	Attributes        map[string]string `mapstructure:"attributes" cty:"attributes" hcl:"attributes"`
 	NewAttributes     []string          `mapstructure:"new_attributes" cty:"new_attributes" hcl:"new_attributes"`
 	RequiredRegions   []string          `mapstructure:"required_regions" cty:"required_regions" hcl:"required_regions"`
+	Weights           *string           `mapstructure:"weights" cty:"weights" hcl:"weights"`
 	StaleRegions      *string           `mapstructure:"stale_regions" cty:"stale_regions" hcl:"stale_regions"`
 	Manifest          *string           `mapstructure:"manifest" cty:"manifest" hcl:"manifest"`
 	VerifyAMIs        *bool             `mapstructure:"verify_amis" cty:"verify_amis" hcl:"verify_amis"`
@@ -46,6 +47,7 @@ func (*FlatSettings) HCL2Spec() map[string]hcldec.Spec {
 		"attributes":          &hcldec.AttrSpec{Name: "attributes", Type: cty.Map(cty.String), Required: false},
 		"new_attributes":      &hcldec.AttrSpec{Name: "new_attributes", Type: cty.List(cty.String), Required: false},
 		"required_regions":    &hcldec.AttrSpec{Name: "required_regions", Type: cty.List(cty.String), Required: false},
+		"weights":             &hcldec.AttrSpec{Name: "weights", Type: cty.String, Required: false},
 		"stale_regions":       &hcldec.AttrSpec{Name: "stale_regions", Type: cty.String, Required: false},
 		"manifest":            &hcldec.AttrSpec{Name: "manifest", Type: cty.String, Required: false},
 		"verify_amis":         &hcldec.AttrSpec{Name: "verify_amis", Type: cty.Bool, Required: false},

@@ -111,7 +111,12 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 	}
 	policy := c.Policy(reached(source), images)
 	var report *cfntemplate.Report
+	var weighed []cfntemplate.Change
 	result := artifact.Template{Path: c.Target(), DryRun: c.DryRun}
+	build := reportOf(source)
+	if c.Weights != "" && len(build.Benchmark) == 0 {
+		ui.Say("Note: weights: the build has no benchmark; the weights in " + c.Weights + " do not change")
+	}
 	edit := func(current []byte) ([]byte, error) {
 		src, err := atomicfile.Read(c.Template)
 		if err != nil {
@@ -121,12 +126,18 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 		if err != nil {
 			return nil, err
 		}
+		template := src
+		if c.Weights != "" && len(build.Benchmark) > 0 {
+			if src, base, weighed, err = p.weigh(src, base, build); err != nil {
+				return nil, err
+			}
+		}
 		var out []byte
 		out, report, err = cfntemplate.Update(c.Template, src, c.Target(), base, images, policy)
 		if err != nil {
 			return nil, err
 		}
-		result.Diff = string(diff.Diff(c.Template, src, c.Target(), out))
+		result.Diff = string(diff.Diff(c.Template, template, c.Target(), out))
 		return out, nil
 	}
 	if c.DryRun {
@@ -144,7 +155,7 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 		return filled{}, err
 	}
 	sayNotes(ui, report.Notes)
-	for _, change := range report.Changes {
+	for _, change := range append(report.Changes, weighed...) {
 		ui.Say(change.String())
 	}
 	if wrote {
