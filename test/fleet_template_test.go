@@ -102,31 +102,6 @@ func TestTemplateRole(t *testing.T) {
 	}
 }
 
-// TestFleetGuideCommands: the AWS CLI knows all commands of docs/fleet.md with their
-// options, and the form of their values.
-func TestFleetGuideCommands(t *testing.T) {
-	if _, err := exec.LookPath("aws"); err != nil {
-		t.Skip("SKIPPED: needs the AWS CLI")
-	}
-	commands := 0
-	work := t.TempDir()
-	write(t, filepath.Join(work, "eth-mining-cfn.template"), readTemplate(t, templates[0]))
-	for _, block := range regexp.MustCompile("(?ms)^ *```shell\n(.*?)^ *```").FindAllStringSubmatch(readTemplate(t, "../docs/fleet.md"), -1) {
-		for _, command := range regexp.MustCompile(`(?m)^ *aws `).Split(block[1], -1)[1:] {
-			commands++
-			shell := exec.Command("sh", "-euc", "aws "+strings.TrimSpace(command)+" --generate-cli-skeleton output")
-			shell.Dir = work
-			shell.Env = append(os.Environ(), "AWS_REGION=eu-central-1", "AWS_ENDPOINT_URL=http://127.0.0.1:9", "AWS_ACCESS_KEY_ID=test", "AWS_SECRET_ACCESS_KEY=test")
-			if out, err := shell.CombinedOutput(); err != nil {
-				t.Errorf("%s: %v\n%s", command, err, out)
-			}
-		}
-	}
-	if commands < 8 {
-		t.Errorf("found %d commands in docs/fleet.md, want 8", commands)
-	}
-}
-
 // TestTemplatesInMoto creates, updates and deletes stacks of the templates in an
 // independent CloudFormation. It has no rollback, and waits for no signal.
 func TestTemplatesInMoto(t *testing.T) {
