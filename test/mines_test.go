@@ -152,7 +152,7 @@ func TestImageMines(t *testing.T) {
 	write(t, filepath.Join(work, "job.pkr.hcl"), minesJob)
 	env := environment(build, packer, work)
 	run := runner(build, work, env)
-	serve(t, build, work, env)
+	serve(t, build, work, env, "--latency", stackLatency)
 	said, err := run(packer, "build", "-var", "source="+source, "job.pkr.hcl")
 	built, image := builder.FindStringSubmatch(said), baked.FindStringSubmatch(said)
 	if err != nil || built == nil || image == nil {
@@ -212,6 +212,7 @@ func TestImageMines(t *testing.T) {
 	fleet.checkNotices(t, instances[0])
 	terminate(t, session, instances[:1], "mines")
 	terminate(t, session, instances[1:], "fleet")
+	checkStack(t, session, image[1])
 	if left, err := run("packer-plugin-ethminer", "rehearsal-aws", "inventory", "--state", "state", "--leaks"); err != nil {
 		t.Errorf("got leftover resources: %v\n%s", err, left)
 	}
