@@ -1,60 +1,88 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package command implements the binary's own subcommands, which users, make targets
-// or the plugin itself run as `packer-plugin-ethminer NAME ...`. Packer's own
-// subcommands, `describe` and `start`, are in the SDK.
+// Package command implements the binary's own commands, which users, make targets or the
+// plugin itself run as `packer-plugin-ethminer NAME ...`. Packer's own commands,
+// `describe` and `start`, are in the SDK.
 //
-// Each subcommand has a file in this package and a row in the table below.
+// The verbs are one tree (program). The parser, the help and the test of
+// docs/commands.md use the same tree. Each command has a file in this package.
 package command
 
 import (
 	"context"
+	"flag"
 	"fmt"
 	"io"
+	"log"
 	"os"
 	"os/signal"
-	"sort"
 	"syscall"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/redact"
 	"github.com/eth-mining/packer-plugin-ethminer/version"
 )
 
-// Exit codes of every subcommand; a subcommand documents its additional codes.
-const (
-	exitOK    = 0
-	exitError = 1 // the command failed
-	exitUsage = 2 // invalid command line, nothing was done
-)
-
-// streams are the input and output of a subcommand.
+// streams are the input and output of a command: results are on out, everything else
+// (progress, notes, prompts and errors) is on err.
 type streams struct {
 	in       io.Reader
 	out, err io.Writer
 	person   bool // interactive: prompts are possible
 }
 
-// subcommand is one verb of the binary.
-type subcommand struct {
-	summary string
+// binary is the name of the program.
+const binary = "packer-plugin-ethminer"
+
+// verb is a command, or a verb of a command. It has either verbs of its own, or options
+// and an action.
+type verb struct {
+	name    string
+	args    string // what follows the options
+	summary string // one line, without a full stop
+	about   string // the rest of the help
+	exits   map[int]string
 	hidden  bool // run by the plugin itself
-	run     func(ctx context.Context, args []string, io streams) int
+
+	verbs []verb
+	// options declares the options and returns what the verb does.
+	options func(f *flag.FlagSet) action
+	// raw is the action of a verb without options and help.
+	raw func(ctx context.Context, args []string, std streams) int
 }
 
-// subcommands returns the table of verbs.
-func subcommands() map[string]subcommand {
-	return map[string]subcommand{
-		"rehearsal-aws":     {summary: "run and inspect the simulated AWS of a rehearsal: serve, inventory, stop, check, env", run: rehearsalAWS},
-		"rehearsal-session": {summary: "open a tunnel to a rehearsal instance, in place of session-manager-plugin", hidden: true, run: rehearsalSession},
-		"publish":           {summary: "manage published templates: status, history, rollback, run, check", run: runPublish},
-		"sweep":             {summary: "remove the resources of builds that died", run: runSweep},
-		"test-image":        {summary: "launch an instance of an image, and check that it mines", run: runTestImage},
-		"map":               {summary: "get, set or diff the region map of a CloudFormation template", run: runMap},
+// action runs a verb whose command line was parsed, and returns the exit code.
+type action func(ctx context.Context, c *call) int
+
+// program returns the tree of verbs.
+func program() verb {
+	return verb{
+		name:    binary,
+		summary: "This program is a Packer plugin, which Packer starts. It also has commands of its own",
+		verbs: []verb{
+			mapVerb(),
+			publishVerb(),
+			rehearsalVerb(),
+			{name: "rehearsal-session", hidden: true, raw: rehearsalSession},
+			sweepVerb(),
+			testImageVerb(),
+			{name: "version", summary: "print the version", options: printVersion},
+		},
 	}
 }
 
-// Handles reports whether Main handles args. The SDK handles the subcommands that
-// Packer itself runs.
+func printVersion(*flag.FlagSet) action {
+	return func(_ context.Context, c *call) int {
+		if len(c.words) > 0 {
+			return c.misused(fmt.Errorf("unexpected argument %q", c.words[0]))
+		}
+		fmt.Fprintln(c.out, binary, version.PluginVersion.FormattedVersion())
+		return exitOK
+	}
+}
+
+// Handles reports whether Main handles args. The SDK handles the commands that Packer
+// itself runs.
 func Handles(args []string) bool {
 	if len(args) == 0 {
 		return true
@@ -62,46 +90,14 @@ func Handles(args []string) bool {
 	return args[0] != "describe" && args[0] != "start"
 }
 
-// Main runs the subcommand in args and returns its exit code.
+// Main runs the command in args and returns its exit code.
 func Main(args []string) int {
+	log.SetOutput(io.Discard) // a terminal shows only what matters
+	if os.Getenv("PACKER_LOG") != "" {
+		log.SetOutput(redact.Writer{To: os.Stderr})
+	}
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	std := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, person: isTerminal(os.Stdin) && isTerminal(os.Stdout)}
+	std := streams{in: os.Stdin, out: os.Stdout, err: os.Stderr, person: isTerminal(os.Stdin) && isTerminal(os.Stdout) && isTerminal(os.Stderr)}
 	return dispatch(ctx, args, std)
-}
-
-func dispatch(ctx context.Context, args []string, std streams) int {
-	if len(args) == 0 {
-		help(std.err)
-		return exitUsage
-	}
-	if c, ok := subcommands()[args[0]]; ok {
-		return c.run(ctx, args[1:], std)
-	}
-	switch args[0] {
-	case "help", "-h", "-help", "--help":
-		help(std.out)
-		return exitOK
-	case "version", "-version", "--version":
-		fmt.Fprintln(std.out, "packer-plugin-ethminer", version.PluginVersion.FormattedVersion())
-		return exitOK
-	}
-	fmt.Fprintf(std.err, "packer-plugin-ethminer: unknown command %q\nRun `packer-plugin-ethminer help` for the commands.\n", args[0])
-	return exitUsage
-}
-
-func help(w io.Writer) {
-	fmt.Fprintln(w, "packer-plugin-ethminer is a Packer plugin, which Packer starts. It also has these commands:")
-	all := subcommands()
-	names := make([]string, 0, len(all))
-	for name, c := range all {
-		if !c.hidden {
-			names = append(names, name)
-		}
-	}
-	sort.Strings(names)
-	for _, name := range names {
-		fmt.Fprintf(w, "  %-14s %s\n", name, all[name].summary)
-	}
-	fmt.Fprintf(w, "  %-14s %s\n", "version", "print the version")
 }

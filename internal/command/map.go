@@ -25,98 +25,115 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/verifyami"
 )
 
-// exitDiffers is returned by `map diff` if the template would change, and by
-// `map get` if a region has no image.
-const exitDiffers = 3
-
-const mapUsage = `packer-plugin-ethminer map edits the region map of a CloudFormation template, and nothing else in it.
-
-  map get  [options] TEMPLATE [REGION ...]       print the map, or the images of some regions
-  map set  [options] TEMPLATE [REGION=AMI ...]   write images into the map
-  map diff [options] TEMPLATE [REGION=AMI ...]   print the changes that set would make, write nothing
-
-REGION may include an attribute: us-east-1.HVM64=ami-0123456789abcdef0
-
-Exit codes:
-  0  success; get: each region on the command line, or each row, has an image; diff: nothing would change
-  1  failure, nothing was written; get: a row cannot be read
-  2  invalid command line
-  3  get: a region has no image; diff: something would change
-
-Only an image id, such as ami-0123456789abcdef0, counts as an image. A placeholder, an id of zeros, a dynamic
-reference ({{resolve:...}}) or any other text does not. Without REGION, get checks the attributes in which
-some row has an image, or all attributes if no row has one, and the attribute of -attribute.
-
-Options:
+const mapAbout = `Only an image id, such as ami-0123456789abcdef0, counts as an image. A placeholder, an id of zeros, a dynamic
+reference ({{resolve:...}}) or any other text does not. REGION may include an attribute: us-east-1.HVM64=ami-0123456789abcdef0
 `
+
+const mapGetAbout = mapAbout + `Without REGION, get checks the attributes in which some row has an image, or all attributes if no row has one, and
+the attribute of -attribute.
+`
+
+// mapVerb returns the command map.
+func mapVerb() verb {
+	return verb{
+		name: "map", summary: "edit the region map of a CloudFormation template, and nothing else in it", verbs: []verb{
+			{
+				name: "get", args: "TEMPLATE [REGION ...]", summary: "print the map, or the images of some regions", about: mapGetAbout, options: mapGet,
+				exits: map[int]string{exitOK: "each region on the command line, or each row, has an image", exitError: "failure, or a row cannot be read", exitProblem: "a region has no image"},
+			},
+			{
+				name: "set", args: "TEMPLATE [REGION=AMI ...]", summary: "write images into the map", about: mapAbout, options: mapSet,
+				exits: map[int]string{exitError: "failure; nothing was written"},
+			},
+			{
+				name: "diff", args: "TEMPLATE [REGION=AMI ...]", summary: "print the changes that set would make", about: mapAbout, options: mapDiff,
+				exits: map[int]string{exitOK: "nothing would change", exitProblem: "something would change"},
+			},
+		},
+	}
+}
 
 // mapOptions are the options of the three verbs.
 type mapOptions struct {
 	mapping, attribute, manifest, output string
-	required, stale, new                 string
-	verify, json                         bool
+	required, new                        string
+	stale                                choice
+	verify                               bool
+	json                                 format
 
 	chosen bool // -attribute was given
 }
 
-// getOptions are the options of get; set and diff have all options.
-var getOptions = []string{"mapping", "attribute", "json"}
-
 // mapPolicyOptions are the option names that the errors of a policy use.
-var mapPolicyOptions = cfntemplate.Options{Required: "-required", Stale: "-stale", New: "-new-attributes", Attribute: "-attribute"}
+var mapPolicyOptions = cfntemplate.Options{Required: "-required-regions", Stale: "-stale-regions", New: "-new-attributes", Attribute: "-attribute"}
 
-func (o *mapOptions) commandLine() commandLine {
-	f := newCommandLine("map", mapUsage)
-	f.StringVar(&o.mapping, "mapping", "AWSRegion2AMI", "the `name` of the map in the section Mappings")
-	f.StringVar(&o.attribute, "attribute", "AMI", "the `name` of the attribute in each region's row; get: print only this attribute")
-	f.BoolVar(&o.json, "json", false, "print one JSON object")
-	f.StringVar(&o.manifest, "manifest", "", "set, diff: also write the images of this `file` of Packer's manifest post-processor, the newest for each region")
-	f.StringVar(&o.output, "output", "", "set, diff: the `file` to write (default TEMPLATE)")
-	f.StringVar(&o.required, "required", "", "set, diff: comma-separated `regions` that must have an image afterwards; rows: every row of a region\nin the images' partition (rows of other partitions are listed and skipped)")
-	f.StringVar(&o.stale, "stale", "keep", "set, diff: how to handle rows that are not set: keep, fail or remove")
-	f.StringVar(&o.new, "new-attributes", "", "set, diff: comma-separated `names` of attributes that may be added even if no row has them")
-	f.BoolVar(&o.verify, "verify", true, "set, diff: check in EC2 that each image exists in its region and is available")
-	return f
-}
-
-// runMap runs `packer-plugin-ethminer map`.
-func runMap(ctx context.Context, args []string, std streams) int {
-	var o mapOptions
-	f := o.commandLine()
-	words, code, done := f.read(args, std)
-	switch {
-	case done:
-		return code
-	case len(words) == 0 || !slices.Contains([]string{"get", "set", "diff"}, words[0]):
-		return f.misused(std.err, fmt.Errorf("got %q, want get, set or diff", first(words)))
-	case len(words) == 1:
-		return f.misused(std.err, fmt.Errorf("%s: no template given", words[0]))
-	}
-	code = exitUsage
-	err := o.check(f.FlagSet, words[0])
-	if err == nil {
-		code, err = o.run(ctx, words[0], words[1], words[2:], std)
-	}
-	if err != nil {
-		for _, line := range strings.Split(err.Error(), "\n") {
-			fmt.Fprintf(std.err, "map %s: %s\n", words[0], line)
-		}
-	}
-	return code
-}
-
-// check rejects options that the verb does not use.
-func (o *mapOptions) check(f *flag.FlagSet, verb string) error {
-	var unused []string
-	f.Visit(func(g *flag.Flag) {
-		o.chosen = o.chosen || g.Name == "attribute"
-		if verb == "get" && !slices.Contains(getOptions, g.Name) {
-			unused = append(unused, "-"+g.Name)
-		}
+func mapGet(f *flag.FlagSet) action {
+	o := new(mapOptions)
+	o.declare(f, "the `name` of the attribute of each REGION without one; if it is given, the map is printed with this attribute only")
+	return o.action(func(_ context.Context, c *call, template string, words []string) (int, error) {
+		return o.get(template, words, c.streams)
 	})
-	if len(unused) > 0 {
-		return fmt.Errorf("%s: not used by get; expected only -%s", strings.Join(unused, ", "), strings.Join(getOptions, ", -"))
+}
+
+func mapSet(f *flag.FlagSet) action {
+	o := new(mapOptions)
+	o.declareChange(f)
+	return o.action(func(ctx context.Context, c *call, template string, words []string) (int, error) {
+		return o.run(ctx, "set", template, words, c.streams)
+	})
+}
+
+func mapDiff(f *flag.FlagSet) action {
+	o := new(mapOptions)
+	o.declareChange(f)
+	return o.action(func(ctx context.Context, c *call, template string, words []string) (int, error) {
+		return o.run(ctx, "diff", template, words, c.streams)
+	})
+}
+
+// declare declares the options of all verbs.
+func (o *mapOptions) declare(f *flag.FlagSet, attribute string) {
+	f.StringVar(&o.mapping, "mapping", "AWSRegion2AMI", "the `name` of the map in the section Mappings")
+	f.StringVar(&o.attribute, "attribute", "AMI", attribute)
+	o.json.declare(f)
+}
+
+// declareChange declares the options of set and diff.
+func (o *mapOptions) declareChange(f *flag.FlagSet) {
+	o.declare(f, "the `name` of the attribute in each region's row")
+	f.StringVar(&o.manifest, "manifest", "", "also write the images of this `file` of Packer's manifest post-processor, the newest for each region")
+	f.StringVar(&o.output, "output", "", "the `file` to write (default TEMPLATE)")
+	f.StringVar(&o.required, "required-regions", "", "comma-separated `regions` that must have an image afterwards; rows: every row of a region\nin the images' partition (rows of other partitions are listed and skipped)")
+	o.stale = choice{"keep", []string{"keep", "fail", "remove"}}
+	f.Var(&o.stale, "stale-regions", "how to `handle` rows that are not set: keep, fail or remove")
+	f.StringVar(&o.new, "new-attributes", "", "comma-separated `names` of attributes that may be added even if no row has them")
+	f.BoolVar(&o.verify, "verify-amis", true, "check in EC2 that each image exists in its region and is available")
+	also(f, "required-regions", "required")
+	also(f, "stale-regions", "stale")
+	also(f, "verify-amis", "verify")
+}
+
+// action returns the action that checks the command line and runs a verb.
+func (o *mapOptions) action(run func(ctx context.Context, c *call, template string, words []string) (int, error)) action {
+	return func(ctx context.Context, c *call) int {
+		if len(c.words) == 0 {
+			return c.misused(errors.New("no template given"))
+		}
+		c.flags.Visit(func(g *flag.Flag) { o.chosen = o.chosen || g.Name == "attribute" })
+		if err := o.check(); err != nil {
+			return c.misused(err)
+		}
+		code, err := run(ctx, c, c.words[0], c.words[1:])
+		if err != nil {
+			for line := range strings.SplitSeq(err.Error(), "\n") {
+				fmt.Fprintf(c.err, "%s: %s\n", c.path, line)
+			}
+		}
+		return code
 	}
+}
+
+func (o *mapOptions) check() error {
 	if err := cfntemplate.CheckMappingName(o.mapping); err != nil {
 		return fmt.Errorf("-mapping: %w", err)
 	}
@@ -127,9 +144,6 @@ func (o *mapOptions) check(f *flag.FlagSet, verb string) error {
 }
 
 func (o *mapOptions) run(ctx context.Context, verb, template string, words []string, std streams) (int, error) {
-	if verb == "get" {
-		return o.get(template, words, std)
-	}
 	images, err := o.images(words)
 	if err != nil {
 		return exitUsage, err
@@ -152,7 +166,7 @@ func (o *mapOptions) run(ctx context.Context, verb, template string, words []str
 	}
 	if o.verify {
 		if err := verifyImages(ctx, images, std.err); err != nil {
-			return exitError, fmt.Errorf("%w\n(-verify=false skips this check)", err)
+			return exitError, fmt.Errorf("%w\n(-verify-amis=false skips this check)", err)
 		}
 	}
 	target := o.output
@@ -185,7 +199,7 @@ func (o *mapOptions) run(ctx context.Context, verb, template string, words []str
 		}
 		code = exitOK
 		if text != nil {
-			code = exitDiffers
+			code = exitProblem
 		}
 		return code, o.printChanges(verb, std, template, target, false, report, text)
 	}
@@ -212,15 +226,10 @@ func makeFolder(dir string, fill func([]byte) ([]byte, error)) error {
 
 // policy returns the requirements of the options on the resulting map.
 func (o *mapOptions) policy() (cfntemplate.Policy, error) {
-	p := cfntemplate.Policy{Mapping: o.mapping, Stale: cfntemplate.Stale(o.stale), Required: byCommas(o.required), New: byCommas(o.new), Options: mapPolicyOptions}
-	switch p.Stale {
-	case cfntemplate.StaleKeep, cfntemplate.StaleFail, cfntemplate.StaleRemove:
-	default:
-		return p, fmt.Errorf("-stale: got %q, want keep, fail or remove", o.stale)
-	}
+	p := cfntemplate.Policy{Mapping: o.mapping, Stale: cfntemplate.Stale(o.stale.value), Required: byCommas(o.required), New: byCommas(o.new), Options: mapPolicyOptions}
 	for _, r := range p.Required {
 		if r != cfntemplate.EveryRow && !cfntemplate.IsRegion(r) {
-			return p, fmt.Errorf("-required: got %q, want regions such as us-east-1, or %s", r, cfntemplate.EveryRow)
+			return p, fmt.Errorf("-required-regions: got %q, want regions such as us-east-1, or %s", r, cfntemplate.EveryRow)
 		}
 	}
 	for _, a := range p.New {

@@ -29,7 +29,7 @@ func TestMapField(t *testing.T) {
 	used := make(map[string]bool)
 	for _, tt := range []struct {
 		kind, file    string
-		args          string // T is the template; set and diff get -verify=false
+		args          string // T is the template; set and diff get -verify-amis=false
 		code          int
 		out, err      string // parts; T is the template
 		before, after string
@@ -46,7 +46,7 @@ func TestMapField(t *testing.T) {
 		{kind: "a row that a transform makes", file: "transform-row.yml", args: "get T us-east-1", code: 1, err: "T:4:7: AWSRegion2AMI.us-east-1 is included"},
 		{kind: "a row that a transform makes", file: "transform-row.yml", args: "get T us-east-2", out: "ami-0aaaaaaaaaaaaaaa2\n"},
 		{kind: "a row that a transform makes", file: "transform-row.yml", args: "set T us-east-2=" + id, before: "ami-0aaaaaaaaaaaaaaa2", after: id},
-		{kind: "a row that a transform makes", file: "transform-row.yml", args: "set -required rows T us-east-2=" + id, code: 1, err: "T:4:7: AWSRegion2AMI.us-east-1 is included"},
+		{kind: "a row that a transform makes", file: "transform-row.yml", args: "set -required-regions rows T us-east-2=" + id, code: 1, err: "T:4:7: AWSRegion2AMI.us-east-1 is included"},
 		{kind: "a transform among cells", file: "transform-beside-cell.yml", args: "set T us-east-1=" + id, code: 1, err: "T:5:7: AWSRegion2AMI.us-east-1 is included"},
 		{kind: "a transform among cells", file: "transform-beside-cell.yml", args: "get T us-east-2", out: "ami-0aaaaaaaaaaaaaaa2\n"},
 		{kind: "a transform among rows", file: "transform-beside-row.yml", args: "set T us-east-2=" + id, code: 1, err: "T:3:5: AWSRegion2AMI is included"},
@@ -68,16 +68,16 @@ func TestMapField(t *testing.T) {
 		{kind: "a second architecture begins", file: "all-images.yml", args: "set -new-attributes Amr T us-east-1.Arm=" + id, code: 1, err: `no row of AWSRegion2AMI has "Arm"`},
 
 		// A new row without the attributes of its siblings.
-		{kind: "a new row that is half", file: "half-row.yml", args: "set -required rows T ap-southeast-7=" + id, code: 1, err: "T:2:3: AWSRegion2AMI would have new rows that lack attributes of the other rows: ap-southeast-7 without PrefixList; -required requires complete rows"},
-		{kind: "a new row that is half", file: "half-row.yml", args: "set -required ap-southeast-7 T ap-southeast-7=" + id, code: 1, err: "ap-southeast-7 without PrefixList"},
-		{kind: "a new row that is half", file: "half-row.yml", args: "set -required rows T eu-west-1=" + id + " eu-west-2=" + id, code: 1, err: "eu-west-1 without PrefixList; eu-west-2 without PrefixList"},
+		{kind: "a new row that is half", file: "half-row.yml", args: "set -required-regions rows T ap-southeast-7=" + id, code: 1, err: "T:2:3: AWSRegion2AMI would have new rows that lack attributes of the other rows: ap-southeast-7 without PrefixList; -required-regions requires complete rows"},
+		{kind: "a new row that is half", file: "half-row.yml", args: "set -required-regions ap-southeast-7 T ap-southeast-7=" + id, code: 1, err: "ap-southeast-7 without PrefixList"},
+		{kind: "a new row that is half", file: "half-row.yml", args: "set -required-regions rows T eu-west-1=" + id + " eu-west-2=" + id, code: 1, err: "eu-west-1 without PrefixList; eu-west-2 without PrefixList"},
 		{kind: "a new row that is half", file: "half-row.yml", args: "set T ap-southeast-7=" + id, err: "note: AWSRegion2AMI has rows that lack attributes of most other rows: ap-southeast-7 without PrefixList",
 			before: "'pl-22222222'\n", after: "'pl-22222222'\n    'ap-southeast-7':\n      AMI: '" + id + "'\n"},
 
 		// One test for an image.
 		{kind: "a list is no image", file: "list.yml", args: "get T us-east-1", code: 3, err: "T:4:7: no image: AWSRegion2AMI.us-east-1.AMI is a list"},
 		{kind: "a list is no image", file: "list.yml", args: "set T us-east-1=" + id, code: 1, err: "T:5:9: AWSRegion2AMI.us-east-1.AMI is a list"},
-		{kind: "a list is no image", file: "list.yml", args: "set -required rows T us-east-2=" + id, code: 1, err: "us-east-1.AMI (is a list), us-west-1.AMI (is a map)"},
+		{kind: "a list is no image", file: "list.yml", args: "set -required-regions rows T us-east-2=" + id, code: 1, err: "us-east-1.AMI (is a list), us-west-1.AMI (is a map)"},
 		{kind: "a map is no image", file: "list.yml", args: "get T us-west-1", code: 3, err: "us-west-1.AMI is a map"},
 		{kind: "what is an image", file: "what-is-an-image.yml", args: "get T us-east-1.HVMG2", out: "ami-0aaaaaaaaaaaaaaa1\n"},
 		{kind: "what is an image", file: "what-is-an-image.yml", args: "get T cn-north-1.HVMG2", code: 3, err: `T:4:18: no image: AWSRegion2AMI.cn-north-1.HVMG2 is "NOT_SUPPORTED"`},
@@ -87,7 +87,7 @@ func TestMapField(t *testing.T) {
 		{kind: "what is an image", file: "what-is-an-image.yml", args: "get T us-east-2.HVMG2", code: 3, err: `is "ami-00000000", a placeholder`},
 		{kind: "what is an image", file: "what-is-an-image.yml", args: "get T us-west-1.HVMG2", code: 3, err: `is "ami-0AAAAAAAAAAAAAAA1", not the id of an image`},
 		{kind: "what is an image", file: "what-is-an-image.yml", args: "get T", code: 3, out: "us-east-1.HVMG2 ami-0aaaaaaaaaaaaaaa1\ncn-north-1.HVMG2 NOT_SUPPORTED\n", err: "eu-west-2.HVMG2 is"},
-		{kind: "what is an image", file: "what-is-an-image.yml", args: "set -attribute HVMG2 -required rows T us-east-1=" + id, code: 1,
+		{kind: "what is an image", file: "what-is-an-image.yml", args: "set -attribute HVMG2 -required-regions rows T us-east-1=" + id, code: 1,
 			err: `eu-west-2.HVMG2 (is "N/A", not the id of an image), eu-west-3.HVMG2 (is " ami-0aaaaaaaaaaaaaaa3", with white space around the id), sa-east-1.HVMG2 (is "{{resolve`},
 		{kind: "what is an image", file: "what-is-an-image.yml", args: "set -attribute HVMG2 T us-east-1=ami-00000000000000000", code: 2, err: "want REGION=AMI"},
 		{kind: "get of all", file: "some-images.yml", args: "get T", code: 3, out: "us-west-2.AMI ami-0aaaaaaaaaaaaaaa1\n", err: "T:3:17: no image: AWSRegion2AMI.us-east-1.AMI is empty\n"},
@@ -95,23 +95,23 @@ func TestMapField(t *testing.T) {
 		{kind: "get of all", file: "all-images.yml", args: "get T", out: "us-east-1.AMI ami-0aaaaaaaaaaaaaaa1\nus-east-1.PrefixList pl-11111111\n"},
 		{kind: "get of one attribute", file: "all-images.yml", args: "get -attribute PrefixList T", code: 3, out: "us-east-1.PrefixList pl-11111111\n", err: `is "pl-11111111", not the id`},
 		{kind: "get of one attribute", file: "columns.yml", args: "get -attribute windows T", out: "us-east-1.windows ami-0aaaaaaaaaaaaaaa3\nus-east-2.windows ami-0aaaaaaaaaaaaaab3\n"},
-		{kind: "an option that is not used", file: "all-images.yml", args: "get -required rows T", code: 2, err: "-required: not used by get"},
-		{kind: "an option that is not used", file: "all-images.yml", args: "get T us-east-1 -stale fail -output x", code: 2, err: "-output, -stale: not used by get"},
+		{kind: "an option that is not used", file: "all-images.yml", args: "get -required-regions rows T", code: 2, err: "map get: -required-regions is an option of set and diff, not of get"},
+		{kind: "an option that is not used", file: "all-images.yml", args: "get T us-east-1 -stale fail -output x", code: 2, err: "map get: -stale is an option of set and diff, not of get"},
 		{kind: "images in place of rows", file: "direct.yml", args: "get T", code: 1, err: `T:3:16: row AWSRegion2AMI.us-east-1 is "ami-0aaaaaaaaaaaaaaa1"; expected a map such as {AMI: ami-...}`},
 		{kind: "images in place of rows", file: "direct.yml", args: "get T us-east-2", code: 1, err: "T:4:16: row AWSRegion2AMI.us-east-2"},
 		{kind: "images in place of rows", file: "direct.yml", args: "set T us-east-2=" + id, code: 1, err: "T:4:16: row AWSRegion2AMI.us-east-2"},
 		{kind: "images in place of rows", file: "direct.json", args: "get T us-east-2", code: 1, err: "row AWSRegion2AMI.us-east-2 is a list"},
-		{kind: "rows of other partitions", file: "partitions.yml", args: "set -required rows T us-east-1=" + id, err: "note: -required rows skips rows outside the partition of these images (aws): cn-north-1, us-gov-west-1, default",
+		{kind: "rows of other partitions", file: "partitions.yml", args: "set -required-regions rows T us-east-1=" + id, err: "note: -required-regions rows skips rows outside the partition of these images (aws): cn-north-1, us-gov-west-1, default",
 			before: "ami-0aaaaaaaaaaaaaaa1", after: id},
-		{kind: "rows of other partitions", file: "partitions.yml", args: "set -required cn-north-1 T us-east-1=" + id, code: 1, err: "cn-north-1.AMI (is empty)"},
-		{kind: "rows of other partitions", file: "partitions.yml", args: "set -required rows T cn-north-1=" + id, err: "(aws-cn): us-east-1, us-gov-west-1, default",
+		{kind: "rows of other partitions", file: "partitions.yml", args: "set -required-regions cn-north-1 T us-east-1=" + id, code: 1, err: "cn-north-1.AMI (is empty)"},
+		{kind: "rows of other partitions", file: "partitions.yml", args: "set -required-regions rows T cn-north-1=" + id, err: "(aws-cn): us-east-1, us-gov-west-1, default",
 			before: `cn-north-1: {AMI: ""}`, after: `cn-north-1: {AMI: "` + id + `"}`},
 		{kind: "a region that is none", file: "all-images.yml", args: "set T us-esat-1=" + id, code: 2, err: `got "us-esat-1", which is not a region; did you mean us-east-1?`},
 		{kind: "a region that is none", file: "all-images.yml", args: "set T eu-cental-1=" + id, code: 2, err: "did you mean eu-central-1?"},
 		{kind: "a region that is none", file: "all-images.yml", args: "set T su-east-1=" + id, code: 2, err: "did you mean sa-east-1 or us-east-1?"},
 		{kind: "a region that is none", file: "all-images.yml", args: "set T us-east-1a=" + id, code: 2, err: "did you mean us-east-1?"},
 		{kind: "a region that is none", file: "all-images.yml", args: "set T US_EAST_1=" + id, code: 2, err: "did you mean us-east-1?"},
-		{kind: "a region that is none", file: "all-images.yml", args: "diff -required ap-norteast-1 T us-east-1=" + id, code: 2, err: "did you mean ap-northeast-1?"},
+		{kind: "a region that is none", file: "all-images.yml", args: "diff -required-regions ap-norteast-1 T us-east-1=" + id, code: 2, err: "did you mean ap-northeast-1?"},
 		{kind: "a region that AWS opens tomorrow", file: "all-images.yml", args: "diff T us-south-1=" + id, code: 3, out: "+    us-south-1: {AMI: " + id + "}", err: "us-south-1 without PrefixList"},
 
 		// Messages.
@@ -163,13 +163,13 @@ func TestMapField(t *testing.T) {
 		{kind: "white space", file: "space.yml", args: "get T", code: 3, out: "us-east-1.AMI", err: `is "ami-0aaaaaaaaaaaaaaa1 ", with white space around the id`},
 
 		// The siblings of a new row are the rows of its partition, as they were.
-		{kind: "siblings", file: "siblings.yml", args: "set -required rows T us-west-2=" + id, code: 1, err: "us-west-2 without PrefixList"},
-		{kind: "siblings", file: "siblings.yml", args: "set -required us-west-2 -stale remove T us-west-2=" + id, code: 1, err: "us-west-2 without PrefixList"},
-		{kind: "siblings", file: "siblings-foreign.yml", args: "set -required us-west-2 T us-west-2=" + id, before: "aaa4, Partner: x}\n", after: "aaa4, Partner: x}\n    us-west-2: {AMI: " + id + "}\n"},
+		{kind: "siblings", file: "siblings.yml", args: "set -required-regions rows T us-west-2=" + id, code: 1, err: "us-west-2 without PrefixList"},
+		{kind: "siblings", file: "siblings.yml", args: "set -required-regions us-west-2 -stale-regions remove T us-west-2=" + id, code: 1, err: "us-west-2 without PrefixList"},
+		{kind: "siblings", file: "siblings-foreign.yml", args: "set -required-regions us-west-2 T us-west-2=" + id, before: "aaa4, Partner: x}\n", after: "aaa4, Partner: x}\n    us-west-2: {AMI: " + id + "}\n"},
 		{kind: "the first row of its partition", file: "siblings.yml", args: "set T cn-north-1=" + id, before: "aaa4}\n", after: "aaa4}\n    cn-north-1: {AMI: " + id + "}\n"},
 
 		// A removed row is named, whatever it contained.
-		{kind: "removed rows", file: "removed.yml", args: "set -stale remove T us-east-1=" + id, out: "us-east-2.AMI: (none) -> (removed)\nus-west-1: (no cells) -> (removed)\nus-west-2.AMI: (none) -> (removed)\nus-west-2.Arm: ami-TODO -> (removed)\n",
+		{kind: "removed rows", file: "removed.yml", args: "set -stale-regions remove T us-east-1=" + id, out: "us-east-2.AMI: (none) -> (removed)\nus-west-1: (no cells) -> (removed)\nus-west-2.AMI: (none) -> (removed)\nus-west-2.Arm: ami-TODO -> (removed)\n",
 			before: "ami-0aaaaaaaaaaaaaaa1}\n    us-east-2: {AMI: \"\"}\n    us-west-1: {}\n    us-west-2: {AMI: ~, Arm: ami-TODO}\n", after: id + "}\n"},
 
 		// Unquoted text that another program will replace.
@@ -231,7 +231,7 @@ func TestMapField(t *testing.T) {
 			}
 			args := strings.Fields(tt.args)
 			if args[0] != "get" {
-				args = append(args, "-verify=false")
+				args = append(args, "-verify-amis=false")
 			}
 			for i, a := range args {
 				if a == "T" {
@@ -239,7 +239,7 @@ func TestMapField(t *testing.T) {
 				}
 			}
 			var out, errs bytes.Buffer
-			code := runMap(t.Context(), args, streams{out: &out, err: &errs})
+			code := run(t, "map", args, streams{out: &out, err: &errs})
 			said := strings.ReplaceAll(errs.String(), path, "T")
 			if code != tt.code || !strings.Contains(out.String(), tt.out) || !strings.Contains(said, tt.err) {
 				t.Errorf("exit %d, want %d\nstdout %s\nwant   %s\nstderr %s\nwant   %s", code, tt.code, &out, tt.out, said, tt.err)

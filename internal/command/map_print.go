@@ -113,7 +113,7 @@ func (o *mapOptions) get(template string, words []string, std streams) (int, err
 	g := getter{o: o, template: template, m: m, attributes: m.Attributes(), seen: map[string]bool{}, out: mapCells{Template: template, Mapping: o.mapping, Cells: []mapCell{}, Errors: []string{}}}
 	for _, word := range words {
 		region, attribute := o.cell(word)
-		if c := m.Look(region, attribute); g.judge(region, c, g.hint(region, attribute)) && !o.json {
+		if c := m.Look(region, attribute); g.judge(region, c, g.hint(region, attribute)) && !bool(o.json) {
 			fmt.Fprintln(std.out, c.Value)
 		}
 	}
@@ -133,7 +133,7 @@ func (o *mapOptions) get(template string, words []string, std streams) (int, err
 	case g.unread:
 		return exitError, errors.Join(g.errs...)
 	case len(g.errs) > 0:
-		return exitDiffers, errors.Join(g.errs...)
+		return exitProblem, errors.Join(g.errs...)
 	}
 	return exitOK, nil
 }
@@ -243,7 +243,7 @@ func (g *getter) everything(w io.Writer) {
 			if g.o.chosen && c.Name != g.o.attribute {
 				continue
 			}
-			if !g.o.json && c.Err == nil {
+			if !bool(g.o.json) && c.Err == nil {
 				fmt.Fprintf(w, "%s.%s %s\n", r.Region, c.Name, c.Value)
 			}
 			if expected[c.Name] {

@@ -5,7 +5,6 @@ package command
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -40,23 +39,23 @@ func TestMap(t *testing.T) {
 		{why: "get prints every cell; 3 says that one has no image", args: "get T", code: 3, err: "T:6:7: no image: AWSRegion2AMI.eu-west-1.AMI is empty", out: "us-east-1.AMI ami-00000000000000001\neu-west-1.AMI \n"},
 		{why: "get of a region prints only its image", args: "get T us-east-1", out: "ami-00000000000000001\n"},
 		{why: "get of a placeholder is exit code 3", args: "get T eu-west-1", code: 3, err: "T:6:7: no image: AWSRegion2AMI.eu-west-1.AMI is empty"},
-		{why: "set edits in place and prints old -> new", args: "set -verify=false T us-east-1=" + id,
+		{why: "set edits in place and prints old -> new", args: "set -verify-amis=false T us-east-1=" + id,
 			out:      "us-east-1.AMI: ami-00000000000000001 -> " + id + "\nT\n",
 			template: strings.Replace(mapTemplate, "ami-00000000000000001", id, 1)},
 		{why: "set without a change reports that", args: "set -verify=false T us-east-1=ami-00000000000000001", out: "T did not change\n"},
-		{why: "options may follow the arguments", args: "set T us-east-1.Other=" + id + " -new-attributes Other -verify=false",
+		{why: "options may follow the arguments", args: "set T us-east-1.Other=" + id + " -new-attributes Other -verify-amis=false",
 			out:      "us-east-1.Other: (none) -> " + id + "\n",
 			template: strings.Replace(mapTemplate, "# old\n", "# old\n      Other: "+id+"\n", 1)},
-		{why: "set of several is all or nothing", args: "set -verify=false T us-east-1=" + id + " eu-west-1=ami-1", code: 2, err: `got "eu-west-1=ami-1", want REGION=AMI`},
-		{why: "a missing required region prevents all changes", args: "set -verify=false -required rows T us-east-1=" + id, code: 1, err: "eu-west-1.AMI (is empty); -required requires it: fill these regions too"},
-		{why: "a row that was not set may be an error", args: "set -verify=false -stale fail T us-east-1=" + id, code: 1, err: "eu-west-1; fill them too, or set -stale to keep or remove"},
-		{why: "rows that were not set may be removed", args: "set -verify=false -stale remove T us-east-1=" + id,
+		{why: "set of several is all or nothing", args: "set -verify-amis=false T us-east-1=" + id + " eu-west-1=ami-1", code: 2, err: `got "eu-west-1=ami-1", want REGION=AMI`},
+		{why: "a missing required region prevents all changes", args: "set -verify-amis=false -required-regions rows T us-east-1=" + id, code: 1, err: "eu-west-1.AMI (is empty); -required-regions requires it: fill these regions too"},
+		{why: "a row that was not set may be an error", args: "set -verify-amis=false -stale-regions fail T us-east-1=" + id, code: 1, err: "eu-west-1; fill them too, or set -stale-regions to keep or remove"},
+		{why: "rows that were not set may be removed", args: "set -verify-amis=false -stale-regions remove T us-east-1=" + id,
 			template: "Mappings:\n  AWSRegion2AMI:\n    us-east-1:\n      AMI: " + id + " # old\nResources: {}\n"},
 		{why: "a manifest: the newest build wins, and the command line overrides it",
-			args:     "set -verify=false -manifest DIR/manifest.json T us-east-1=" + id,
+			args:     "set -verify-amis=false -manifest DIR/manifest.json T us-east-1=" + id,
 			template: strings.Replace(strings.Replace(mapTemplate, "ami-00000000000000001", id, 1), `""`, `"ami-0000000000000000b"`, 1)},
-		{why: "diff writes nothing; 3 says that something would change", args: "diff -verify=false T us-east-1=" + id, code: 3, out: "+      AMI: " + id},
-		{why: "diff without a change exits with 0", args: "diff -verify=false T us-east-1=ami-00000000000000001"},
+		{why: "diff writes nothing; 3 says that something would change", args: "diff -verify-amis=false T us-east-1=" + id, code: 3, out: "+      AMI: " + id},
+		{why: "diff without a change exits with 0", args: "diff -verify-amis=false T us-east-1=ami-00000000000000001"},
 		{why: "another map is named", args: "get -mapping Other T", code: 1, err: "it has AWSRegion2AMI: name one of those"},
 		{why: "nothing to set", args: "set T", code: 2, err: "expected REGION=AMI, or -manifest"},
 		{why: "no verb", args: "T", code: 2, err: "want get, set or diff"},
@@ -77,7 +76,7 @@ func TestMap(t *testing.T) {
 				args = append(args, strings.ReplaceAll(a, "DIR", dir))
 			}
 			var out, errs bytes.Buffer
-			code := runMap(context.Background(), args, streams{out: &out, err: &errs})
+			code := run(t, "map", args, streams{out: &out, err: &errs})
 			if code != tt.code || !strings.Contains(strings.ReplaceAll(out.String(), path, "T"), tt.out) || !strings.Contains(strings.ReplaceAll(errs.String(), path, "T"), tt.err) {
 				t.Errorf("exit %d, want %d\nstdout %s\nwant %s\nstderr %s\nwant %s", code, tt.code, &out, tt.out, &errs, tt.err)
 			}
@@ -104,7 +103,7 @@ func TestMapCreatesOutputFolder(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	code := runMap(t.Context(), []string{"set", "-verify=false", "-output", output, path, "eu-west-1=ami-0123456789abcdef0"}, streams{out: &out, err: &errs})
+	code := run(t, "map", []string{"set", "-verify-amis=false", "-output", output, path, "eu-west-1=ami-0123456789abcdef0"}, streams{out: &out, err: &errs})
 	if code != exitOK || !strings.HasSuffix(out.String(), "\n"+output+"\n") {
 		t.Errorf("exit %d, %s%s", code, &out, &errs)
 	}
@@ -124,7 +123,7 @@ func TestMapCreatesNoFolderOnError(t *testing.T) {
 		t.Fatal(err)
 	}
 	var out, errs bytes.Buffer
-	code := runMap(t.Context(), []string{"set", "-verify=false", "-output", output, path, "eu-west-1.Other=ami-0123456789abcdef0"}, streams{out: &out, err: &errs})
+	code := run(t, "map", []string{"set", "-verify-amis=false", "-output", output, path, "eu-west-1.Other=ami-0123456789abcdef0"}, streams{out: &out, err: &errs})
 	if _, err := os.Stat(filepath.Join(dir, "a")); code != exitError || !os.IsNotExist(err) {
 		t.Errorf("exit %d, %s%s, and the folder: %v", code, &out, &errs, err)
 	}
@@ -151,11 +150,11 @@ func TestMapJSON(t *testing.T) {
 			`{"region":"us-east-1","attribute":"AMI","value":"ami-00000000000000001","image":true,"line":3,"column":17},` +
 			`{"region":"sa-east-1","attribute":"AMI","value":null,"image":false,"line":2,"column":3}],` +
 			`"errors":["T:2:3: no image: M.sa-east-1.AMI has no row; did you mean us-east-1?"]}`},
-		{"set -json -verify=false -mapping M T us-east-1=ami-00000000000000002 us-east-2=ami-00000000000000002", good, 0, `{"template":"T","mapping":"M","output":"T","written":true,"changes":[` +
+		{"set -json -verify-amis=false -mapping M T us-east-1=ami-00000000000000002 us-east-2=ami-00000000000000002", good, 0, `{"template":"T","mapping":"M","output":"T","written":true,"changes":[` +
 			`{"region":"us-east-1","attribute":"AMI","old":"ami-00000000000000001","new":"ami-00000000000000002"},` +
 			`{"region":"us-east-2","attribute":"AMI","old":null,"new":"ami-00000000000000002"}],"notes":[]}`},
-		{"set -json -verify=false -mapping M T us-east-1=ami-00000000000000001", good, 0, `{"template":"T","mapping":"M","output":"T","written":false,"changes":[],"notes":[]}`},
-		{"diff -json -verify=false -mapping M T us-east-1=ami-00000000000000002", good, 3, `{"template":"T","mapping":"M","output":"T","written":false,"changes":[` +
+		{"set -json -verify-amis=false -mapping M T us-east-1=ami-00000000000000001", good, 0, `{"template":"T","mapping":"M","output":"T","written":false,"changes":[],"notes":[]}`},
+		{"diff -json -verify-amis=false -mapping M T us-east-1=ami-00000000000000002", good, 3, `{"template":"T","mapping":"M","output":"T","written":false,"changes":[` +
 			`{"region":"us-east-1","attribute":"AMI","old":"ami-00000000000000001","new":"ami-00000000000000002"}],"notes":[],` +
 			`"diff":"diff T T\n--- T\n+++ T\n@@ -1,3 +1,3 @@\n Mappings:\n   M:\n-    us-east-1: {AMI: ami-00000000000000001}\n+    us-east-1: {AMI: ami-00000000000000002}\n"}`},
 	} {
@@ -171,7 +170,7 @@ func TestMapJSON(t *testing.T) {
 				}
 			}
 			var out, errs, short bytes.Buffer
-			code := runMap(t.Context(), args, streams{out: &out, err: &errs})
+			code := run(t, "map", args, streams{out: &out, err: &errs})
 			if err := json.Compact(&short, []byte(strings.ReplaceAll(out.String(), path, "T"))); err != nil {
 				t.Fatalf("%v: %s", err, &out)
 			}
@@ -191,7 +190,7 @@ func TestMapKeepsEarlierOutput(t *testing.T) {
 	}
 	var out, errs bytes.Buffer
 	for _, cell := range []string{"us-east-1.A=ami-00000000000000001", "us-east-1.B=ami-00000000000000002"} {
-		if code := runMap(t.Context(), []string{"set", "-verify=false", "-output", output, path, cell}, streams{out: &out, err: &errs}); code != exitOK {
+		if code := run(t, "map", []string{"set", "-verify-amis=false", "-output", output, path, cell}, streams{out: &out, err: &errs}); code != exitOK {
 			t.Fatalf("exit %d: %s", code, &errs)
 		}
 	}
@@ -213,7 +212,7 @@ func TestMapUnreadable(t *testing.T) {
 		{dir, dir + " is a folder; expected a file"},
 	} {
 		var out, errs bytes.Buffer
-		if code := runMap(t.Context(), []string{"get", tt.path}, streams{out: &out, err: &errs}); code != exitError || !strings.Contains(errs.String(), tt.err) {
+		if code := run(t, "map", []string{"get", tt.path}, streams{out: &out, err: &errs}); code != exitError || !strings.Contains(errs.String(), tt.err) {
 			t.Errorf("exit %d: %s\nwant %s", code, &errs, tt.err)
 		}
 	}

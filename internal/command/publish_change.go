@@ -24,14 +24,14 @@ func (p *publishing) rollback(ctx context.Context, uri string) int {
 	if err != nil {
 		return p.fail(exitError, err)
 	}
-	fmt.Fprintf(p.std.out, "latest is %s, publication %d\n", s.Latest.Version, s.Latest.Number)
-	fmt.Fprintln(p.std.out, strings.Join(plan.Lines(), "\n"))
+	fmt.Fprintf(p.out, "latest is %s, publication %d\n", s.Latest.Version, s.Latest.Number)
+	fmt.Fprintln(p.out, strings.Join(plan.Lines(), "\n"))
 	if p.dryRun {
 		return exitOK
 	}
-	if !p.agreed(fmt.Sprintf("Roll back to %s?", plan.Version)) {
-		fmt.Fprintln(p.std.out, "Nothing was changed; confirm with -yes.")
-		return exitMixed
+	if !p.yes && !p.agreed(fmt.Sprintf("Roll back to %s?", plan.Version)) {
+		fmt.Fprintln(p.err, "Nothing was changed; confirm with -yes.")
+		return exitUnconfirmed
 	}
 	if err := p.publisher.Publish(ctx, plan); err != nil {
 		return p.fail(exitError, fmt.Errorf("%w\nto resume the rollback:\n%s", err, p.again("rollback", " -to "+plan.Version, uri)))
@@ -53,7 +53,7 @@ func (p *publishing) publish(ctx context.Context, template string) int {
 	if err != nil {
 		return p.fail(exitError, err)
 	}
-	fmt.Fprintln(p.std.out, strings.Join(plan.Lines(), "\n"))
+	fmt.Fprintln(p.out, strings.Join(plan.Lines(), "\n"))
 	if p.dryRun {
 		return exitOK
 	}
@@ -95,7 +95,7 @@ func (p *publishing) override(set *publish.StackSet) error {
 		}
 	}
 	if len(missing) > 0 {
-		return fmt.Errorf("%s: has overrides of %s without their values; pass each with -override REGION/ACCOUNT/NAME=VALUE", p.plan, strings.Join(missing, ", "))
+		return fmt.Errorf("%s: has overrides of %s without their values; pass each with -parameter-override REGION/ACCOUNT/NAME=VALUE", p.plan, strings.Join(missing, ", "))
 	}
 	set.Overrides = p.overrides
 	return nil

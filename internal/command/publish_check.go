@@ -5,7 +5,9 @@ package command
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"time"
 
@@ -15,27 +17,50 @@ import (
 
 // check runs `publish check`, the publishing part of the builder's preflight.
 func (p *publishing) check(ctx context.Context, path string) int {
+	out := publishForecast{Warnings: []string{}, Problems: []string{}}
 	forecast, err := p.forecast(path)
-	if err != nil {
-		return p.fail(exitMixed, err)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		return p.fail(exitError, err)
+	case err != nil:
+		out.Problems = append(out.Problems, err.Error())
+	case forecast != nil:
+		p.publisher.Patience = time.Second
+		outlook := p.publisher.Forecast(ctx, *forecast)
+		out.Scope = forecast.Scope()
+		out.Warnings = append(out.Warnings, outlook.Warnings...)
+		for _, problem := range outlook.Problems {
+			out.Problems = append(out.Problems, problem.Error())
+		}
 	}
-	if forecast == nil {
-		fmt.Fprintln(p.std.out, "nothing to check: the settings publish nothing")
-		return exitOK
+	code := exitOK
+	if len(out.Problems) > 0 {
+		code = exitProblem
 	}
-	p.publisher.Patience = time.Second
-	outlook := p.publisher.Forecast(ctx, *forecast)
-	for _, line := range outlook.Warnings {
-		fmt.Fprintln(p.std.out, "Warning: "+line)
+	if p.json {
+		return p.printJSON(code, out)
 	}
-	for _, problem := range outlook.Problems {
-		fmt.Fprintln(p.std.err, problem)
+	for _, line := range out.Warnings {
+		fmt.Fprintln(p.err, "Warning: "+line)
 	}
-	if len(outlook.Problems) > 0 {
-		return exitMixed
+	for _, line := range out.Problems {
+		fmt.Fprintln(p.out, line)
 	}
-	fmt.Fprintln(p.std.out, "Publishing check passed: "+forecast.Scope())
-	return exitOK
+	switch {
+	case code != exitOK:
+	case forecast == nil:
+		fmt.Fprintln(p.out, "nothing to check: the settings publish nothing")
+	default:
+		fmt.Fprintln(p.out, "Publishing check passed: "+out.Scope)
+	}
+	return code
+}
+
+// publishForecast is the output of `publish check -o json`.
+type publishForecast struct {
+	Scope    string   `json:"scope"` // empty if nothing would be published
+	Warnings []string `json:"warnings"`
+	Problems []string `json:"problems"`
 }
 
 // forecast returns what the settings in path would publish after a build, or what

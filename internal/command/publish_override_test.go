@@ -39,7 +39,7 @@ func TestPublishOverrides(t *testing.T) {
 		override, out, err string
 		code               int
 	}{
-		{"", "", "has overrides of Subnets without their values; pass each with -override REGION/ACCOUNT/NAME=VALUE", exitError},
+		{"", "", "has overrides of Subnets without their values; pass each with -parameter-override REGION/ACCOUNT/NAME=VALUE", exitError},
 		{"us-east-1/*/Subnets=subnet-2", "overrides in us-east-1, all accounts: Subnets", "", exitOK},
 		{"*/111111111111/Subnets=a=b", "overrides in all regions, 111111111111: Subnets", "", exitOK},
 		{"us-west-2/*/Subnets=subnet-2", "", `parameter_overrides[0].regions: got "us-west-2", want any of regions (us-east-1)`, exitError},
@@ -48,9 +48,9 @@ func TestPublishOverrides(t *testing.T) {
 	} {
 		args := []string{"run", "-dry-run", "-plan", plan, template}
 		if row.override != "" {
-			args = []string{"run", "-dry-run", "-plan", plan, "-override", row.override, template}
+			args = []string{"run", "-dry-run", "-plan", plan, "-parameter-override", row.override, template}
 		}
-		code, out, errs := runPublishWith("", false, args...)
+		code, out, errs := runPublishWith(t, "", false, args...)
 		if code != row.code || !strings.Contains(out, row.out) || !strings.Contains(errs, row.err) {
 			t.Errorf("%s: exit code %d\nstdout: %s\nstderr: %s", row.override, code, out, errs)
 		}

@@ -5,7 +5,6 @@ package command
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"text/tabwriter"
 
@@ -24,19 +23,19 @@ func (p *publishing) status(ctx context.Context, uri string) int {
 	}
 	code = exitOK
 	if !s.Sealed {
-		code = exitMixed
+		code = exitProblem
 	}
 	for _, f := range findings {
 		if !f.OK() {
-			code = exitMixed
+			code = exitProblem
 		}
 	}
 	if p.json {
-		return max(code, p.print(map[string]any{
-			"version": s.Latest.Version, "sha256": s.Latest.SHA256, "publication": s.Latest.Number, "action": s.Record.Action, "done": s.Sealed, "findings": findings,
-		}))
+		return p.printJSON(code, map[string]any{
+			"version": s.Latest.Version, "sha256": s.Latest.SHA256, "publication": s.Latest.Number, "action": s.Record.Action, "done": s.Sealed, "findings": list(findings),
+		})
 	}
-	w := tabwriter.NewWriter(p.std.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KIND\tREGION\tNAME\tSTATE\t")
 	for _, f := range findings {
 		mark := ""
@@ -48,10 +47,10 @@ func (p *publishing) status(ctx context.Context, uri string) int {
 	_ = w.Flush()
 	switch {
 	case !s.Sealed:
-		fmt.Fprintf(p.std.out, "Publication %d (%s of %s) is not complete: run it again, or roll back:\n%s\n",
+		fmt.Fprintf(p.out, "Publication %d (%s of %s) is not complete: run it again, or roll back:\n%s\n",
 			s.Latest.Number, s.Record.Action, s.Latest.Version, p.again("rollback", " -to VERSION", uri))
 	case code == exitOK:
-		fmt.Fprintf(p.std.out, "Everything is at version %s.\n", s.Latest.Version)
+		fmt.Fprintf(p.out, "Everything is at version %s.\n", s.Latest.Version)
 	}
 	return code
 }
@@ -62,16 +61,16 @@ func (p *publishing) history(ctx context.Context, uri string) int {
 	if err != nil {
 		return p.fail(exitUsage, err)
 	}
-	list, err := p.publisher.History(ctx, src, p.count)
+	publications, err := p.publisher.History(ctx, src, p.count)
 	if err != nil {
 		return p.fail(exitError, err)
 	}
 	if p.json {
-		return p.print(map[string]any{"publications": list})
+		return p.printJSON(exitOK, map[string]any{"publications": list(publications)})
 	}
-	w := tabwriter.NewWriter(p.std.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(p.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "NUMBER\tTIME\tACTION\tVERSION\tPREVIOUS\tCOMPLETE")
-	for _, r := range list {
+	for _, r := range publications {
 		done := "no"
 		if r.Sealed {
 			done = "yes"
@@ -80,14 +79,5 @@ func (p *publishing) history(ctx context.Context, uri string) int {
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", r.Number, stampOf(&at), r.Action, r.Version, r.Previous, done)
 	}
 	_ = w.Flush()
-	return exitOK
-}
-
-func (p *publishing) print(v any) int {
-	e := json.NewEncoder(p.std.out)
-	e.SetIndent("", "  ")
-	if err := e.Encode(v); err != nil {
-		return p.fail(exitError, err)
-	}
 	return exitOK
 }

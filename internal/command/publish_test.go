@@ -5,7 +5,6 @@ package command
 
 import (
 	"bytes"
-	"context"
 	"encoding/json"
 	"fmt"
 	"os"
@@ -21,9 +20,10 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 )
 
-func runPublishWith(in string, person bool, args ...string) (code int, out, errs string) {
+func runPublishWith(t *testing.T, in string, person bool, args ...string) (code int, out, errs string) {
+	t.Helper()
 	var o, e bytes.Buffer
-	code = runPublish(context.Background(), args, streams{in: strings.NewReader(in), out: &o, err: &e, person: person})
+	code = run(t, "publish", args, streams{in: strings.NewReader(in), out: &o, err: &e, person: person})
 	return code, o.String(), e.String()
 }
 
@@ -76,19 +76,22 @@ func TestPublishByHand(t *testing.T) {
 		{why: "the second", args: []string{"run", "-plan", plan, template}},
 		{why: "everything is current", args: []string{"status", uri}, out: "Everything is at version"},
 		{why: "for a program", args: []string{"status", "-json", uri}, out: `"publication": 2`},
-		{why: "no confirmation", args: []string{"rollback", uri}, code: exitMixed, out: "Nothing was changed; confirm with -yes."},
-		{why: "the user declines", in: "n\n", args: []string{"rollback", uri}, code: exitMixed, out: "[y/N] Nothing was changed"},
+		{why: "no confirmation", args: []string{"rollback", uri}, code: exitUnconfirmed, err: "Nothing was changed; confirm with -yes."},
+		{why: "the user declines", in: "n\n", args: []string{"rollback", uri}, code: exitUnconfirmed, err: "[y/N] Nothing was changed"},
 		{why: "a plan only", args: []string{"rollback", "-dry-run", uri}, out: "roll back stack.template: version"},
 		{why: "still the second", args: []string{"status", "-json", uri}, out: `"publication": 2`},
-		{why: "the user confirms", in: "y\n", args: []string{"rollback", uri}, out: "verified in every region"},
-		{why: "back", args: []string{"status", "-json", uri}, out: `"action": "rollback"`},
+		{why: "the user confirms", in: "y\n", args: []string{"rollback", uri}, out: "roll back stack.template: version", err: "verified in every region"},
+		{why: "back", args: []string{"status", "-o", "json", uri}, out: `"action": "rollback"`},
 		{why: "the history", args: []string{"history", uri}, out: "3       "},
 		{why: "a flag of another verb", args: []string{"status", "-to", "1", uri}, code: exitUsage, err: "-to is an option of rollback, not of status"},
 		{why: "check what run would do", args: []string{"check", "-plan", plan, template}, out: "Publishing check passed: 1 bucket(s)"},
 		{why: "check before a build", args: []string{"check", "-build", "us-east-1", good}, out: "Publishing check passed: 1 bucket(s)"},
-		{why: "check before a build of more regions", args: []string{"check", "-build", "us-east-1,eu-west-1", good}, code: exitMixed, err: "have the same bucket"},
-		{why: "check another bucket", args: []string{"check", "-build", "us-east-1", bad}, code: exitMixed, err: `s3 in us-east-1: there is no bucket "nobody"`},
-		{why: "check an unknown option", args: []string{"check", "-build", "us-east-1", unknown}, code: exitMixed, err: `unknown configuration key`},
+		{why: "check before a build of more regions", args: []string{"check", "-build", "us-east-1,eu-west-1", good}, code: exitProblem, out: "have the same bucket"},
+		{why: "check for a program", args: []string{"check", "-o", "json", "-build", "us-east-1", good}, out: "\"scope\": \"1 bucket(s)\",\n  \"warnings\": [],\n  \"problems\": []"},
+		{why: "a problem for a program", args: []string{"check", "-o", "json", "-build", "us-east-1", bad}, code: exitProblem, out: `"s3 in us-east-1: there is no bucket \"nobody\"`},
+		{why: "check a file that does not exist", args: []string{"check", "-build", "us-east-1", good + "x"}, code: exitError, err: "good.jsonx: no such file"},
+		{why: "check another bucket", args: []string{"check", "-build", "us-east-1", bad}, code: exitProblem, out: `s3 in us-east-1: there is no bucket "nobody"`},
+		{why: "check an unknown option", args: []string{"check", "-build", "us-east-1", unknown}, code: exitProblem, out: `unknown configuration key`},
 		{why: "check nothing", args: []string{"check", good}, code: exitUsage, err: "expected either -build"},
 		{why: "no verb", args: []string{"undo", uri}, code: exitUsage, err: `got "undo", want status, history, rollback, run or check`},
 		{why: "no address", args: []string{"status", "templates"}, code: exitUsage, err: "want s3://BUCKET/templates/latest/NAME"},
@@ -97,7 +100,7 @@ func TestPublishByHand(t *testing.T) {
 		if step.template != "" {
 			write(template, step.template)
 		}
-		code, out, errs := runPublishWith(step.in, step.in != "", step.args...)
+		code, out, errs := runPublishWith(t, step.in, step.in != "", step.args...)
 		if code != step.code || !strings.Contains(out, step.out) || !strings.Contains(errs, step.err) {
 			t.Fatalf("%s: exit code %d, want %d\nstdout: %s\nwant %q\nstderr: %s\nwant %q", step.why, code, step.code, out, step.out, errs, step.err)
 		}

@@ -11,6 +11,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"regexp"
 	"runtime"
 	"strconv"
 	"strings"
@@ -198,12 +199,12 @@ func TestInventoryListsLeaks(t *testing.T) {
 	run := func(want int, args ...string) string {
 		t.Helper()
 		var out, errs bytes.Buffer
-		if code := rehearsalAWS(t.Context(), append(args, "--state", o.StateDir), streams{out: &out, err: &errs}); code != want {
+		if code := run(t, "rehearsal-aws", append(args, "--state", o.StateDir), streams{out: &out, err: &errs}); code != want {
 			t.Fatalf("%v: exit code %d, expected %d: %s", args, code, want, errs.String())
 		}
 		return out.String()
 	}
-	if out := run(exitOK, "inventory", "--leaks"); strings.TrimSpace(out) != "{}" {
+	if out := run(exitOK, "inventory", "-o", "json", "--leaks"); strings.TrimSpace(out) != "{}" {
 		t.Errorf("got leaks %s on a new server", out)
 	}
 	client := sdk.NewFromConfig(s.AWSConfig("eu-west-1"))
@@ -211,11 +212,14 @@ func TestInventoryListsLeaks(t *testing.T) {
 		t.Fatal(err)
 	}
 	var leaks map[string][]struct{ Kind, Name string }
-	if err := json.Unmarshal([]byte(run(exitError, "inventory", "--leaks")), &leaks); err != nil {
+	if err := json.Unmarshal([]byte(run(exitProblem, "inventory", "--leaks", "-o", "json")), &leaks); err != nil {
 		t.Fatal(err)
 	}
 	if l := leaks["eu-west-1"]; len(leaks) != 1 || len(l) != 1 || l[0].Kind != "key-pair" || l[0].Name != "left" {
 		t.Errorf("got leaks %v", leaks)
+	}
+	if out := run(exitOK, "inventory"); !regexp.MustCompile(`^REGION +KIND +ID +STATE +NAME\neu-west-1 +key-pair +key-[0-9a-f]+ +left\n$`).MatchString(out) {
+		t.Errorf("got table\n%s", out)
 	}
 	if out := run(exitOK, "env"); !strings.Contains(out, "export AWS_ENDPOINT_URL='"+s.Endpoint+"'\n") || !strings.Contains(out, "unset AWS_PROFILE\n") {
 		t.Errorf("got env output %s", out)
@@ -241,7 +245,7 @@ func TestWithoutServer(t *testing.T) {
 		{"stop", exitOK, nil, []string{"no rehearsal is running for the state folder " + dir}},
 	} {
 		var out, errs bytes.Buffer
-		if code := rehearsalAWS(t.Context(), []string{tt.verb, "--state", dir}, streams{out: &out, err: &errs}); code != tt.code {
+		if code := run(t, "rehearsal-aws", []string{tt.verb, "--state", dir}, streams{out: &out, err: &errs}); code != tt.code {
 			t.Errorf("%s: exit code %d, expected %d", tt.verb, code, tt.code)
 		}
 		for _, want := range tt.out {
@@ -307,7 +311,7 @@ func TestInterrupt(t *testing.T) {
 func TestRehearsalUsage(t *testing.T) {
 	for _, args := range [][]string{{"nonsense"}, {"serve", "--latency", "slow"}, {"serve", "--instance", "real"}, {"inventory", "more"}, {"stop", "--nonsense"}} {
 		var out, errs bytes.Buffer
-		if code := rehearsalAWS(t.Context(), args, streams{out: &out, err: &errs}); code != exitUsage || errs.Len() == 0 {
+		if code := run(t, "rehearsal-aws", args, streams{out: &out, err: &errs}); code != exitUsage || errs.Len() == 0 {
 			t.Errorf("%v: exit code %d, %q", args, code, errs.String())
 		}
 	}

@@ -4,11 +4,10 @@
 package command
 
 import (
-	"bufio"
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"os"
 	"slices"
@@ -30,59 +29,49 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
-// exitLeft is returned by `sweep` if it found resources but their removal was not
-// confirmed.
-const exitLeft = 3
-
-const sweepUsage = `packer-plugin-ethminer sweep removes the resources of builds that died before they could clean up.
-
-  sweep [options]
-
-It finds resources that have a build id (tag ethminer:build-id) and have expired (tag ethminer:expires). Images and
+const sweepAbout = `It finds resources that have a build id (tag ethminer:build-id) and have expired (tag ethminer:expires). Images and
 snapshots are included only if their build has not marked them as good. It lists the resources, and removes them with -yes
 or after confirmation. Resources of builds that have not expired are listed and kept; -build-id removes them too.
 Credentials, the region and AWS_ENDPOINT_URL are read as by the AWS CLI.
-
-Exit codes:
-  0  no resources of dead builds are left in the regions searched; resources that have not expired do not count
-  1  a search or a removal failed (the command for each failed removal is printed)
-  2  invalid command line
-  3  resources of dead builds are left, and their removal was not confirmed
-
-Options:
 `
+
+// sweepVerb returns the command sweep.
+func sweepVerb() verb {
+	return verb{
+		name: "sweep", summary: "remove the resources of builds that died before they could clean up", about: sweepAbout, options: sweepOptionsOf,
+		exits: map[int]string{
+			exitOK:          "no resources of dead builds are left in the regions searched; resources that have not expired do not count",
+			exitError:       "a search or a removal failed (the command for each failed removal is printed)",
+			exitUnconfirmed: "resources of dead builds are left, and their removal was not confirmed",
+		},
+	}
+}
 
 // sweepOptions are the options of sweep.
 type sweepOptions struct {
 	regions, rehearsal string
-	all, yes, json     bool
+	all, yes           bool
+	json               format
 	choice             cleanup.Choice
 }
 
-func (o *sweepOptions) commandLine() commandLine {
-	f := newCommandLine("sweep", sweepUsage)
+func sweepOptionsOf(f *flag.FlagSet) action {
+	o := new(sweepOptions)
 	f.StringVar(&o.regions, "region", "", "the comma-separated `regions` to search (default: the AWS CLI's)")
 	f.BoolVar(&o.all, "all-regions", false, "search every region of the account")
 	f.StringVar(&o.choice.BuildID, "build-id", "", "only resources of the build with this `id`, even if they have not expired")
 	f.DurationVar(&o.choice.OlderThan, "older-than", 0, "only resources that expired at least this `duration` ago, such as 48h")
 	f.BoolVar(&o.yes, "yes", false, "remove without confirmation")
-	f.BoolVar(&o.json, "json", false, "print the resources, the results and the errors as JSON; never prompt")
+	o.json.declare(f) // json never prompts
 	f.StringVar(&o.rehearsal, "rehearsal", "", "sweep the rehearsal with this state `folder` instead of an account")
-	return f
+	return o.run
 }
 
-// runSweep runs `packer-plugin-ethminer sweep`.
-func runSweep(ctx context.Context, args []string, std streams) int {
-	var o sweepOptions
-	f := o.commandLine()
-	words, code, done := f.read(args, std)
-	if done {
-		return code
-	}
+func (o *sweepOptions) run(ctx context.Context, c *call) int {
 	var err error
 	switch {
-	case len(words) > 0:
-		err = fmt.Errorf("unexpected argument %q", words[0])
+	case len(c.words) > 0:
+		err = fmt.Errorf("unexpected argument %q", c.words[0])
 	case o.all && o.regions != "":
 		err = errors.New("-region and -all-regions are mutually exclusive")
 	case o.choice.BuildID != "" && o.choice.OlderThan != 0:
@@ -95,20 +84,18 @@ func runSweep(ctx context.Context, args []string, std streams) int {
 		err = fmt.Errorf("-older-than: got %s, want a duration such as 48h", o.choice.OlderThan)
 	}
 	if err != nil {
-		return f.misused(std.err, err)
+		return c.misused(err)
 	}
 	clients, endpoint, err := o.connect(ctx)
 	if err == nil && !o.all && o.regions == "" && clients.Region() == "" {
-		fmt.Fprintln(std.err, "sweep: no region is set; expected -region, -all-regions, AWS_REGION or a profile")
-		return exitUsage
+		return c.fail(exitUsage, errors.New("no region is set; expected -region, -all-regions, AWS_REGION or a profile"))
 	}
 	if err != nil {
-		fmt.Fprintln(std.err, "sweep:", err)
-		return exitError
+		return c.fail(exitError, err)
 	}
-	clients.ReportOutages(func(line string) { fmt.Fprintln(std.err, line) })
-	s := sweeping{sweepOptions: o, clients: clients, endpoint: endpoint, std: std}
-	return s.run(ctx)
+	clients.ReportOutages(func(line string) { fmt.Fprintln(c.err, line) })
+	s := sweeping{call: c, sweepOptions: *o, clients: clients, endpoint: endpoint}
+	return s.sweep(ctx)
 }
 
 // checkRegions refuses a list with an entry that is not a region.
@@ -156,17 +143,17 @@ func (o *sweepOptions) connect(ctx context.Context) (*awsclient.Clients, string,
 
 // sweeping is one run of the command.
 type sweeping struct {
+	*call
 	sweepOptions
 	clients  *awsclient.Clients
 	endpoint string
-	std      streams
 	living   []cleanup.Resource // of builds that have not expired
 	finished []cleanup.Resource // images of the build of -build-id
 	missed   []notSearched
 	shell    sync.Once // prints how to set a shell up for the commands
 }
 
-// found is a resource in the output of -json.
+// found is a resource in the output of -o json.
 type found struct {
 	cleanup.Resource
 	Removed bool   `json:"removed"`
@@ -174,7 +161,7 @@ type found struct {
 	Command string `json:"command,omitempty"` // if it still exists
 }
 
-// notSearched is a part of the search that failed, in the output of -json.
+// notSearched is a part of the search that failed, in the output of -o json.
 type notSearched struct {
 	Region string       `json:"region"`
 	Kind   cleanup.Kind `json:"kind,omitempty"` // all kinds if empty
@@ -200,39 +187,36 @@ func (s *sweeping) missing(region string, err error) {
 	}
 }
 
-func (s *sweeping) run(ctx context.Context) int {
+func (s *sweeping) sweep(ctx context.Context) int {
 	regions, err := s.regionList(ctx)
 	if err != nil {
-		fmt.Fprintln(s.std.err, "sweep:", err)
 		if s.missing(s.clients.Region(), err); s.json {
-			s.print(nil)
+			s.print(exitError, nil)
 		}
-		return exitError
+		return s.fail(exitError, err)
 	}
 	plan, err := s.plan(ctx, regions)
 	code := exitOK
 	if err != nil {
-		fmt.Fprintln(s.std.err, "sweep:", err)
-		code = exitError
+		code = s.fail(exitError, err)
 	}
 	if !s.json {
 		s.table(plan, regions)
 	}
 	if len(plan) == 0 {
 		if s.json {
-			return max(code, s.print(nil))
+			return s.print(code, nil)
 		}
 		return code
 	}
-	if !s.yes && !s.ask(len(plan)) {
-		if s.json {
-			code = max(code, s.print(s.asFound(plan)))
-		} else {
-			fmt.Fprintln(s.std.out, "Nothing was removed; confirm with -yes.")
-		}
+	if !s.yes && (bool(s.json) || !s.agreed(fmt.Sprintf("Remove %s?", counted(len(plan), "resource")))) {
 		if code == exitOK {
-			code = exitLeft
+			code = exitUnconfirmed
 		}
+		if s.json {
+			return s.print(code, s.asFound(plan))
+		}
+		fmt.Fprintln(s.err, "Nothing was removed; confirm with -yes.")
 		return code
 	}
 	sweeper := cleanup.Sweeper{
@@ -257,7 +241,7 @@ func (s *sweeping) run(ctx context.Context) int {
 		}
 	}
 	if s.json {
-		return max(code, s.print(all))
+		return s.print(code, all)
 	}
 	return code
 }
@@ -294,7 +278,7 @@ func (s *sweeping) plan(ctx context.Context, regions []string) ([]cleanup.Resour
 	}
 	global, young, err := cleanup.LookIAM(ctx, s.clients.IAM(), s.choice, now)
 	if err != nil { // few users have the permission, and few builds create IAM resources
-		fmt.Fprintln(s.std.err, "sweep: IAM was not searched:", err)
+		fmt.Fprintln(s.err, "sweep: IAM was not searched:", err)
 	}
 	wg.Wait()
 	var all []cleanup.Resource
@@ -313,30 +297,30 @@ func (s *sweeping) table(plan []cleanup.Resource, regions []string) {
 	if len(plan) > 0 {
 		s.list(plan, "EXPIRED")
 	} else if complete := s.searched(regions); len(complete) > 0 {
-		fmt.Fprintf(s.std.out, "No resources of dead builds in %s.\n", strings.Join(complete, ", "))
+		fmt.Fprintf(s.out, "No resources of dead builds in %s.\n", strings.Join(complete, ", "))
 	}
 	for _, region := range regions {
 		if kinds := s.missedIn(region); len(kinds) > 0 {
-			fmt.Fprintf(s.std.out, "Search incomplete in %s: could not list %s.\n", region, strings.Join(kinds, ", "))
+			fmt.Fprintf(s.err, "Search incomplete in %s: could not list %s.\n", region, strings.Join(kinds, ", "))
 		}
 	}
 	if len(s.finished) > 0 {
-		fmt.Fprintf(s.std.out, "Kept: %s of the build, which a sweep does not remove. To remove one, with its snapshots:\n", counted(len(s.finished), "finished image"))
+		fmt.Fprintf(s.out, "Kept: %s of the build, which a sweep does not remove. To remove one, with its snapshots:\n", counted(len(s.finished), "finished image"))
 		for _, r := range s.finished {
-			fmt.Fprintf(s.std.out, "  %s\n", s.command(r))
+			fmt.Fprintf(s.out, "  %s\n", s.command(r))
 		}
 	}
 	if len(s.living) == 0 {
 		return
 	}
-	fmt.Fprintf(s.std.out, "Not expired: %s of builds that may still be running.\n", counted(len(s.living), "resource"))
+	fmt.Fprintf(s.out, "Not expired: %s of builds that may still be running.\n", counted(len(s.living), "resource"))
 	s.list(s.living, "EXPIRES")
-	fmt.Fprintln(s.std.out, "To remove the resources of a build that is no longer running:")
+	fmt.Fprintln(s.out, "To remove the resources of a build that is no longer running:")
 	var builds []string
 	for _, r := range s.living {
 		if !slices.Contains(builds, r.BuildID) {
 			builds = append(builds, r.BuildID)
-			fmt.Fprintf(s.std.out, "  packer-plugin-ethminer sweep -build-id %s %s\n", shellquote.Word(r.BuildID), s.where())
+			fmt.Fprintf(s.out, "  packer-plugin-ethminer sweep -build-id %s %s\n", shellquote.Word(r.BuildID), s.where())
 		}
 	}
 }
@@ -375,7 +359,7 @@ func (s *sweeping) where() string {
 }
 
 func (s *sweeping) list(plan []cleanup.Resource, expiry string) {
-	w := tabwriter.NewWriter(s.std.out, 0, 0, 2, ' ', 0)
+	w := tabwriter.NewWriter(s.out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "KIND\tID\tREGION\tBUILD\tSTATE\tWHAT\tSINCE\t"+expiry)
 	for _, r := range plan {
 		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\n", r.Kind, r.ID, r.Region, r.BuildID, r.State, r.Detail, stampOf(r.Since), stampOf(r.Expires))
@@ -390,30 +374,20 @@ func stampOf(t *time.Time) string {
 	return t.UTC().Format("2006-01-02 15:04")
 }
 
-// ask asks for confirmation if the session is interactive.
-func (s *sweeping) ask(count int) bool {
-	if s.json || !s.std.person {
-		return false
-	}
-	fmt.Fprintf(s.std.out, "Remove %s? [y/N] ", counted(count, "resource"))
-	answer, _ := bufio.NewReader(s.std.in).ReadString('\n')
-	return slices.Contains([]string{"y", "yes"}, strings.ToLower(strings.TrimSpace(answer)))
-}
-
 func (s *sweeping) say(o cleanup.Outcome) {
 	switch {
-	case s.json:
+	case bool(s.json):
 	case o.Err != nil:
 		if s.rehearsal != "" {
 			s.shell.Do(func() {
-				fmt.Fprintf(s.std.err, "The commands need the credentials of the rehearsal:\n  %s\n", rehearsal.Shell(s.rehearsal))
+				fmt.Fprintf(s.err, "The commands need the credentials of the rehearsal:\n  %s\n", rehearsal.Shell(s.rehearsal))
 			})
 		}
-		fmt.Fprintf(s.std.err, "%s %s in %s: %s\n  %s\n", o.Kind, o.ID, o.Region, o.Err, s.command(o.Resource))
+		fmt.Fprintf(s.err, "%s %s in %s: %s\n  %s\n", o.Kind, o.ID, o.Region, o.Err, s.command(o.Resource))
 	case o.Kept != "":
-		fmt.Fprintf(s.std.out, "kept %s %s in %s: %s\n", o.Kind, o.ID, o.Region, o.Kept)
+		fmt.Fprintf(s.out, "kept %s %s in %s: %s\n", o.Kind, o.ID, o.Region, o.Kept)
 	default:
-		fmt.Fprintf(s.std.out, "removed %s %s in %s\n", o.Kind, o.ID, o.Region)
+		fmt.Fprintf(s.out, "removed %s %s in %s\n", o.Kind, o.ID, o.Region)
 	}
 }
 
@@ -431,20 +405,11 @@ func (s *sweeping) asFound(plan []cleanup.Resource) []found {
 	return all
 }
 
-// print writes the JSON.
-func (s *sweeping) print(all []found) int {
-	if all == nil {
-		all = []found{}
-	}
-	e := json.NewEncoder(s.std.out)
-	e.SetIndent("", "  ")
-	if err := e.Encode(map[string]any{
-		"resources": all, "not_expired": list(s.living), "finished": list(s.finished), "errors": list(s.missed),
-	}); err != nil {
-		fmt.Fprintln(s.std.err, "sweep:", err)
-		return exitError
-	}
-	return exitOK
+// print prints the JSON, and returns the code.
+func (s *sweeping) print(code int, all []found) int {
+	return s.printJSON(code, map[string]any{
+		"resources": list(all), "not_expired": list(s.living), "finished": list(s.finished), "errors": list(s.missed),
+	})
 }
 
 // list returns a list that JSON encodes as [] instead of null.

@@ -36,7 +36,7 @@ func TestSweepUsage(t *testing.T) {
 		"an empty region":     {"--region", "us-east-1,"},
 	} {
 		var out, said bytes.Buffer
-		if code := runSweep(t.Context(), args, streams{out: &out, err: &said}); code != exitUsage || said.Len() == 0 {
+		if code := run(t, "sweep", args, streams{out: &out, err: &said}); code != exitUsage || said.Len() == 0 {
 			t.Errorf("%s: got exit code %d, stderr %q", name, code, said.String())
 		}
 	}
@@ -48,7 +48,7 @@ func TestSweepQuotesCommands(t *testing.T) {
 	s := connect(t, o)
 	makeKey(t, s, "alive", "a b; rm x", time.Hour)
 	var out, said bytes.Buffer
-	runSweep(t.Context(), []string{"--rehearsal", o.StateDir}, streams{out: &out, err: &said})
+	run(t, "sweep", []string{"--rehearsal", o.StateDir}, streams{out: &out, err: &said})
 	want := `packer-plugin-ethminer sweep -build-id 'a b; rm x' -rehearsal '` + strings.ReplaceAll(o.StateDir, "'", `'\''`) + "'\n"
 	if !strings.Contains(out.String(), want) {
 		t.Errorf("got\n%swant\n%s", out.String(), want)
@@ -85,22 +85,23 @@ func TestSweepConfirmation(t *testing.T) {
 		code   int
 		left   int // of three key pairs
 		out    string
+		err    string // on stderr
 	}{
-		"no terminal":      {nil, "", "", exitLeft, 3, "Nothing was removed; confirm with -yes."},
-		"no":               {nil, "n\n", "", exitLeft, 3, "Remove 2 resources? [y/N] "},
-		"just enter":       {nil, "\n", "", exitLeft, 3, "Remove 2 resources? [y/N] "},
-		"yes":              {nil, "y\n", "", exitOK, 1, "removed key-pair key-"},
-		"--yes":            {[]string{"--yes"}, "", "", exitOK, 1, "removed key-pair key-"},
-		"older":            {[]string{"--yes", "--older-than", "30m"}, "", "", exitOK, 2, "removed key-pair key-"},
-		"one build":        {[]string{"--yes", "--build-id", "build-alive"}, "", "", exitOK, 2, "removed key-pair key-"},
-		"another region":   {[]string{"--yes", "--region", "us-east-1"}, "", "", exitOK, 3, "No resources of dead builds in us-east-1."},
-		"two regions":      {[]string{"--yes", "--region", "us-east-1,eu-central-1"}, "", "", exitOK, 1, "removed key-pair key-"},
-		"refused":          {[]string{"--yes"}, "", "DeleteKeyPair", exitError, 3, ""},
-		"denied look-up":   {[]string{"--yes"}, "", "DescribeKeyPairs", exitError, 3, ""},
-		"denied elsewhere": {[]string{"--yes", "--region", "eu-central-1"}, "", "DescribeInstances", exitError, 1, "Search incomplete in eu-central-1: could not list instances.\n"},
-		"json":             {[]string{"--json"}, "", "", exitLeft, 3, `"removed": false`},
-		"json, yes":        {[]string{"--json", "--yes"}, "", "", exitOK, 1, `"removed": true`},
-		"json, no prompt":  {[]string{"--json"}, "y\n", "", exitLeft, 3, `"removed": false`},
+		"no terminal":      {nil, "", "", exitUnconfirmed, 3, "", "Nothing was removed; confirm with -yes."},
+		"no":               {nil, "n\n", "", exitUnconfirmed, 3, "", "Remove 2 resources? [y/N] "},
+		"just enter":       {nil, "\n", "", exitUnconfirmed, 3, "", "Remove 2 resources? [y/N] "},
+		"yes":              {nil, "y\n", "", exitOK, 1, "removed key-pair key-", ""},
+		"--yes":            {[]string{"--yes"}, "", "", exitOK, 1, "removed key-pair key-", ""},
+		"older":            {[]string{"--yes", "--older-than", "30m"}, "", "", exitOK, 2, "removed key-pair key-", ""},
+		"one build":        {[]string{"--yes", "--build-id", "build-alive"}, "", "", exitOK, 2, "removed key-pair key-", ""},
+		"another region":   {[]string{"--yes", "--region", "us-east-1"}, "", "", exitOK, 3, "No resources of dead builds in us-east-1.", ""},
+		"two regions":      {[]string{"--yes", "--region", "us-east-1,eu-central-1"}, "", "", exitOK, 1, "removed key-pair key-", ""},
+		"refused":          {[]string{"--yes"}, "", "DeleteKeyPair", exitError, 3, "", ""},
+		"denied look-up":   {[]string{"--yes"}, "", "DescribeKeyPairs", exitError, 3, "", ""},
+		"denied elsewhere": {[]string{"--yes", "--region", "eu-central-1"}, "", "DescribeInstances", exitError, 1, "", "Search incomplete in eu-central-1: could not list instances.\n"},
+		"json":             {[]string{"--json"}, "", "", exitUnconfirmed, 3, `"removed": false`, ""},
+		"json, yes":        {[]string{"--json", "--yes"}, "", "", exitOK, 1, `"removed": true`, ""},
+		"json, no prompt":  {[]string{"--json"}, "y\n", "", exitUnconfirmed, 3, `"removed": false`, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -114,8 +115,8 @@ func TestSweepConfirmation(t *testing.T) {
 			}
 			var out, said bytes.Buffer
 			std := streams{in: strings.NewReader(test.answer), out: &out, err: &said, person: test.answer != ""}
-			code := runSweep(t.Context(), append([]string{"--rehearsal", o.StateDir}, test.args...), std)
-			if code != test.code || !strings.Contains(out.String(), test.out) {
+			code := run(t, "sweep", append([]string{"--rehearsal", o.StateDir}, test.args...), std)
+			if code != test.code || !strings.Contains(out.String(), test.out) || !strings.Contains(said.String(), test.err) {
 				t.Errorf("got exit code %d, want %d; output\n%s%s", code, test.code, out.String(), said.String())
 			}
 			if test.fault == "DeleteKeyPair" && strings.Count(said.String(), "aws --endpoint-url "+s.Endpoint+" ec2 delete-key-pair --key-pair-id key-") != 2 {
@@ -142,12 +143,12 @@ func TestSweepConfirmation(t *testing.T) {
 func TestSweepReportsFailedSearch(t *testing.T) {
 	for name, test := range map[string]struct {
 		args, refused []string
-		out           string
-		errors        []string // of -json
+		out, err      string
+		errors        []string // of -o json
 	}{
-		"a region":    {[]string{"--region", "us-east-1,eu-central-1"}, []string{"DescribeKeyPairs", "DescribeVolumes"}, "No resources of dead builds in us-east-1.\nSearch incomplete in eu-central-1: could not list volumes, key-pairs.\n", []string{"eu-central-1 volume", "eu-central-1 key-pair"}},
-		"only region": {[]string{"--region", "eu-central-1"}, []string{"DescribeKeyPairs"}, "Search incomplete in eu-central-1: could not list key-pairs.\n", []string{"eu-central-1 key-pair"}},
-		"all regions": {nil, []string{"DescribeRegions"}, "", []string{"us-east-1 "}},
+		"a region":    {[]string{"--region", "us-east-1,eu-central-1"}, []string{"DescribeKeyPairs", "DescribeVolumes"}, "No resources of dead builds in us-east-1.\n", "\nSearch incomplete in eu-central-1: could not list volumes, key-pairs.\n", []string{"eu-central-1 volume", "eu-central-1 key-pair"}},
+		"only region": {[]string{"--region", "eu-central-1"}, []string{"DescribeKeyPairs"}, "", "\nSearch incomplete in eu-central-1: could not list key-pairs.\n", []string{"eu-central-1 key-pair"}},
+		"all regions": {nil, []string{"DescribeRegions"}, "", "", []string{"us-east-1 "}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := rehearsal.Options{StateDir: t.TempDir(), Instance: rehearsal.NoInstance, Latency: "instant"}
@@ -164,11 +165,11 @@ func TestSweepReportsFailedSearch(t *testing.T) {
 			}
 			var out, said bytes.Buffer
 			args := append([]string{"--rehearsal", o.StateDir}, test.args...)
-			if code := runSweep(t.Context(), args, streams{out: &out, err: &said}); code != exitError || out.String() != test.out {
+			if code := run(t, "sweep", args, streams{out: &out, err: &said}); code != exitError || out.String() != test.out || !strings.Contains(said.String(), test.err) {
 				t.Errorf("got exit code %d, stdout %q, want %q; stderr %s", code, out.String(), test.out, said.String())
 			}
 			out.Reset()
-			if code := runSweep(t.Context(), append(args, "--json"), streams{out: &out, err: &said}); code != exitError {
+			if code := run(t, "sweep", append(args, "--json"), streams{out: &out, err: &said}); code != exitError {
 				t.Errorf("got exit code %d with --json", code)
 			}
 			var got struct {
@@ -194,7 +195,7 @@ func TestSweepReportsFailedSearch(t *testing.T) {
 // no account.
 func TestSweepWithoutServer(t *testing.T) {
 	var out, said bytes.Buffer
-	if code := runSweep(t.Context(), []string{"--rehearsal", t.TempDir(), "--yes"}, streams{out: &out, err: &said}); code != exitError || said.Len() == 0 {
+	if code := run(t, "sweep", []string{"--rehearsal", t.TempDir(), "--yes"}, streams{out: &out, err: &said}); code != exitError || said.Len() == 0 {
 		t.Errorf("got exit code %d, stderr %q", code, said.String())
 	}
 }

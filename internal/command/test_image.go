@@ -7,9 +7,9 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
-	"log"
 	"os"
 	"slices"
 	"strconv"
@@ -19,7 +19,6 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/redact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/region"
 )
 
@@ -27,47 +26,32 @@ import (
 // no internal package imports a component.
 var TestImages func(ctx context.Context, ui packersdk.Ui, options map[string]any, images []distribute.Image, tag bool) ([]artifact.LaunchTest, error)
 
-// exitFailed is returned by `test-image` if an image has failed its test.
-const exitFailed = 3
-
-const testImageUsage = `packer-plugin-ethminer test-image launches an instance of an image that exists, and checks it.
-
-  test-image [options] AMI...
-
-An AMI is ami-..., or region:ami-... for another region than -region. The checks are those of launch_test of the builder
+const testImageAbout = `An AMI is ami-..., or region:ami-... for another region than -region. The checks are those of launch_test of the builder
 ethminer-ami. The verdict is written to the tag ethminer:launch-test of the image. Credentials and AWS_ENDPOINT_URL are
 read as by the AWS CLI. An instance costs money; it is terminated after its test, and it shuts itself down after -timeout.
-
-Exit codes:
-  0  every image has passed
-  1  a test could not be made
-  2  invalid command line
-  3  an image has failed
-
-Options:
 `
 
-// testImage are the options of test-image.
+// testImageVerb returns the command test-image.
+func testImageVerb() verb {
+	return verb{
+		name: "test-image", args: "AMI ...", summary: "launch an instance of an image that exists, and check that it mines", about: testImageAbout, options: testImageOptions,
+		exits: map[int]string{exitOK: "every image has passed", exitError: "a test could not be made", exitProblem: "an image has failed"},
+	}
+}
+
+// testImage are the options of test-image. Those that have the name of an option of the
+// builder have its meaning, too.
 type testImage struct {
 	region, types, markets, user, rehearsal string
 	userData, checks, uptime, timeout       string
 	difference, maxPrice                    float64
 	commands, sets                          repeated
-	tag, json                               bool
+	tag                                     bool
+	json                                    format
 }
 
-// repeated is an option that can be given several times.
-type repeated []string
-
-func (r *repeated) String() string { return strings.Join(*r, ", ") }
-
-func (r *repeated) Set(value string) error {
-	*r = append(*r, value)
-	return nil
-}
-
-func (o *testImage) commandLine() commandLine {
-	f := newCommandLine("test-image", testImageUsage)
+func testImageOptions(f *flag.FlagSet) action {
+	o := new(testImage)
 	f.StringVar(&o.region, "region", os.Getenv("AWS_REGION"), "the `region` of images without one")
 	f.StringVar(&o.types, "instance-types", "g4dn.xlarge", "the comma-separated `types` to try, with the GPU that the image was built for")
 	f.StringVar(&o.markets, "markets", "on-demand", "the comma-separated `markets` to try: on-demand, spot")
@@ -81,52 +65,37 @@ func (o *testImage) commandLine() commandLine {
 	f.Var(&o.commands, "command", "a `command` that must succeed on the instance; may be repeated")
 	f.Var(&o.sets, "set", "another option of the builder, such as `subnet_id=subnet-1`; a list or a block is JSON; may be repeated")
 	f.BoolVar(&o.tag, "tag", true, "write the verdict to the tag of the image")
-	f.BoolVar(&o.json, "json", false, "print the results as JSON")
+	o.json.declare(f)
 	f.StringVar(&o.rehearsal, "rehearsal", "", "test in the rehearsal with this state `folder` instead of an account")
-	return f
+	return o.run
 }
 
-// runTestImage runs `packer-plugin-ethminer test-image`.
-func runTestImage(ctx context.Context, args []string, std streams) int {
-	var o testImage
-	f := o.commandLine()
-	words, code, done := f.read(args, std)
-	if done {
-		return code
-	}
-	images, err := o.images(words)
+func (o *testImage) run(ctx context.Context, c *call) int {
+	images, err := o.images(c.words)
 	options, bad := o.builderOptions(images)
 	if err = errors.Join(err, bad); err != nil {
-		return f.misused(std.err, err)
+		return c.misused(err)
 	}
-	log.SetOutput(io.Discard) // Packer keeps the log of a build; a terminal shows only what matters
-	if os.Getenv("PACKER_LOG") != "" {
-		log.SetOutput(redact.Writer{To: std.err})
-	}
-	results, err := TestImages(ctx, talk{std.err}, options, images, o.tag)
-	if o.json && len(results) > 0 {
-		text, _ := json.MarshalIndent(results, "", "  ") // plain values
-		fmt.Fprintln(std.out, string(text))
-	}
-	if err != nil {
-		fmt.Fprintln(std.err, "test-image:", err)
-		return exitError
-	}
-	if !o.json {
-		for _, r := range results {
-			fmt.Fprintf(std.out, "%s:%s %s\n", r.Region, r.Image, r.Tag())
-		}
-	}
+	results, err := TestImages(ctx, talk{c.err}, options, images, o.tag)
 	has := func(verdict string) bool {
 		return slices.ContainsFunc(results, func(r artifact.LaunchTest) bool { return r.Verdict == verdict })
 	}
+	code := exitOK
 	switch {
+	case err != nil:
+		code = c.fail(exitError, err)
 	case has(artifact.TestFailed):
-		return exitFailed
+		code = exitProblem
 	case has(artifact.TestNotMade):
-		return exitError
+		code = exitError
 	}
-	return exitOK
+	if o.json {
+		return c.printJSON(code, list(results))
+	}
+	for _, r := range results {
+		fmt.Fprintf(c.out, "%s:%s %s\n", r.Region, r.Image, r.Tag())
+	}
+	return code
 }
 
 // images parses the arguments.

@@ -22,7 +22,7 @@ import (
 )
 
 // ExitLocked is the exit code of a server whose state folder is in use by another server.
-const ExitLocked = 3
+const ExitLocked = 5
 
 // ErrRunning is returned by Serve if the state folder already has a server.
 var ErrRunning = errors.New("another rehearsal is running for this state folder")
