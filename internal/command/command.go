@@ -5,8 +5,8 @@
 // plugin itself run as `packer-plugin-ethminer NAME ...`. Packer's own commands,
 // `describe` and `start`, are in the SDK.
 //
-// The verbs are one tree (program). The parser, the help and the test of
-// docs/commands.md use the same tree. Each command has a file in this package.
+// The verbs are one tree (program). The parser, the help, the shell completion and the
+// test of docs/commands.md use the same tree. Each command has a file in this package.
 package command
 
 import (
@@ -60,6 +60,7 @@ func program() verb {
 		name:    binary,
 		summary: "This program is a Packer plugin, which Packer starts. It also has commands of its own",
 		verbs: []verb{
+			completionVerb(),
 			mapVerb(),
 			publishVerb(),
 			rehearsalVerb(),

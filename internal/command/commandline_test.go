@@ -47,11 +47,11 @@ func TestCommandLines(t *testing.T) {
 		{args: "--help", out: "Usage: packer-plugin-ethminer COMMAND"},
 		{args: "help", out: "Usage: packer-plugin-ethminer COMMAND"},
 		{args: "help map get", out: "Usage: packer-plugin-ethminer map get"},
-		{args: "help nope", code: exitUsage, err: `packer-plugin-ethminer: got "nope", want map,`},
+		{args: "help nope", code: exitUsage, err: `packer-plugin-ethminer: got "nope", want completion,`},
 		{args: "version", out: "packer-plugin-ethminer 0."},
 		{args: "--version", out: "packer-plugin-ethminer 0."},
 		{args: "version 1", code: exitUsage, err: `version: unexpected argument "1"`},
-		{args: "swep", code: exitUsage, err: "packer-plugin-ethminer: got \"swep\", want map, publish, rehearsal-aws, sweep, test-image or version; did you mean sweep?\nRun `packer-plugin-ethminer -h` for help.\n"},
+		{args: "swep", code: exitUsage, err: "packer-plugin-ethminer: got \"swep\", want completion, map, publish, rehearsal-aws, sweep, test-image or version; did you mean sweep?\nRun `packer-plugin-ethminer -h` for help.\n"},
 		{args: "map", code: exitUsage, err: "map: got \"\", want get, set or diff\nRun `packer-plugin-ethminer map -h` for help.\n"},
 		{args: "map put T", code: exitUsage, err: `map: got "put", want get, set or diff`},
 		{args: "map -json get T", code: exitUsage, err: `map: got "-json", want get, set or diff`},
@@ -72,6 +72,7 @@ func TestCommandLines(t *testing.T) {
 		{args: "rehearsal-aws stop -nope", code: exitUsage, err: "rehearsal-aws stop: unknown option -nope"},
 		{args: "rehearsal-aws stop -leaks", code: exitUsage, err: "rehearsal-aws stop: -leaks is an option of inventory, not of stop"},
 		{args: "test-image", code: exitUsage, err: "test-image: no image;"},
+		{args: "completion", code: exitUsage, err: `completion: got "", want bash, fish or zsh`},
 	} {
 		t.Run(tt.args, func(t *testing.T) {
 			var out, errs bytes.Buffer
@@ -130,7 +131,7 @@ func TestHelp(t *testing.T) {
 			}
 		}
 	})
-	if count != len([]string{"program", "map", "get", "set", "diff", "publish", "status", "history", "rollback", "run", "check",
+	if count != len([]string{"program", "completion", "bash", "fish", "zsh", "map", "get", "set", "diff", "publish", "status", "history", "rollback", "run", "check",
 		"rehearsal-aws", "serve", "inventory", "stop", "check", "env", "sweep", "test-image", "version"}) {
 		t.Errorf("got %d verbs", count)
 	}

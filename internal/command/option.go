@@ -44,10 +44,22 @@ func (o *format) String() string {
 }
 
 func (o *format) Set(value string) error {
-	c := choice{allowed: []string{"text", "json"}}
+	c := choice{allowed: o.values()}
 	err := c.Set(value)
 	*o = c.value == "json"
 	return err
+}
+
+func (*format) values() []string { return []string{"text", "json"} }
+
+func (c *choice) values() []string { return c.allowed }
+
+// values returns the values of an option with a fixed set of values.
+func values(o *flag.Flag) []string {
+	if fixed, ok := o.Value.(interface{ values() []string }); ok {
+		return fixed.values()
+	}
+	return nil
 }
 
 // repeated is an option that can be given several times.
