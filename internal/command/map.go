@@ -108,9 +108,6 @@ func (o *mapOptions) declareChange(f *flag.FlagSet) {
 	f.Var(&o.stale, "stale-regions", "how to `handle` rows that are not set: keep, fail or remove")
 	f.StringVar(&o.new, "new-attributes", "", "comma-separated `names` of attributes that may be added even if no row has them")
 	f.BoolVar(&o.verify, "verify-amis", true, "check in EC2 that each image exists in its region and is available")
-	also(f, "required-regions", "required")
-	also(f, "stale-regions", "stale")
-	also(f, "verify-amis", "verify")
 }
 
 // action returns the action that checks the command line and runs a verb.

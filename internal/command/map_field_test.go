@@ -96,7 +96,7 @@ func TestMapField(t *testing.T) {
 		{kind: "get of one attribute", file: "all-images.yml", args: "get -attribute PrefixList T", code: 3, out: "us-east-1.PrefixList pl-11111111\n", err: `is "pl-11111111", not the id`},
 		{kind: "get of one attribute", file: "columns.yml", args: "get -attribute windows T", out: "us-east-1.windows ami-0aaaaaaaaaaaaaaa3\nus-east-2.windows ami-0aaaaaaaaaaaaaab3\n"},
 		{kind: "an option that is not used", file: "all-images.yml", args: "get -required-regions rows T", code: 2, err: "map get: -required-regions is an option of set and diff, not of get"},
-		{kind: "an option that is not used", file: "all-images.yml", args: "get T us-east-1 -stale fail -output x", code: 2, err: "map get: -stale is an option of set and diff, not of get"},
+		{kind: "an option that is not used", file: "all-images.yml", args: "get T us-east-1 -stale-regions fail -output x", code: 2, err: "map get: -stale-regions is an option of set and diff, not of get"},
 		{kind: "images in place of rows", file: "direct.yml", args: "get T", code: 1, err: `T:3:16: row AWSRegion2AMI.us-east-1 is "ami-0aaaaaaaaaaaaaaa1"; expected a map such as {AMI: ami-...}`},
 		{kind: "images in place of rows", file: "direct.yml", args: "get T us-east-2", code: 1, err: "T:4:16: row AWSRegion2AMI.us-east-2"},
 		{kind: "images in place of rows", file: "direct.yml", args: "set T us-east-2=" + id, code: 1, err: "T:4:16: row AWSRegion2AMI.us-east-2"},

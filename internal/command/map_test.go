@@ -42,7 +42,7 @@ func TestMap(t *testing.T) {
 		{why: "set edits in place and prints old -> new", args: "set -verify-amis=false T us-east-1=" + id,
 			out:      "us-east-1.AMI: ami-00000000000000001 -> " + id + "\nT\n",
 			template: strings.Replace(mapTemplate, "ami-00000000000000001", id, 1)},
-		{why: "set without a change reports that", args: "set -verify=false T us-east-1=ami-00000000000000001", out: "T did not change\n"},
+		{why: "set without a change reports that", args: "set -verify-amis=false T us-east-1=ami-00000000000000001", out: "T did not change\n"},
 		{why: "options may follow the arguments", args: "set T us-east-1.Other=" + id + " -new-attributes Other -verify-amis=false",
 			out:      "us-east-1.Other: (none) -> " + id + "\n",
 			template: strings.Replace(mapTemplate, "# old\n", "# old\n      Other: "+id+"\n", 1)},

@@ -71,6 +71,3 @@ func (r *repeated) Set(value string) error {
 	*r = append(*r, value)
 	return nil
 }
-
-// also declares another name of an option, which the help does not show.
-func also(f *flag.FlagSet, name, other string) { f.Var(f.Lookup(name).Value, other, "") }

@@ -165,7 +165,6 @@ func (o *publishOptions) declarePlan(f *flag.FlagSet) {
 		o.overrides = append(o.overrides, publish.NewOverride(some(parts[0]), some(parts[1]), map[string]string{parts[2]: value}))
 		return nil
 	})
-	also(f, "parameter-override", "override")
 }
 
 // action returns the action that checks the command line, connects and runs a verb.

@@ -57,12 +57,12 @@ func TestAWSCLIStackSets(t *testing.T) {
 		t.Errorf("the CLI printed %q", output)
 	}
 	metricsHelper(t, s, env)
-	if output := aws("cloudwatch", "list-metrics", "--query", "Metrics[].[Namespace,MetricName,Dimensions[0].Value]"); output != "Mining\tHashRate\ti-1\n" {
+	if output := aws("cloudwatch", "list-metrics", "--query", "Metrics[].[Namespace,MetricName,Dimensions[0].Value]"); output != "Mining\tHashRate\tethminer\n" {
 		t.Errorf("the CLI printed %q", output)
 	}
 	for _, action := range []string{"ListMetrics", "GetMetricStatistics"} { // XML responses
 		output := runClient(t, env, "curl", "-fsS", "--aws-sigv4", "aws:amz:eu-central-1:monitoring", "-u", s.AccessKey+":"+s.SecretKey, s.Endpoint,
-			"-d", "Action="+action+"&Version=2010-08-01&Namespace=Mining&MetricName=HashRate&Dimensions.member.1.Name=InstanceId&Dimensions.member.1.Value=i-1"+
+			"-d", "Action="+action+"&Version=2010-08-01&Namespace=Mining&MetricName=HashRate&Dimensions.member.1.Name=Fleet&Dimensions.member.1.Value=ethminer"+
 				"&StartTime=2000-01-01T00:00:00Z&EndTime=2200-01-01T00:00:00Z&Period=60&Statistics.member.1=Sum")
 		if want := map[string]string{"ListMetrics": "<member><Namespace>Mining</Namespace>", "GetMetricStatistics": "<Sum>42</Sum>"}[action]; !strings.Contains(output, want) {
 			t.Errorf("%s: %s", action, output)

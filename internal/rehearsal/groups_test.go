@@ -14,6 +14,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	cfn "github.com/aws/aws-sdk-go-v2/service/cloudformation"
+	cfntypes "github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	sdk "github.com/aws/aws-sdk-go-v2/service/ec2"
 	"github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -175,17 +176,35 @@ func TestExampleStack(t *testing.T) {
 	}
 	body := regexp.MustCompile(`ami-[0-9a-f]{8,17}`).ReplaceAllString(string(text), l.source())
 	zones := must[*sdk.DescribeSubnetsOutput](l.lab)(l.ec2.DescribeSubnets(t.Context(), &sdk.DescribeSubnetsInput{}))
-	values := map[string]string{"MinerArgs": "-G", "Subnets": *zones.Subnets[0].SubnetId + "," + *zones.Subnets[1].SubnetId, "Instances": "2"}
-	must[*cfn.CreateStackOutput](l.lab)(l.cfn.CreateStack(t.Context(), &cfn.CreateStackInput{StackName: aws.String("fleet"), TemplateBody: &body, Parameters: parameters(values)}))
-	l.want("created", l.after(30*time.Second), "CREATE_COMPLETE")
-	l.want("instances", len(l.running()["g4dn.xlarge"]), 2)
-	values["Instances"], values["InstanceType"] = "1", "g4dn.2xlarge"
-	must[*cfn.UpdateStackOutput](l.lab)(l.cfn.UpdateStack(t.Context(), &cfn.UpdateStackInput{StackName: aws.String("fleet"), TemplateBody: &body, Parameters: parameters(values)}))
+	values := map[string]string{
+		"Pools": "stratum1+ssl://pool.example.com:4444", "Vpc": *zones.Subnets[0].VpcId, "Subnets": *zones.Subnets[0].SubnetId + "," + *zones.Subnets[1].SubnetId,
+		"OnDemandInstances": "2", "SpotCapacity": "6",
+	}
+	capabilities := []cfntypes.Capability{cfntypes.CapabilityCapabilityIam}
+	must[*cfn.CreateStackOutput](l.lab)(l.cfn.CreateStack(t.Context(), &cfn.CreateStackInput{StackName: aws.String("fleet"), TemplateBody: &body, Parameters: parameters(values), Capabilities: capabilities}))
+	l.want("before the signals", l.after(30*time.Second), "CREATE_IN_PROGRESS")
+	onDemand := l.running()["g4dn.xlarge"]
+	l.want("instances before the signals", len(onDemand), 2) // the spot instances come later
+	for _, id := range onDemand {
+		must[*cfn.SignalResourceOutput](l.lab)(l.cfn.SignalResource(t.Context(), &cfn.SignalResourceInput{
+			StackName: aws.String("fleet"), LogicalResourceId: aws.String("OnDemandMiners"), UniqueId: &id, Status: cfntypes.ResourceSignalStatusSuccess,
+		}))
+	}
+	l.want("created", l.after(time.Minute), "CREATE_COMPLETE")
+	all := l.running()
+	l.want("instances", len(all["g4dn.xlarge"])+len(all["g4dn.2xlarge"]), 4) // two spot instances of weight 3
+	values["MaxRejectedShares"] = "10"
+	must[*cfn.UpdateStackOutput](l.lab)(l.cfn.UpdateStack(t.Context(), &cfn.UpdateStackInput{StackName: aws.String("fleet"), TemplateBody: &body, Parameters: parameters(values), Capabilities: capabilities}))
 	l.want("updated", l.after(30*time.Second), "UPDATE_COMPLETE")
-	l.want("instances", len(l.running()["g4dn.xlarge"]), 1) // without an UpdatePolicy, the other one stays
+	l.want("instances after an update of an alarm", fmt.Sprint(l.running()), fmt.Sprint(all))
 	must[*cfn.DeleteStackOutput](l.lab)(l.cfn.DeleteStack(t.Context(), &cfn.DeleteStackInput{StackName: aws.String("fleet")}))
-	l.clock.Advance(time.Minute)
-	if left := l.server.Inventory(); len(left) > 0 {
+	left := l.server.Inventory()
+	for n := 0; n < 20 && len(left) > 0; n++ { // one group ends after the other
+		l.clock.Advance(10 * time.Second)
+		_, _ = l.cfn.DescribeStacks(t.Context(), &cfn.DescribeStacksInput{}) // lets the deletion go on
+		left = l.server.Inventory()
+	}
+	if len(left) > 0 {
 		t.Errorf("resources left: %v", left)
 	}
 }

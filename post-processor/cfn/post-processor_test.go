@@ -188,13 +188,13 @@ func TestFailurePrintsCommands(t *testing.T) {
 		state    map[string]any
 		line     string // after `packer-plugin-ethminer map set `, TEMPLATE and DIR stand for the paths; empty: none
 	}{
-		{why: "in place", id: both, line: "-mapping AWSRegion2AMI -attribute AMI -verify=false TEMPLATE" + pairs},
+		{why: "in place", id: both, line: "-mapping AWSRegion2AMI -attribute AMI -verify-amis=false TEMPLATE" + pairs},
 		{why: "to another file, by build", id: both, settings: map[string]any{"output": "DIR/it's out", "attributes": map[string]string{"rig": "Rig"}, "new_attributes": []string{"Rig"}, "packer_build_name": "rig"},
-			line: "-mapping AWSRegion2AMI -attribute Rig -new-attributes Rig -verify=false -output 'DIR/it'\\''s out' TEMPLATE" + pairs},
-		{why: "no attribute is known", id: both, settings: map[string]any{"attributes": map[string]string{"other": "Rig"}, "new_attributes": []string{"Rig"}}, line: "-attribute ATTRIBUTE -verify=false TEMPLATE" + pairs},
+			line: "-mapping AWSRegion2AMI -attribute Rig -new-attributes Rig -verify-amis=false -output 'DIR/it'\\''s out' TEMPLATE" + pairs},
+		{why: "no attribute is known", id: both, settings: map[string]any{"attributes": map[string]string{"other": "Rig"}, "new_attributes": []string{"Rig"}}, line: "-attribute ATTRIBUTE -verify-amis=false TEMPLATE" + pairs},
 		{why: "no images", id: "box"},
 		{why: "a dry run", id: both, settings: map[string]any{"dry_run": true}},
-		{why: "a rehearsal", id: both, settings: map[string]any{"output": "DIR/out"}, state: map[string]any{"ethminer.rehearsal": true}, line: "-attribute AMI -verify=false -output DIR/out TEMPLATE" + pairs},
+		{why: "a rehearsal", id: both, settings: map[string]any{"output": "DIR/out"}, state: map[string]any{"ethminer.rehearsal": true}, line: "-attribute AMI -verify-amis=false -output DIR/out TEMPLATE" + pairs},
 		{why: "a rehearsal in place", id: both, state: map[string]any{"ethminer.rehearsal": true}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {
@@ -235,7 +235,7 @@ func TestLateConfigure(t *testing.T) {
 	if err == nil || !strings.Contains(err.Error(), "Mappings") {
 		t.Errorf("got %v", err)
 	}
-	for _, want := range []string{"map set -mapping AWSRegion2AMI -attribute AMI -verify=false " + s.template, "aws ec2 deregister-image"} {
+	for _, want := range []string{"map set -mapping AWSRegion2AMI -attribute AMI -verify-amis=false " + s.template, "aws ec2 deregister-image"} {
 		if !strings.Contains(s.said.String(), want) {
 			t.Errorf("got output without %q:\n%s", want, s.said.String())
 		}

@@ -131,7 +131,7 @@ func (p *PostProcessor) leavePlan(ui packersdk.Ui, source packersdk.Artifact, sp
 		}
 		for _, o := range spec.StackSet.Overrides {
 			for _, selector := range o.Selectors() {
-				command += " -override " + shellquote.Word(selector+"=VALUE")
+				command += " -parameter-override " + shellquote.Word(selector+"=VALUE")
 			}
 		}
 	}

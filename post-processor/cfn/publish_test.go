@@ -140,7 +140,7 @@ func TestPlanWithOverrides(t *testing.T) {
 	if err := s.leavePlan(ui, source("us-east-1:"+amiA, nil), s.config.Spec(nil), filled{Template: artifact.Template{Path: s.template}}, errors.New("failed")); err != nil {
 		t.Fatal(err)
 	}
-	if want := "-parameter Wallet=VALUE -override 'us-east-1/*/Subnets=VALUE'"; !strings.Contains(s.said.String(), want) {
+	if want := "-parameter Wallet=VALUE -parameter-override 'us-east-1/*/Subnets=VALUE'"; !strings.Contains(s.said.String(), want) {
 		t.Errorf("got output without %q:\n%s", want, s.said.String())
 	}
 	if plan := read(t, s.template+".publish.json"); strings.Contains(plan, "0xsecret") || !strings.Contains(plan, `"Subnets"`) {

@@ -30,7 +30,7 @@ func (p *PostProcessor) rescue(source packersdk.Artifact) string {
 		words = append(words, "-new-attributes", attribute)
 	}
 	if p.config.VerifyAMIs.False() || isRehearsal(source) {
-		words = append(words, "-verify=false")
+		words = append(words, "-verify-amis=false")
 	}
 	if p.config.Output != "" {
 		words = append(words, "-output", p.config.Output)
