@@ -264,6 +264,39 @@ func TestLaunchTestOfEachRegion(t *testing.T) {
 	}
 }
 
+// TestLaunchTestOfAnExistingImage: the image of source_ami_from is tested, and not changed.
+// A region without an image has no silent test.
+func TestLaunchTestOfAnExistingImage(t *testing.T) {
+	w := newWorld(t)
+	first, err := w.build(t, t.Context(), map[string]any{"ami_regions": []string(nil)})
+	if err != nil {
+		t.Fatal(err)
+	}
+	source := reportOf(t, first).Images["eu-central-1"]
+	config := map[string]any{"source_ami_from": source, "ami_name": "copied", "ami_regions": []string{"us-east-1"}}
+	built, err := w.testBuild(t, t.Context(), passes, map[string]any{}, config)
+	if err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	if report := reportOf(t, built); len(report.LaunchTests) != 1 || report.LaunchTests[0].Image != source || !report.PassedTest() {
+		t.Errorf("the report has %+v", report.LaunchTests)
+	}
+	if found := w.tagsOf(tags.LaunchTest); found["eu-central-1"] != "" || !artifact.TagSaysPassed(found["us-east-1"]) {
+		t.Errorf("the images have the tags %v", found)
+	}
+
+	w = newWorld(t)
+	w.aws.AddFault(rehearsal.Fault{Action: "CopyImage", Region: "us-west-1", Nth: 1, Code: "InvalidRequest"})
+	built, err = w.testBuild(t, t.Context(), passes, map[string]any{"regions": []string{"us-west-1"}}, map[string]any{"ami_regions": []string{"us-west-1"}, "on_copy_failure": "keep"})
+	if err != nil {
+		t.Fatalf("%v\n%s", err, w.ui.String())
+	}
+	report := reportOf(t, built)
+	if len(report.LaunchTests) != 1 || report.LaunchTests[0].Verdict != artifact.TestNotMade || report.PassedTest() || !strings.Contains(w.ui.String(), "Launch test of us-west-1 not made: the build has no image in this region") {
+		t.Errorf("the report has %+v, and the build says\n%s", report.LaunchTests, w.ui.String())
+	}
+}
+
 // TestLaunchTestCancelAtEachCall: whatever a cancelled build with a test leaves is named.
 func TestLaunchTestCancelAtEachCall(t *testing.T) {
 	clean := newWorld(t)

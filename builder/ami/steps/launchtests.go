@@ -132,13 +132,7 @@ func (b *Build) beginTest(ui packersdk.Ui, image distribute.Image) {
 		return
 	}
 	t := newLaunchTest(image)
-	b.tests.mu.Lock()
-	again := slices.ContainsFunc(b.tests.tests, func(o *launchTest) bool { return o.result.Region == image.Region })
-	if !again {
-		b.tests.tests = append(b.tests.tests, t)
-	}
-	b.tests.mu.Unlock()
-	if again {
+	if !b.tests.add(t) {
 		return
 	}
 	if verdict := b.verdicts[image.Region]; artifact.TagSaysPassed(verdict) {
@@ -152,6 +146,17 @@ func (b *Build) beginTest(ui packersdk.Ui, image distribute.Image) {
 		return
 	}
 	b.queueTest(ui, t)
+}
+
+// add adds a test, unless its region has one.
+func (t *launchTests) add(test *launchTest) bool {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if slices.ContainsFunc(t.tests, func(o *launchTest) bool { return o.result.Region == test.result.Region }) {
+		return false
+	}
+	t.tests = append(t.tests, test)
+	return true
 }
 
 // queueTest runs a test in the background as soon as there is a slot.
@@ -204,7 +209,8 @@ func (b *Build) decide(ui packersdk.Ui, t *launchTest) {
 			say = ui.Errorf
 		}
 		say("%s", line)
-		if passed := r.Verdict == artifact.TestPassed; !r.Earlier && (passed || b.tests.tags && r.Verdict == artifact.TestFailed) {
+		borrowed := b.adopted[r.Region].Borrowed && b.adopted[r.Region].ID == r.Image // the build never changes it
+		if passed := r.Verdict == artifact.TestPassed; !r.Earlier && !borrowed && (passed || b.tests.tags && r.Verdict == artifact.TestFailed) {
 			mark := ec2Tags(map[string]string{tags.LaunchTest: truncate(r.Tag())})
 			if err := b.finish(ui.Sayf).Tag(b.tests.ctx, b.EC2Of("", r.Region), distribute.Image{Region: r.Region, ID: r.Image}, mark); err != nil && b.tests.ctx.Err() == nil {
 				ui.Errorf("launch test: writing the verdict to the image's tag: %s", err)
@@ -234,9 +240,17 @@ func (t *launchTest) seen() {
 	}
 }
 
+// testedAt returns the image and the region of a test.
+func testedAt(r artifact.LaunchTest) string {
+	if r.Image == "" {
+		return r.Region
+	}
+	return r.Image + " in " + r.Region
+}
+
 // sayTest describes the result of a test in one line, and the evidence in another.
 func sayTest(r artifact.LaunchTest) string {
-	where := fmt.Sprintf("%s in %s", r.Image, r.Region)
+	where := testedAt(r)
 	if r.Earlier {
 		return fmt.Sprintf("Launch test of %s: %s (by an earlier run)", where, r.Reason)
 	}
@@ -301,7 +315,7 @@ func (b *Build) rejection() error {
 	var errs []error
 	for _, r := range b.tests.results() {
 		if b.Config.RejectsTest(r) {
-			errs = append(errs, fmt.Errorf("launch_test: %s in %s %s: %s", r.Image, r.Region, r.Verdict, r.Reason))
+			errs = append(errs, fmt.Errorf("launch_test: %s %s: %s", testedAt(r), r.Verdict, r.Reason))
 		}
 	}
 	return errors.Join(errs...)
@@ -345,7 +359,7 @@ func (b *Build) awaitLaunched(ctx context.Context, image string) {
 type AwaitLaunchTests struct{ noCleanup }
 
 func (AwaitLaunchTests) Facts() (needs, yields []Fact) {
-	return facts(LaunchTests, Images, AccountImages), facts(LaunchTests)
+	return facts(Adopted, LaunchTests, Images, AccountImages), facts(LaunchTests)
 }
 
 func (AwaitLaunchTests) Run(ctx context.Context, state multistep.StateBag) multistep.StepAction {
@@ -353,6 +367,7 @@ func (AwaitLaunchTests) Run(ctx context.Context, state multistep.StateBag) multi
 	if b.tests == nil {
 		return multistep.ActionContinue
 	}
+	b.missTests(ui)
 	b.tests.mu.Lock()
 	tests := slices.Clone(b.tests.tests)
 	b.tests.mu.Unlock()
@@ -382,6 +397,17 @@ func (AwaitLaunchTests) Run(ctx context.Context, state multistep.StateBag) multi
 		return Halt(state, "sharing: %w", err)
 	}
 	return multistep.ActionContinue
+}
+
+// missTests decides the tests of regions that have got no image.
+func (b *Build) missTests(ui packersdk.Ui) {
+	for _, region := range b.Config.TestedRegions(b.Clients.Region()) {
+		t := newLaunchTest(distribute.Image{Region: region})
+		if b.tests.add(t) {
+			t.result.Verdict, t.result.Reason = artifact.TestNotMade, "the build has no image in this region"
+			b.decide(ui, t)
+		}
+	}
 }
 
 // keepUnreleased marks the artifact, and tags all images as failed, and as held, so that a sweep keeps them.
