@@ -90,7 +90,12 @@ func (l listener) Errorf(format string, args ...any) { l.Say(fmt.Sprintf(format,
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{aws: rehearsal.New(rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret"})}
+	return newWorldOf(t, rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret"})
+}
+
+func newWorldOf(t *testing.T, config rehearsal.Config) *world {
+	t.Helper()
+	w := &world{aws: rehearsal.New(config)}
 	t.Cleanup(func() { _ = w.aws.Close() })
 	return w
 }

@@ -11,6 +11,8 @@ import (
 	"sync/atomic"
 	"testing"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 )
 
 // otherClock is AWS with a clock that differs from this machine's from a call on. Like
@@ -23,11 +25,25 @@ type otherClock struct {
 	rejected atomic.Int32
 }
 
-func (c *otherClock) RoundTrip(r *http.Request) (*http.Response, error) {
-	now := time.Now()
-	if c.calls.Add(1) >= c.from {
-		now = now.Add(c.ahead)
+// newOtherClock returns the clock of a world, and lets its server have the same.
+func newOtherClock(t *testing.T, ahead time.Duration, from int32) *otherClock {
+	t.Helper()
+	c := &otherClock{ahead: ahead, from: from}
+	c.world = newWorldOf(t, rehearsal.Config{AccessKey: "AKIATEST", SecretKey: "secret", SignedAt: c.now})
+	c.transport = c
+	return c
+}
+
+func (c *otherClock) now() time.Time {
+	if c.calls.Load() >= c.from {
+		return time.Now().Add(c.ahead)
 	}
+	return time.Now()
+}
+
+func (c *otherClock) RoundTrip(r *http.Request) (*http.Response, error) {
+	c.calls.Add(1)
+	now := c.now()
 	signed, err := time.Parse("20060102T150405Z", r.Header.Get("X-Amz-Date"))
 	if err != nil {
 		return nil, err
@@ -57,9 +73,8 @@ func TestClockJump(t *testing.T) {
 				t.Fatal(err)
 			}
 			for _, share := range []int{4, 2} { // of the calls before the jump
-				w := newWorld(t)
-				c := &otherClock{world: w, ahead: ahead, from: int32(clean.calls - clean.calls/share)}
-				w.transport = c
+				c := newOtherClock(t, ahead, int32(clean.calls-clean.calls/share))
+				w := c.world
 				if _, err := w.build(t, t.Context(), nil); err != nil {
 					t.Errorf("after %d of %d calls: %v\n%s", c.from, clean.calls, err, w.ui.String())
 				}
@@ -80,9 +95,7 @@ func TestWrongClock(t *testing.T) {
 		4 * time.Minute:    "",
 		-290 * time.Second: "",
 	} {
-		w := newWorld(t)
-		c := &otherClock{world: w, ahead: ahead}
-		w.transport = c
+		w := newOtherClock(t, ahead, 0).world
 		_, err := w.build(t, t.Context(), nil)
 		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
 			t.Errorf("%s: got %v, want %q", ahead, err, want)

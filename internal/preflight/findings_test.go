@@ -194,7 +194,7 @@ func TestFindings(t *testing.T) {
 			})
 			l.clients = awsclient.New(config, "")
 			l.plan = planFor(l.clients, home, "us-east-1")
-		}, []string{"credentials: AWS rejects them (AuthFailure: AWS was not able to validate the provided access credentials), want a valid access key"}, nil},
+		}, []string{"credentials: AWS rejects them (InvalidClientTokenId: The security token included in the request is invalid.), want a valid access key"}, nil},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

@@ -18,6 +18,7 @@ import (
 	"net/http"
 	"strings"
 	"sync"
+	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/policy"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/awsjson"
@@ -48,6 +49,7 @@ const CallerIP = "127.0.0.1"
 // delays, on the system clock.
 type Config struct {
 	Clock     pace.Clock             // nil for the system clock
+	SignedAt  func() time.Time       // the time that signatures must have; nil for time.Now
 	Pace      pace.Profile           // durations of operations
 	Host      instance.Host          // starts machines; with nil, instances have states but no machine
 	AccessKey string                 // key id of valid requests; generated if empty
@@ -95,6 +97,9 @@ type Server struct {
 func New(cfg Config) *Server {
 	if cfg.Clock == nil {
 		cfg.Clock = pace.System{}
+	}
+	if cfg.SignedAt == nil {
+		cfg.SignedAt = time.Now
 	}
 	if cfg.AccessKey == "" {
 		cfg.AccessKey = randomKeyID()

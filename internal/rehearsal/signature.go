@@ -171,7 +171,7 @@ func (s *Server) identify(r *http.Request, at *scope) error {
 		}
 		return mismatch(at.service, "The request signature we calculated does not match the signature you provided. Check your AWS Secret Access Key and signing method.")
 	}
-	return sent.timely(r, at.service, time.Now())
+	return sent.timely(r, at.service, s.cfg.SignedAt())
 }
 
 // jsonServices are the services of the JSON protocol, whose errors have other codes.
