@@ -122,6 +122,8 @@ func credentialsError(o *AccessConfig, d diag.Diagnostic) error {
 		doing = "access_key: validating it"
 	case os.Getenv("AWS_PROFILE") != "":
 		doing = fmt.Sprintf("AWS_PROFILE: loading the credentials of %q", os.Getenv("AWS_PROFILE"))
+	case operation == "", strings.HasPrefix(operation, "ec2imds:"): // the machine's own are the last ones to try
+		remedy = "; found none in the options, the environment, the AWS CLI's files or the machine's role: set profile or AWS_PROFILE, or set rehearsal = true to build without an account"
 	}
 	if IsUnauthorized(cause) && remedy == "" && operation != "" {
 		remedy = fmt.Sprintf("; allow %s in %s", operation, regionOf(o))
