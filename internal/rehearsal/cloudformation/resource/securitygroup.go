@@ -4,6 +4,7 @@
 package resource
 
 import (
+	"errors"
 	"fmt"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/query"
@@ -54,6 +55,11 @@ func createSecurityGroup(r *Request) (string, error) {
 		ID string `xml:"groupId"`
 	}
 	err := r.Client("ec2", r.Region, "CreateSecurityGroup", p, &made)
+	if unknown := new(query.Error); errors.As(err, &unknown) && unknown.Code == "InvalidVpcID.NotFound" {
+		// A published template names VPCs of the user's accounts: the default VPC stands for them.
+		delete(p, "VpcId")
+		err = r.Client("ec2", r.Region, "CreateSecurityGroup", p, &made)
+	}
 	return made.ID, err
 }
 

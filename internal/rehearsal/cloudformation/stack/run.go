@@ -221,7 +221,7 @@ func (v *stack) fail(now time.Time, d template.Resource, err error) {
 			if verb == "UPDATE" {
 				what = "update"
 			}
-			v.mark(now, o, verb+"_FAILED", "Resource "+what+" cancelled")
+			v.mark(now, o, verb+"_FAILED", "Resource "+what+cancelled)
 			v.run.failed = append(v.run.failed, strings.ToLower(verb)+": "+o.ID)
 		}
 	}

@@ -72,11 +72,14 @@ func (v *stack) set(now time.Time, status, reason string) {
 	v.events = append(v.events, event{v.ID, v.service.uuid(), v.Name, v.Name, v.ID, "AWS::CloudFormation::Stack", stamp(now), status, reason, ""})
 }
 
+// cancelled ends the reason of a resource whose operation ended with that of another.
+const cancelled = " cancelled"
+
 // mark sets the status of a resource.
 func (v *stack) mark(now time.Time, r *stackResource, status, reason string) {
 	r.status, r.reason, r.changed = status, reason, now
 	v.note(now, r, status, reason)
-	if strings.HasSuffix(status, "_FAILED") && v.failed == "" {
+	if strings.HasSuffix(status, "_FAILED") && v.failed == "" && !strings.HasSuffix(reason, cancelled) {
 		v.failed = fmt.Sprintf("ResourceLogicalId:%s, ResourceType:%s, ResourceStatusReason:%s.", r.ID, r.Type, strings.TrimSuffix(reason, "."))
 	}
 }
