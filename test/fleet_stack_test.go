@@ -30,9 +30,9 @@ type stack struct {
 	values   map[string]string
 }
 
-// stackLatency lets a stack wait a minute for a signal, which a good instance sends much
+// stackLatency lets a stack wait 90 s for a signal, which a good instance sends much
 // earlier.
-const stackLatency = "signal=60s"
+const stackLatency = "signal=90s"
 
 func newStack(t *testing.T, session *rehearsal.Session) *stack {
 	t.Helper()
