@@ -124,10 +124,8 @@ func (o *testImage) images(words []string) (list []distribute.Image, err error) 
 // builderOptions returns the options of the builder.
 func (o *testImage) builderOptions(images []distribute.Image) (map[string]any, error) {
 	test := map[string]any{"uptime": o.uptime, "timeout": o.timeout}
-	for name, value := range map[string]string{"user_data_file": o.userData} {
-		if value != "" {
-			test[name] = value
-		}
+	if o.userData != "" {
+		test["user_data_file"] = o.userData
 	}
 	if o.checks != "" {
 		test["checks"] = strings.Split(o.checks, ",")

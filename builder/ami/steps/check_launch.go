@@ -63,7 +63,7 @@ func (s *JudgeTest) Cleanup(state multistep.StateBag) {
 	if err := terminate(ctx, state); err != nil {
 		log.Printf("[INFO] launch test: %s", err) // Launch reports it
 	}
-	b.billTest()
+	r.BilledSeconds, r.CostUSD = b.Report.BilledSeconds, b.Report.CostUSD
 	b.decided()
 }
 
@@ -159,11 +159,6 @@ func (b *Build) console(ctx context.Context) (string, error) {
 	}
 	text, err := base64.StdEncoding.DecodeString(aws.ToString(out.Output))
 	return string(text), err
-}
-
-// billTest records what the instance of a test has cost.
-func (b *Build) billTest() {
-	b.test.result.BilledSeconds, b.test.result.CostUSD = b.Report.BilledSeconds, b.Report.CostUSD
 }
 
 // notLaunched decides a test whose instance never ran. EC2 says so if it cannot start an
