@@ -15,7 +15,6 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"sync/atomic"
 	"testing"
 
 	awsec2 "github.com/aws/aws-sdk-go-v2/service/ec2"
@@ -217,22 +216,34 @@ func TestRetryLater(t *testing.T) {
 }
 
 // mortal is the transport of a build that is killed before its nth call. That call and
-// all later ones, clean-up included, neither reach AWS nor return.
+// all later ones, clean-up included, neither reach AWS nor return. The build is dead when
+// the calls before it have returned: a copy that AWS has yet to begin would appear
+// while the next run looks for images.
 type mortal struct {
 	*world
-	nth  int32
-	made atomic.Int32
-	dead chan struct{}
+	nth   int
+	mu    sync.Mutex
+	made  int
+	calls sync.WaitGroup
+	dead  chan struct{}
 }
 
 func (m *mortal) RoundTrip(r *http.Request) (*http.Response, error) {
-	switch made := m.made.Add(1); {
-	case made == m.nth:
-		close(m.dead)
-		select {}
-	case made > m.nth:
+	m.mu.Lock()
+	m.made++
+	made := m.made
+	if made < m.nth {
+		m.calls.Add(1)
+	}
+	m.mu.Unlock()
+	if made >= m.nth {
+		if made == m.nth {
+			m.calls.Wait()
+			close(m.dead)
+		}
 		select {}
 	}
+	defer m.calls.Done()
 	return m.world.RoundTrip(r)
 }
 
@@ -244,7 +255,7 @@ func (w *world) kill(t *testing.T, nth int, config map[string]any) {
 
 // killRun runs a build that dies before its nth call.
 func (w *world) killRun(nth int, run func()) {
-	m := &mortal{world: w, nth: int32(nth), dead: make(chan struct{})}
+	m := &mortal{world: w, nth: nth, dead: make(chan struct{})}
 	w.transport = m
 	ended := make(chan struct{})
 	go func() {

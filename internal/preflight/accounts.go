@@ -6,17 +6,14 @@ package preflight
 import (
 	"context"
 	"fmt"
-	"slices"
 	"strings"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
-	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 	"github.com/aws/aws-sdk-go-v2/service/kms"
 	"github.com/aws/aws-sdk-go-v2/service/sts"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // Account is another account that copies the images.
@@ -103,9 +100,7 @@ func (a Account) freeName(ctx context.Context, region string, n *notes) {
 		n.find(judgeDryRuns([]outcome{deniedImages(region+" of account "+a.ID, err)})...)
 	case err != nil:
 		n.gap("whether ami_name is available in account "+a.ID, "ec2:DescribeImages", err)
-	case image != nil && !slices.ContainsFunc(image.Tags, func(t ec2types.Tag) bool {
-		return aws.ToString(t.Key) == tags.BuildID && aws.ToString(t.Value) == a.BuildID
-	}):
+	case image != nil && !ofBuild(*image, a.BuildID):
 		n.find(Finding{
 			Attribute: "ami_name", Value: fmt.Sprintf("got %q, which is in use in %s of account %s by %s", a.ImageName, region, a.ID, aws.ToString(image.ImageId)),
 			Remedy: "remove ami_name for a new name each time, choose another, or deregister that image; force_deregister has no effect in other accounts",

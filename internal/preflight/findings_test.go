@@ -19,6 +19,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/preflight"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // TestFindings runs each check through the real client.
@@ -36,6 +37,15 @@ func TestFindings(t *testing.T) {
 			_, err := l.clients.EC2("us-east-1").CopyImage(l.Context(), &ec2.CopyImageInput{SourceRegion: aws.String(home), SourceImageId: &source, Name: aws.String("wanted")})
 			l.must(err)
 		}, []string{`ami_name: got "wanted", which is in use in us-east-1 by ami-`}, nil},
+		{"an image of the same build has the name", func(l *lab) {
+			source := l.source()
+			l.plan.BuildID = "6741f2a3"
+			_, err := l.clients.EC2("us-east-1").CopyImage(l.Context(), &ec2.CopyImageInput{
+				SourceRegion: aws.String(home), SourceImageId: &source, Name: aws.String("wanted"),
+				TagSpecifications: []ec2types.TagSpecification{{ResourceType: ec2types.ResourceTypeImage, Tags: []ec2types.Tag{{Key: aws.String(tags.BuildID), Value: aws.String("6741f2a3")}}}},
+			})
+			l.must(err)
+		}, []string{"an image of this build; run the same build again with its build_id"}, nil},
 		{"no such source image", func(l *lab) {
 			l.plan.Launch.Source = preflight.Source{Attribute: "source_ami", Question: &ec2.DescribeImagesInput{ImageIds: []string{"ami-0123456789abcdef0"}}}
 		}, []string{"source_ami: ami-0123456789abcdef0 is not in eu-central-1 (InvalidAMIID.NotFound), want an image that this account can access there"}, nil},

@@ -15,6 +15,7 @@ import (
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
 // imageName checks that no image of the account has the name in any region.
@@ -37,13 +38,15 @@ func (p *plan) imageName(ctx context.Context, n *notes) {
 				Expected: "a reachable region that the account has opted in to", Remedy: tryAgain,
 			})
 		case image != nil:
-			user := aws.ToString(image.ImageId)
+			user, remedy := aws.ToString(image.ImageId), "remove ami_name for a new name each time, choose another, or set force_deregister"
 			if image.State != ec2types.ImageStateAvailable {
 				user += fmt.Sprintf(" (%s)", image.State)
 			}
+			if ofBuild(*image, p.BuildID) { // AWS listed it after the build had looked for its images
+				user, remedy = user+", an image of this build", "run the same build again with its build_id"
+			}
 			n.find(Finding{
-				Attribute: "ami_name", Value: fmt.Sprintf("got %q, which is in use in %s by %s", p.ImageName, region, user),
-				Remedy: "remove ami_name for a new name each time, choose another, or set force_deregister",
+				Attribute: "ami_name", Value: fmt.Sprintf("got %q, which is in use in %s by %s", p.ImageName, region, user), Remedy: remedy,
 			})
 		}
 	})
@@ -55,6 +58,13 @@ func (p *plan) imageName(ctx context.Context, n *notes) {
 // every image that it waits for.
 func deniedImages(region string, err error) outcome {
 	return outcome{DryRun: DryRun{Action: "ec2:DescribeImages", Region: region}, err: err}
+}
+
+// ofBuild returns whether an image has the tag of a build.
+func ofBuild(image ec2types.Image, buildID string) bool {
+	return slices.ContainsFunc(image.Tags, func(t ec2types.Tag) bool {
+		return aws.ToString(t.Key) == tags.BuildID && aws.ToString(t.Value) == buildID
+	})
 }
 
 // named returns the account's image of a name, or nil. Disabled images keep their

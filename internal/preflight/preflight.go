@@ -53,6 +53,8 @@ type Plan struct {
 	SkipRegions bool
 	// ImageName must be available in each of them; empty skips the check.
 	ImageName string
+	// BuildID is the tag of the build's own images.
+	BuildID string
 	// Has contains the regions whose image already exists and uses ImageName.
 	Has map[string]bool
 	// Launch is the launch of the instance; nil if the build launches none.

@@ -121,7 +121,7 @@ func (b *Build) preflightPlan(ui packersdk.Ui) (preflight.Plan, error) {
 	plan.ImageRegions = c.ImageRegions(home)
 	plan.Tests = b.testLaunches(plan.Launch)
 	if !c.AMIForceDeregister {
-		plan.ImageName = c.AMIName
+		plan.ImageName, plan.BuildID = c.AMIName, c.ID()
 	}
 	plan.Sharing = preflight.Sharing{
 		Users: c.AMIUsers, Groups: c.AMIGroups, OrgARNs: c.AMIOrgArns, OUARNs: c.AMIOuArns,
