@@ -120,8 +120,8 @@ func TestAcceptance(t *testing.T) {
 			if err == nil {
 				t.Error("got no error, want one from the failing post-processor")
 			}
-			if n := len(available.FindAllString(out, -1)); n != len(test.regions)-1 { // the copies
-				t.Errorf("%d copies became available, want %d\n%s", n, len(test.regions)-1, out)
+			if n := len(available.FindAllString(out, -1)); n != len(test.regions) {
+				t.Errorf("%d images became available, want %d\n%s", n, len(test.regions), out)
 			}
 			cost := costs.FindStringSubmatch(out)
 			if cost == nil {

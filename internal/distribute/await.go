@@ -38,10 +38,11 @@ func (e *EndedError) Error() string {
 
 // WaitAvailable waits until an image is available and returns it with its
 // snapshots. For an image that ends in another state, it returns an *EndedError.
-// say, which may be nil, prints the progress now and then.
-func WaitAvailable(ctx context.Context, client AwaitAPI, image Image, wait poll.Waiter, say func(string)) (Image, error) {
+// progress may be nil.
+func WaitAvailable(ctx context.Context, client AwaitAPI, image Image, wait poll.Waiter, progress *Progress) (Image, error) {
 	a := awaited{client: client, image: image, percent: poll.Unknown}
-	err := wait.Follow(ctx, image.ID+" in "+image.Region, a.ask, tell(wait.Clock, say))
+	err := wait.Follow(ctx, image.ID+" in "+image.Region, a.ask, progress.follow(image))
+	progress.end(image.ID, err == nil)
 	return a.image, err
 }
 

@@ -82,7 +82,8 @@ func (c *copying) DescribeImages(context.Context, *ec2.DescribeImagesInput, ...f
 func (c *copying) wait(t *testing.T) (image Image, said []string, err error) {
 	c.now = noon
 	wait := poll.Waiter{Interval: time.Second, First: 10 * time.Second, Timeout: 3 * time.Hour, Clock: c}
-	image, err = WaitAvailable(t.Context(), c, Image{Region: "us-west-2", ID: "ami-1"}, wait, func(line string) { said = append(said, line) })
+	progress := Progress{Say: func(line string) { said = append(said, line) }, Clock: c}
+	image, err = WaitAvailable(t.Context(), c, Image{Region: "us-west-2", ID: "ami-1"}, wait, &progress)
 	return image, said, err
 }
 
@@ -98,13 +99,23 @@ func TestWaitAvailableReportsProgress(t *testing.T) {
 		percent func(time.Duration) string
 		want    []string
 	}{
-		{"a short copy reports nothing", 50 * time.Second, linear(50 * time.Second), nil},
-		{"an hour has six reports", time.Hour, linear(time.Hour), []string{
-			"3 % done, about 59m to go (until 13:00)", "6 % done, about 57m to go (until 13:00)", "13 % done, about 52m to go (until 12:59)",
-			"26 % done, about 44m to go (until 12:59)", "53 % done, about 28m to go (until 12:59)", "79 % done, about 12m to go (until 12:59)",
+		{"a short copy reports nothing", 15 * time.Second, linear(15 * time.Second), nil},
+		{"an hour has eight reports", time.Hour, linear(time.Hour), []string{
+			"ami-1 after 20s: 0 %", "ami-1 after 1m50s: 3 %; about 59m to go (until 13:00)", "ami-1 after 4m: 6 %; about 57m to go (until 13:00)",
+			"ami-1 after 8m: 13 %; about 52m to go (until 12:59)", "ami-1 after 14m: 23 %; about 46m to go (until 12:59)",
+			"ami-1 after 26m: 43 %; about 34m to go (until 12:59)", "ami-1 after 42m: 69 %; about 18m to go (until 12:59)",
+			"ami-1 after 58m: 96 %; about 2m to go (until 12:59)",
 		}},
-		{"stuck: reported once", time.Hour, func(time.Duration) string { return "99%" }, []string{"99 % done"}},
-		{"no progress from EC2: no report", time.Hour, func(time.Duration) string { return "" }, nil},
+		{"stuck", time.Hour, func(time.Duration) string { return "99%" }, []string{
+			"ami-1 after 20s: 99 %", "ami-1 after 1m2s: 99 %", "ami-1 after 2m: 99 %", "ami-1 after 5m: 99 %",
+			"ami-1 after 11m: 99 %", "ami-1 after 22m: 99 %", "ami-1 after 38m: 99 %", "ami-1 after 54m: 99 %",
+		}},
+		{"no progress from EC2", time.Hour, func(time.Duration) string { return "" }, []string{
+			"ami-1 after 20s: pending, EC2 reports no progress", "ami-1 after 1m1s: pending, EC2 reports no progress",
+			"ami-1 after 2m: pending, EC2 reports no progress", "ami-1 after 5m: pending, EC2 reports no progress",
+			"ami-1 after 11m: pending, EC2 reports no progress", "ami-1 after 22m: pending, EC2 reports no progress",
+			"ami-1 after 38m: pending, EC2 reports no progress", "ami-1 after 53m: pending, EC2 reports no progress",
+		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			c := &copying{takes: test.takes, percent: test.percent}

@@ -10,6 +10,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log"
 	"runtime/debug"
 	"sync"
 	"time"
@@ -95,8 +96,12 @@ type Copies struct {
 	Ledger *cleanup.Ledger
 	// Remover removes a failed copy.
 	Remover cleanup.Remover
-	// Say prints a line; it is called from several goroutines.
-	Say func(format string, args ...any)
+	// Say prints a line; it is called from several goroutines. Pending, if set, is
+	// called for each pending copy when a line about the progress is printed.
+	Say     func(format string, args ...any)
+	Pending func(Pending)
+
+	progress *Progress
 }
 
 // Outcome is the result of a target.
@@ -120,6 +125,7 @@ func (c Copies) Run(ctx context.Context, client func(region string) CopyAPI) []O
 		slots = make(chan struct{}, c.Parallel)
 	}
 	c.Wait.Peers = &poll.Peers{Likely: c.SourceTook * likelyTenths / 10}
+	c.progress = c.newProgress()
 	outcomes := make([]Outcome, len(c.Targets))
 	var wg sync.WaitGroup
 	for i, target := range c.Targets {
@@ -141,10 +147,27 @@ func (c Copies) Run(ctx context.Context, client func(region string) CopyAPI) []O
 	return outcomes
 }
 
+// newProgress returns the progress of all copies of a run.
+func (c Copies) newProgress() *Progress {
+	p := &Progress{Say: func(line string) { c.Say("%s", line) }, Each: c.Pending, What: "Copies", Clock: c.Wait.Clock}
+	if c.Account != "" {
+		p.What += " to account " + c.Account
+	}
+	for _, target := range c.Targets {
+		if !target.made() {
+			p.Images++
+		}
+	}
+	return p
+}
+
+// made reports whether the target has an available image.
+func (t Target) made() bool { return t.Have.ID != "" && len(t.Have.Snapshots) > 0 }
+
 // bring copies to one region, unless it has the image, and finishes it.
 func (c Copies) bring(ctx context.Context, client CopyAPI, target Target, slots chan struct{}) (Image, error) {
 	image, err := target.Have, error(nil)
-	if image.ID == "" || len(image.Snapshots) == 0 {
+	if !target.made() {
 		if image, err = c.copy(ctx, client, target, slots); err != nil {
 			return image, err
 		}
@@ -212,7 +235,7 @@ func (c Copies) copy(ctx context.Context, client CopyAPI, target Target, slots c
 			image, err = c.begin(ctx, client, target, try)
 		}
 		if err == nil {
-			image, err = WaitAvailable(ctx, client, image, c.Wait, func(line string) { c.Say("%s: %s", c.place(target.Region), line) })
+			image, err = WaitAvailable(ctx, client, image, c.Wait, c.progress)
 		}
 		if err == nil {
 			break
@@ -291,7 +314,7 @@ func (c Copies) begin(ctx context.Context, client CopyAPI, target Target, try in
 	}
 	if err == nil {
 		c.Ledger.Add(cleanup.Entry{Kind: cleanup.Image, Region: image.Region, ID: image.ID, Account: c.Account, Snapshots: len(c.sourceOf(target).Snapshots)})
-		c.Say("%s: copying to %s", c.place(image.Region), image.ID)
+		log.Printf("[INFO] %s: copying to %s", c.place(image.Region), image.ID)
 	}
 	return image, err
 }

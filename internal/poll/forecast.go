@@ -57,10 +57,10 @@ func (f *Forecast) last() sample {
 func (f *Forecast) Percent() int { return f.last().percent }
 
 // Waits reports whether progress is reported, but is still 0.
-func (f *Forecast) Waits() bool { return len(f.seen) > 0 && f.Percent() == 0 }
+func (f *Forecast) Waits() bool { return f.Reported() && f.Percent() == 0 }
 
-// none reports whether no progress has been reported.
-func (f *Forecast) none() bool { return len(f.seen) == 0 }
+// Reported reports whether any progress has been reported.
+func (f *Forecast) Reported() bool { return len(f.seen) > 0 }
 
 // Window returns the bounds of the end, as times since the start; ok is false
 // without sufficient observations.

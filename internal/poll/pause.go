@@ -49,7 +49,7 @@ func (w Waiter) pause(f *Forecast, elapsed, part time.Duration) time.Duration {
 	switch {
 	case !ok && f.Waits():
 		return max(w.Interval, elapsed*backoff/1000)
-	case f.none():
+	case !f.Reported():
 		return unknowing
 	case !ok:
 		return doubtful

@@ -119,7 +119,7 @@ func (w Waiter) Until(ctx context.Context, what string, done func(context.Contex
 type Question func(ctx context.Context, due bool) (Progress, error)
 
 // Follow polls until the result is Done. It calls seen, which may be nil, with the
-// forecast after each result. It returns the context's error as soon as that is
+// forecast after each result that is not an error. It returns the context's error as soon as that is
 // cancelled, and a *TimeoutError at the deadline. It continues after throttling
 // and, in the first two minutes, after NotFound; any other error ends the wait. The
 // requests wait out an outage of AWS (awsclient.WaitOut), which does not count
@@ -152,7 +152,7 @@ func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration
 				return &TimeoutError{What: what, Timeout: w.Timeout, Hint: w.Hint, Last: last}
 			}
 			rest := Pause
-			if peer != nil && forecast.none() {
+			if peer != nil && !forecast.Reported() {
 				rest = peer.rest
 			}
 			if err := rest(ctx, clock, min(pause, left)); err != nil { // the last request is at the deadline
@@ -181,12 +181,12 @@ func (w Waiter) wait(ctx context.Context, what string, pause, part time.Duration
 			if now.Percent != Unknown {
 				forecast.Saw(elapsed, now.Percent)
 				peer.tell()
-				if seen != nil {
-					seen(forecast, elapsed)
-				}
+			}
+			if seen != nil {
+				seen(forecast, elapsed)
 			}
 		}
-		if pause = w.pause(&forecast, elapsed, part); peer != nil && forecast.none() && !w.Fixed {
+		if pause = w.pause(&forecast, elapsed, part); peer != nil && !forecast.Reported() && !w.Fixed {
 			pause = peer.pause(w.Interval, elapsed)
 		}
 		if slower > 1 {

@@ -107,9 +107,9 @@ func (r *run) measure(ctx context.Context, ended <-chan error) error {
 		defer close(asked)
 		r.observed = r.observe(ctx, over)
 	}()
-	err := r.pause(ctx, ended, c.Duration, "benchmark: measuring", nil)
+	err := r.pause(ctx, ended, c.Duration, "measuring", nil)
 	if err == nil && r.watch.Undecided() { // a late collection, or mining has stopped
-		err = r.pause(ctx, ended, settle, "benchmark: waiting for a rate", func() bool { return !r.watch.Undecided() })
+		err = r.pause(ctx, ended, settle, "waiting for a rate", func() bool { return !r.watch.Undecided() })
 	}
 	r.watch.Measure(false)
 	r.report.WindowSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()
@@ -124,6 +124,9 @@ func (r *run) awaitRate(ctx context.Context, ended <-chan error) error {
 	defer timeout.Stop()
 	failed := r.watch.Failed
 	start := r.now()
+	defer r.status.set(func() string {
+		return fmt.Sprintf("waiting for the first rate, %s of at most %s (benchmark_start_timeout)", took(r.now().Sub(start)), limit)
+	})()
 	for {
 		select {
 		case <-r.watch.Mining:
@@ -144,7 +147,7 @@ func (r *run) awaitRate(ctx context.Context, ended <-chan error) error {
 // warmUp lets the miner run until its rate is stable, benchmark_warmup at most.
 func (r *run) warmUp(ctx context.Context, ended <-chan error) error {
 	limit, start := r.config.Settings().Warmup, r.now()
-	if err := r.pause(ctx, ended, limit, "benchmark: warming up", r.watch.Stable); err != nil {
+	if err := r.pause(ctx, ended, limit, "warming up", r.watch.Stable); err != nil {
 		return err
 	}
 	r.report.WarmupSeconds = r.now().Sub(start).Round(time.Millisecond).Seconds()

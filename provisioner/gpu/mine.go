@@ -14,8 +14,6 @@ import (
 )
 
 const (
-	// sayEvery is the interval of a running benchmark's progress lines.
-	sayEvery = 5 * time.Second
 	// lookEvery is the interval of the checks for the end of a warm-up.
 	lookEvery = 100 * time.Millisecond
 	// endGrace covers connection delays and the miner's shutdown.
@@ -79,16 +77,17 @@ func (r *run) deviceArg() string {
 	return "--cpu"
 }
 
-// pause lets the miner run for length and prints its rate periodically. It returns
-// early once enough, if not nil, returns true.
+// pause lets the miner run for length. It returns early once enough, if not nil,
+// returns true. doing describes it in progress lines, with the rate.
 func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duration, doing string, enough func() bool) error {
 	over := time.NewTimer(length)
 	defer over.Stop()
-	say := time.NewTicker(sayEvery)
-	defer say.Stop()
 	look := time.NewTicker(lookEvery)
 	defer look.Stop()
 	start := r.now()
+	defer r.status.set(func() string {
+		return fmt.Sprintf("%s, %s after %s of %s", doing, r.watch.Rate(), took(r.now().Sub(start)), length)
+	})()
 	for {
 		select {
 		case <-over.C:
@@ -97,8 +96,6 @@ func (r *run) pause(ctx context.Context, ended <-chan error, length time.Duratio
 			if enough != nil && enough() {
 				return nil
 			}
-		case <-say.C:
-			r.ui.Sayf("%s, %s after %s of %s", doing, r.watch.Rate(), took(r.now().Sub(start)), length)
 		case err := <-ended:
 			return r.endedEarly(ctx, err)
 		case <-ctx.Done():

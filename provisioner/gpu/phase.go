@@ -14,6 +14,7 @@ import (
 	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/hclvalue"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/machinereadable"
 )
 
 // phase is a step of the plan. do returns a short result for the line that ends the
@@ -118,38 +119,51 @@ func (r *run) do(ctx context.Context, p *phase) error {
 	}
 	if !r.wanted(p) {
 		r.ui.Sayf("%s: skipped, not in phases", p.name)
+		r.tell(p.name, machinereadable.Skipped, 0)
 		return nil
 	}
 	if r.done(p) {
 		r.ui.Sayf("%s: already done, nothing has changed", p.name)
+		r.tell(p.name, machinereadable.Skipped, 0)
 		if p.passed != nil {
 			p.passed(r)
 		}
 		return nil
 	}
-	r.ui.Sayf("%s: started", p.name)
-	start := r.now()
+	start, end := r.now(), r.announce(p.name)
+	outcome, err := r.attempt(ctx, p)
+	end()
+	spent := took(r.now().Sub(start))
+	switch {
+	case ctx.Err() != nil && err != nil:
+		err = fmt.Errorf("%s: cancelled after %s: %w", p.name, spent, context.Cause(ctx))
+	case err != nil:
+		err = fmt.Errorf("%s: failed after %s: %w", p.name, spent, err)
+	}
+	if err != nil {
+		r.tell(p.name, machinereadable.Failed, r.now().Sub(start))
+		return err
+	}
+	r.ui.Sayf("%s: done in %s (%s)", p.name, spent, outcome)
+	r.tell(p.name, machinereadable.Done, r.now().Sub(start))
+	return nil
+}
+
+// attempt runs a phase and leaves its stamp.
+func (r *run) attempt(ctx context.Context, p *phase) (outcome string, err error) {
 	if p.lasting || p.by != nil {
 		if err := r.baseline(ctx); err != nil {
-			return fmt.Errorf("%s: %w", p.name, err)
+			return "", err
 		}
 	}
-	outcome, err := p.do(r, ctx)
+	outcome, err = p.do(r, ctx)
 	if err == nil && r.keys == nil { // the first phase, detect, has described the instance
 		err = r.chain()
 	}
 	if err == nil && p.inputs != nil && !p.onlyBy {
 		err = r.stamp(ctx, p)
 	}
-	spent := took(r.now().Sub(start))
-	switch {
-	case ctx.Err() != nil && err != nil:
-		return fmt.Errorf("%s: cancelled after %s: %w", p.name, spent, context.Cause(ctx))
-	case err != nil:
-		return fmt.Errorf("%s: failed after %s: %w", p.name, spent, err)
-	}
-	r.ui.Sayf("%s: done in %s (%s)", p.name, spent, outcome)
-	return nil
+	return outcome, err
 }
 
 // wanted reports whether the option phases includes a phase.

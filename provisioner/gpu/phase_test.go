@@ -106,7 +106,7 @@ func TestChangesRerunPhases(t *testing.T) {
 			if err != nil {
 				t.Fatalf("%v\n%s", err, said)
 			}
-			if !strings.Contains(said, test.first+": started") {
+			if !strings.Contains(said, test.first+": done in ") {
 				t.Errorf("%s did not run again:\n%s", test.first, said)
 			}
 			if _, err := miner.DecodeReport([]byte(in.installed(t, miner.ReportPath))); err != nil {

@@ -32,7 +32,7 @@ func (r *run) pool(ctx context.Context) (string, error) {
 	}
 	s.Secret = c.URL()
 	err = r.mine(ctx, s, func(ended <-chan error) error {
-		return r.pause(ctx, ended, c.MaxTime(), "pool: mining at "+c.Where(), func() bool {
+		return r.pause(ctx, ended, c.MaxTime(), "mining at "+c.Where(), func() bool {
 			accepted, rejected := r.watch.Shares()
 			settled = r.now().Sub(start).Round(time.Millisecond)
 			return accepted > 0 || rejected >= poolRejects

@@ -103,8 +103,8 @@ func TestProvisionInstallsMeasuresAndCleans(t *testing.T) {
 		if phase.asked != nil {
 			continue
 		}
-		if !strings.Contains(said, phase.name+": started") || !strings.Contains(said, phase.name+": done in ") {
-			t.Errorf("got output without start and end of phase %s:\n%s", phase.name, said)
+		if !strings.Contains(said, phase.name+": done in ") {
+			t.Errorf("got output without the end of phase %s:\n%s", phase.name, said)
 		}
 	}
 	if logs, _ := filepath.Glob(filepath.Join(os.TempDir(), "ethminer-gpu-*.log")); len(logs) > 0 {

@@ -22,6 +22,7 @@ type run struct {
 	ui      packersdk.Ui
 	machine *remote.Machine
 	now     func() time.Time
+	status  status // of the phase that runs
 
 	found detected
 	// stamps are those of earlier runs, keys are the current values.

@@ -267,7 +267,7 @@ func (AwaitSource) Run(ctx context.Context, state multistep.StateBag) multistep.
 		return multistep.ActionContinue
 	}
 	UIOf(state).Sayf("Waiting for %s...", b.image.ID)
-	image, err := distribute.WaitAvailable(ctx, b.Clients.EC2(b.image.Region), b.image, b.wait, func(line string) { UIOf(state).Sayf("%s: %s", b.image.ID, line) })
+	image, err := distribute.WaitAvailable(ctx, b.Clients.EC2(b.image.Region), b.image, b.wait, b.progress(UIOf(state)))
 	if err != nil {
 		entry := cleanup.Entry{Kind: cleanup.Image, Region: b.image.Region, ID: b.image.ID}
 		return Halt(state, "%w; if it never becomes available, remove it (%s) and use another image", err, b.Command(entry))

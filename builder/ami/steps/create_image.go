@@ -83,8 +83,11 @@ func (b *Build) makeImage(ctx context.Context, client *awsclient.EC2, request *e
 	created := time.Now()
 	b.stopOnceCaptured(ctx, client, ui)
 	ui.Sayf("Waiting for %s...", b.image.ID)
-	b.image, err = distribute.WaitAvailable(ctx, client, b.image, b.wait, func(line string) { ui.Sayf("%s: %s", id, line) })
+	b.image, err = distribute.WaitAvailable(ctx, client, b.image, b.wait, b.progress(ui))
 	b.imageTook = time.Since(created)
+	if err == nil {
+		ui.Sayf("%s: %s is available", b.image.Region, b.image.ID)
+	}
 	return err
 }
 
