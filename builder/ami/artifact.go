@@ -18,12 +18,12 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 	registryimage "github.com/hashicorp/packer-plugin-sdk/packer/registry/image"
 
-	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/options"
 	"github.com/eth-mining/packer-plugin-ethminer/builder/ami/steps"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cleanup"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
 )
 
@@ -33,19 +33,13 @@ type Artifact struct {
 	others  []distribute.Image          // copies of other accounts
 	state   map[string]any
 	clients *awsclient.Clients
-	// missing are the target regions without an image.
-	missing []string
-	// Measured is the benchmark's hash rate and method; empty without a benchmark.
-	measured string
+	text    *summary.Text
 	// ec2Of returns the client of an account and region; an empty account is the build's.
 	ec2Of func(account, region string) *awsclient.EC2
 	// Command returns the AWS CLI command that removes a resource.
 	command func(cleanup.Entry) string
 	// deregister makes Destroy remove the images.
 	deregister bool
-	tests      []artifact.LaunchTest
-	// unrebooted is true if the file systems may be inconsistent (capture = "no-reboot").
-	unrebooted bool
 }
 
 var _ packersdk.Artifact = (*Artifact)(nil)
@@ -61,28 +55,9 @@ func (a *Artifact) Id() string {
 	return strings.Join(a.lines(":"), ",")
 }
 
-// String is printed by Packer at the end of a build: amazon-ebs's lines, the
-// regions without an image, the measured hash rate, the launch tests, and the risk of
-// no-reboot.
-func (a *Artifact) String() string {
-	text := "AMIs were created:\n" + strings.Join(a.lines(": "), "\n") + "\n"
-	for _, image := range a.others {
-		text += fmt.Sprintf("account %s, %s: %s\n", image.Account, image.Region, image.ID)
-	}
-	for _, region := range a.missing {
-		text += region + ": no image (on_copy_failure = \"keep\")\n"
-	}
-	if a.measured != "" {
-		text += "hash rate: " + a.measured + "\n"
-	}
-	for _, t := range a.tests {
-		text += "launch test: " + t.Tag() + "\n"
-	}
-	if a.unrebooted {
-		text += "created without a reboot: the file systems may be inconsistent (capture = \"no-reboot\")\n"
-	}
-	return text
-}
+// String is printed by Packer at the end of a build: the summary, which starts with
+// amazon-ebs's lines. If a later artifact prints the summary, it is one line.
+func (a *Artifact) String() string { return a.text.String() }
 
 func (a *Artifact) lines(separator string) []string {
 	lines := make([]string, 0, len(a.images))
@@ -100,6 +75,8 @@ func (a *Artifact) State(name string) any {
 		return a.registryImages()
 	case artifact.StateRemoval:
 		return a.removal()
+	case artifact.StateSummary:
+		return a.text.Claim()
 	}
 	return a.state[name]
 }
@@ -238,6 +215,10 @@ func newArtifact(j *steps.Build, state multistep.StateBag) (*Artifact, error) {
 	if err != nil {
 		return nil, fmt.Errorf("writing the build's report: %w", err)
 	}
+	build, err := summary.Decode([]byte(text))
+	if err != nil {
+		return nil, err
+	}
 	checked := ""
 	if j.CheckedLater {
 		checked = j.Config.EthminerCFN.Text()
@@ -247,11 +228,8 @@ func newArtifact(j *steps.Build, state multistep.StateBag) (*Artifact, error) {
 		others:     j.AccountImages,
 		ec2Of:      j.EC2Of,
 		clients:    j.Clients,
-		measured:   j.Measured,
-		tests:      j.Report.LaunchTests,
-		missing:    slices.Sorted(maps.Keys(j.Report.FailedRegions)),
+		text:       &summary.Text{Build: &build, Short: build.ImageCount() + ", listed below"},
 		command:    j.Command,
-		unrebooted: j.Report.Capture == options.CaptureNoReboot,
 		deregister: j.Config.DeregisterOnDestroy,
 		state: map[string]any{
 			steps.KeyGeneratedData:     generated,

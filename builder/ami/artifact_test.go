@@ -7,8 +7,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cleanup"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 func testArtifact() *Artifact {
@@ -17,6 +19,9 @@ func testArtifact() *Artifact {
 			"us-east-1":    {Region: "us-east-1", ID: "ami-2", Snapshots: []string{"snap-2"}},
 			"eu-central-1": {Region: "eu-central-1", ID: "ami-1", Snapshots: []string{"snap-1"}},
 		},
+		text: &summary.Text{Short: "2 AMIs, listed below", Build: &summary.Build{Report: artifact.Report{
+			Images: map[string]string{"us-east-1": "ami-2", "eu-central-1": "ami-1"},
+		}}},
 		state:   map[string]any{"ethminer.rehearsal": true},
 		command: cleanup.Entry.Command,
 	}
@@ -29,6 +34,9 @@ func TestArtifactMatchesAmazonEBS(t *testing.T) {
 	}
 	if got, want := a.String(), "AMIs were created:\neu-central-1: ami-1\nus-east-1: ami-2\n"; got != want {
 		t.Errorf("String() = %q, want %q", got, want)
+	}
+	if a.State(artifact.StateSummary) != true || a.State(artifact.StateSummary) != false || a.String() != "2 AMIs, listed below" {
+		t.Errorf("after the summary was claimed, the artifact prints %q", a)
 	}
 	if a.State("ethminer.rehearsal") != true || a.State("unknown") != nil {
 		t.Errorf("got states %v and %v, want true and nil", a.State("ethminer.rehearsal"), a.State("unknown"))

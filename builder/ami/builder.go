@@ -114,6 +114,7 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if !c.DeregisterOnDestroy {
 		ui.Sayf("%s (build ID %s)", saySaved(len(job.Images)+len(job.AccountImages)), c.ID())
 	}
+	created.text.Build.Tell(ui.Machine)
 	return created, err
 }
 

@@ -20,6 +20,9 @@ const (
 	// StateRemoval holds the AWS CLI commands that remove the images and their
 	// snapshots, one per line.
 	StateRemoval = "ethminer.removal"
+	// StateSummary asks the artifact to leave the summary of the build to the one that
+	// asks, which Packer prints later. The value is true for the first to ask.
+	StateSummary = "ethminer.summary"
 	// StateTemplate holds the result of ethminer-cfn as JSON text, see Template.
 	StateTemplate = "ethminer.template"
 )

@@ -44,8 +44,7 @@ type Report struct {
 	// InstanceSeconds is the time from the response of RunInstances to the
 	// request to terminate.
 	InstanceSeconds int `json:"instance_seconds,omitempty"`
-	// Capture is how the image was created: "stop", "reboot" or "no-reboot". After
-	// "no-reboot" its file systems may be inconsistent.
+	// Capture is how the image was created: "stop", "reboot" or CaptureNoReboot.
 	Capture string `json:"capture,omitempty"`
 	// BilledSeconds is the running time, which EC2 bills, and CostUSD its cost at
 	// PricePerHourUSD, without volumes.
@@ -77,6 +76,10 @@ type Report struct {
 	// Inventory is the instance's /etc/ethminer/inventory.json, if it left one.
 	Inventory json.RawMessage `json:"inventory,omitempty"`
 }
+
+// CaptureNoReboot is a Report.Capture after which the file systems of the image may be
+// inconsistent.
+const CaptureNoReboot = "no-reboot"
 
 // Phase is the duration of a step.
 type Phase struct {

@@ -17,6 +17,8 @@ type Template struct {
 	Refused string `json:"refused,omitempty"`
 	// Diff is the unified diff from the template to the result; empty if they are equal.
 	Diff string `json:"diff,omitempty"`
+	// Publication is what was published, in one line; empty without a publication.
+	Publication string `json:"publication,omitempty"`
 	// Published lists what was published, one line each; empty without a publication.
 	Published []string `json:"published,omitempty"`
 }

@@ -22,6 +22,8 @@ import (
 	"github.com/chromedp/cdproto/network"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // browser starts a headless Chromium.
@@ -122,7 +124,7 @@ func (e *events) taken() (messages, requests []string) {
 
 // pages are the inputs that the browser renders.
 func pages(t *testing.T) map[string]Input {
-	return map[string]Input{"full": full(t, 1), "eight GPUs": full(t, 8), "rehearsal": rehearsed(t), "bare": {Build: Build{}}, "hostile": hostile(t)}
+	return map[string]Input{"full": full(t, 1), "eight GPUs": full(t, 8), "rehearsal": rehearsed(t), "bare": {Build: summary.Build{}}, "hostile": hostile(t)}
 }
 
 // TestBrowser renders each page at two widths in both themes: without a message in the

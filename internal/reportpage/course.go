@@ -11,6 +11,7 @@ import (
 	"strconv"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // figure is a chart with its caption. Legend lists the lines of a chart with several.
@@ -45,7 +46,7 @@ func courses(m *miner.Report) (list []figure, err error) {
 			l.X, l.Y = append(l.X, p.Seconds), append(l.Y, float64(p.Hashrate)/factor)
 		}
 		c.Lines = []line{l}
-		if f, err = f.with(c, fmt.Sprintf("%s: %s, too few for a chart.", s.Device, count(len(s.Rates), "sample"))); err != nil {
+		if f, err = f.with(c, fmt.Sprintf("%s: %s, too few for a chart.", s.Device, summary.Count(len(s.Rates), "sample"))); err != nil {
 			return nil, err
 		}
 		list = append(list, f)

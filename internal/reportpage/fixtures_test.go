@@ -12,6 +12,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // started is the start of the fixtures' builds.
@@ -50,7 +51,7 @@ func measured(n int) miner.Report {
 }
 
 // build is the report of a build with everything that a page can show.
-func build(t testing.TB, n int) Build {
+func build(t testing.TB, n int) summary.Build {
 	t.Helper()
 	m, err := measured(n).Encode()
 	if err != nil {
@@ -87,7 +88,7 @@ func build(t testing.TB, n int) Build {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b, err := Decode([]byte(text))
+	b, err := summary.Decode([]byte(text))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -113,14 +114,14 @@ func full(t testing.TB, gpus int) Input {
 	t.Helper()
 	earlier := build(t, 1)
 	earlier.BuildID, earlier.StartedAt, earlier.InstanceType = "b-00000000000000aa", started.AddDate(0, -1, 0), "g4dn.2xlarge"
-	oldest := Build{Report: artifact.Report{BuildID: "b-00000000000000bb", StartedAt: started.AddDate(0, -2, 0), Rehearsal: true}}
+	oldest := summary.Build{Report: artifact.Report{BuildID: "b-00000000000000bb", StartedAt: started.AddDate(0, -2, 0), Rehearsal: true}}
 	return Input{
 		Build: build(t, gpus),
 		Template: &artifact.Template{Path: "build/eth-mining-cfn.template", Diff: diff, Published: []string{
 			"publish eth-mining-cfn.template: version 1.0.0, SHA-256 0123456789abcdef, 4096 bytes",
 			"  s3         eu-central-1   https://templates-eu-central-1.s3.eu-central-1.amazonaws.com/eth/1.0.0/eth-mining-cfn.template",
 		}},
-		Earlier: []Build{oldest, build(t, gpus), earlier}, // the second is this build
+		Earlier: []summary.Build{oldest, build(t, gpus), earlier}, // the second is this build
 	}
 }
 

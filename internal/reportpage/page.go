@@ -1,6 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
+// Package reportpage renders the report of a build as one HTML page that needs no other
+// file, no network and, except for its copy buttons, no script.
 package reportpage
 
 import (
@@ -19,6 +21,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 //go:embed page.html page.css copy.js
@@ -41,9 +44,9 @@ var parsed = sync.OnceValue(func() *template.Template {
 		"policy": func() string {
 			return "default-src 'none'; img-src data:; style-src " + hash(style) + "; script-src " + hash(script) + "; base-uri 'none'; form-action 'none'"
 		},
-		"duration": duration,
-		"dollars":  dollars,
-		"share":    share,
+		"duration": summary.Duration,
+		"dollars":  summary.Dollars,
+		"share":    summary.Share,
 		"rate":     func(hashes float64) string { return miner.Rate(hashes).String() },
 	}).Parse(read("page.html")))
 })
@@ -56,11 +59,11 @@ func hash(text string) string {
 
 // Input is what a page shows.
 type Input struct {
-	Build Build
+	Build summary.Build
 	// Template is the result of ethminer-cfn; nil without it.
 	Template *artifact.Template
 	// Earlier are builds to compare with, in any order. Build itself is skipped.
-	Earlier []Build
+	Earlier []summary.Build
 }
 
 // Write writes the page.
@@ -77,9 +80,9 @@ func Write(w io.Writer, in Input) error {
 
 // view is the data of page.html.
 type view struct {
-	Build
+	summary.Build
 	Seconds   float64
-	Headline  []fact
+	Headline  []summary.Fact
 	Warnings  []string
 	Images    []image
 	AllImages string // one line each
@@ -92,11 +95,8 @@ type view struct {
 	Template  *artifact.Template
 	Diff      []diffLine
 	Compared  []compared
-	Details   []fact
+	Details   []summary.Fact
 }
-
-// fact is a name with its value, and a note to it.
-type fact struct{ Name, Value, Note string }
 
 // image is a row of a table of images.
 type image struct {
@@ -110,21 +110,21 @@ type diffLine struct{ Kind, Text string }
 
 // compared is a row of the comparison.
 type compared struct {
-	Build
+	summary.Build
 	This      bool
 	USDPerGHs float64
 }
 
 func newView(in Input) (view, error) {
 	b := in.Build
-	v := view{Build: b, Seconds: b.seconds(), Headline: b.headline(), Warnings: b.warnings(), Template: in.Template, Details: b.details()}
-	v.Images, v.Others = b.imageRows()
+	v := view{Build: b, Seconds: b.Seconds(), Headline: b.Facts(), Warnings: warnings(b), Template: in.Template, Details: details(b)}
+	v.Images, v.Others = imageRows(b)
 	for _, i := range v.Images {
 		if i.ID != "" {
 			v.AllImages += i.Region + ": " + i.ID + "\n"
 		}
 	}
-	v.Timeline = b.timeline()
+	v.Timeline = timeline(b)
 	v.Waits = slices.ContainsFunc(v.Timeline, func(r bar) bool { return r.WaitedSeconds > 0 })
 	if b.Measured != nil {
 		v.Devices = b.Measured.Devices
@@ -143,80 +143,9 @@ func newView(in Input) (view, error) {
 	return v, nil
 }
 
-// headline returns the most important results.
-func (b Build) headline() []fact {
-	regions := fact{Name: "Regions", Value: fmt.Sprintf("%d of %d", len(b.Images), max(len(b.Regions), len(b.Images))), Note: "have an image"}
-	rate := fact{Name: "Hash rate", Value: "unknown", Note: "the image was not benchmarked"}
-	limit := fact{Name: "Share of the limit", Value: "unknown", Note: "the memory bandwidth of the device is unknown"}
-	if m := b.Measured; m != nil {
-		rate.Value, rate.Note = m.Hashrate.String(), fmt.Sprintf("median of %d samples in %s", m.Samples, m.Window())
-		if m.LimitShare > 0 {
-			limit.Value, limit.Note = share(m.LimitShare), fmt.Sprintf("of %s, which the memory bandwidth allows (%s)", m.Limit, m.LimitSource)
-		}
-	} else if b.Unreadable != nil {
-		rate.Note = "the benchmark cannot be read"
-	}
-	return []fact{regions, rate, limit, b.launchFact(), b.timeFact(), b.costFact()}
-}
-
-func (b Build) launchFact() fact {
-	f := fact{Name: "Launch test", Value: "not made", Note: "no image has been launched since it was built"}
-	var passed, failed int
-	for _, t := range b.LaunchTests {
-		switch t.Verdict {
-		case artifact.TestPassed:
-			passed++
-		case artifact.TestFailed:
-			failed++
-		}
-	}
-	switch tested := passed + failed; {
-	case failed > 0:
-		f.Value, f.Note = "failed", fmt.Sprintf("in %d of %s", failed, count(tested, "tested region"))
-	case passed > 0:
-		f.Value, f.Note = "passed", fmt.Sprintf("in %s", count(passed, "tested region"))
-	}
-	return f
-}
-
-func (b Build) timeFact() fact {
-	f := fact{Name: "Build time", Value: "unknown", Note: "the report has no phases"}
-	if len(b.Phases) > 0 {
-		f.Value, f.Note = duration(b.seconds()), "of this run"
-		if b.InstanceSeconds > 0 {
-			f.Note = "the instance existed for " + duration(float64(b.InstanceSeconds))
-		}
-	}
-	return f
-}
-
-// costFact returns the cost of the instances. The price of snapshots depends on how
-// long they are kept.
-func (b Build) costFact() fact {
-	f := fact{Name: "Cost so far", Value: "unknown", Note: "the price of the instance is unknown"}
-	if b.CostUSD <= 0 {
-		return f
-	}
-	total := b.CostUSD
-	f.Note = fmt.Sprintf("instance for %s at %s an hour", duration(b.BilledSeconds), dollars(b.PricePerHourUSD))
-	var tests float64
-	for _, t := range b.LaunchTests {
-		tests += t.CostUSD
-	}
-	if tests > 0 {
-		total += tests
-		f.Note += fmt.Sprintf(", launch tests %s", dollars(tests))
-	}
-	f.Value, f.Note = dollars(total), f.Note+"; without volumes, snapshots and transfer"
-	if b.Rehearsal {
-		f.Note += "; simulated, nothing was charged"
-	}
-	return f
-}
-
 // imageRows returns the images of the build's account, and those of others. Images of a
 // rehearsal are in no console.
-func (b Build) imageRows() (own, others []image) {
+func imageRows(b summary.Build) (own, others []image) {
 	link := func(region, id string) string {
 		if b.Rehearsal {
 			return ""
@@ -245,10 +174,10 @@ func (b Build) imageRows() (own, others []image) {
 }
 
 // details returns the conditions of the build. Unknown ones are left out.
-func (b Build) details() (list []fact) {
+func details(b summary.Build) (list []summary.Fact) {
 	add := func(name, value, note string) {
 		if value != "" {
-			list = append(list, fact{name, value, note})
+			list = append(list, summary.Fact{Name: name, Value: value, Note: note})
 		}
 	}
 	add("Build", b.BuildID, "")
@@ -260,7 +189,7 @@ func (b Build) details() (list []fact) {
 	add("Architecture", b.Architecture, "")
 	add("Instance", strings.Join(nonEmpty(b.InstanceID, b.InstanceType, cmp.Or(b.Zone, b.BuildRegion), b.Market), ", "), "")
 	if b.PricePerHourUSD > 0 {
-		add("Price of an hour", dollars(b.PricePerHourUSD), b.PriceSource)
+		add("Price of an hour", summary.Dollars(b.PricePerHourUSD), b.PriceSource)
 	}
 	add("Captured by", b.Capture, "")
 	if m := b.Measured; m != nil {
@@ -308,11 +237,11 @@ func diffLines(text string) (lines []diffLine) {
 
 // compare returns a build and earlier ones, the newest first; nothing if there are no
 // earlier ones.
-func compare(this Build, earlier []Build) []compared {
-	rows := []compared{{Build: this, This: true, USDPerGHs: this.usdPerGHs()}}
+func compare(this summary.Build, earlier []summary.Build) []compared {
+	rows := []compared{{Build: this, This: true, USDPerGHs: this.USDPerGHs()}}
 	for _, b := range earlier {
 		if b.BuildID != this.BuildID {
-			rows = append(rows, compared{Build: b, USDPerGHs: b.usdPerGHs()})
+			rows = append(rows, compared{Build: b, USDPerGHs: b.USDPerGHs()})
 		}
 	}
 	if len(rows) == 1 {

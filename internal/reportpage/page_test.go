@@ -17,6 +17,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // attack is a text that is markup, a script or an attribute wherever it is not escaped.
@@ -169,7 +170,7 @@ func TestPage(t *testing.T) {
 
 // TestMissing: what is unknown is called unknown, and no number takes its place.
 func TestMissing(t *testing.T) {
-	_, root := render(t, Input{Build: Build{Report: artifact.Report{BuildID: "b", BuildRegion: "eu-central-1"}}})
+	_, root := render(t, Input{Build: summary.Build{Report: artifact.Report{BuildID: "b", BuildRegion: "eu-central-1"}}})
 	for id, wants := range map[string][]string{
 		"summary": {
 			"Regions 0 of 0", "Hash rate unknown the image was not benchmarked", "Share of the limit unknown", "Launch test not made", "Build time unknown", "Cost so far unknown",
@@ -318,10 +319,10 @@ func TestAccessible(t *testing.T) {
 }
 
 func TestTimeline(t *testing.T) {
-	b := Build{Report: artifact.Report{Phases: []artifact.Phase{
+	b := summary.Build{Report: artifact.Report{Phases: []artifact.Phase{
 		{Name: "launch", Seconds: 10, WaitedSeconds: 6, OvershootSeconds: 2}, {Name: "tags", Seconds: 0.5}, {Name: "copy", Seconds: 89.5, WaitedSeconds: 200, OvershootSeconds: 300},
 	}}}
-	rows := b.timeline()
+	rows := timeline(b)
 	if len(rows) != 3 || rows[2].Short != 1 || rows[2].Seconds != 0.5 {
 		t.Fatalf("got %+v", rows)
 	}
@@ -413,21 +414,21 @@ func TestWarnings(t *testing.T) {
 	slow := measured(1)
 	slow.Floor = 99e6
 	for name, test := range map[string]struct {
-		build Build
+		build summary.Build
 		want  []string
 	}{
-		"nothing":      {Build{Measured: ptr(measured(1))}, nil},
-		"no benchmark": {Build{}, []string{"not benchmarked"}},
-		"unreadable":   {Build{Unreadable: errors.New("schema_version 2")}, []string{"cannot be shown: schema_version 2"}},
-		"unsteady":     {Build{Measured: &m}, []string{"has no verdict", "not stable", "2 collections"}},
-		"a sick GPU":   {Build{Measured: &hot}, []string{"fallen off the bus", "cu0 is overheating"}},
-		"too slow":     {Build{Measured: &slow}, []string{"The benchmark failed: measured 25"}},
+		"nothing":      {summary.Build{Measured: ptr(measured(1))}, nil},
+		"no benchmark": {summary.Build{}, []string{"not benchmarked"}},
+		"unreadable":   {summary.Build{Unreadable: errors.New("schema_version 2")}, []string{"cannot be shown: schema_version 2"}},
+		"unsteady":     {summary.Build{Measured: &m}, []string{"has no verdict", "not stable", "2 collections"}},
+		"a sick GPU":   {summary.Build{Measured: &hot}, []string{"fallen off the bus", "cu0 is overheating"}},
+		"too slow":     {summary.Build{Measured: &slow}, []string{"The benchmark failed: measured 25"}},
 		"the build": {
-			Build{Measured: ptr(measured(1)), Report: artifact.Report{Capture: "no-reboot", SpotReclaims: 2, ReclaimedSeconds: 90, Unreleased: true, Resumed: true, FailedAccounts: map[string]map[string]string{"123456789012": {"us-east-1": "denied"}}}},
+			summary.Build{Measured: ptr(measured(1)), Report: artifact.Report{Capture: "no-reboot", SpotReclaims: 2, ReclaimedSeconds: 90, Unreleased: true, Resumed: true, FailedAccounts: map[string]map[string]string{"123456789012": {"us-east-1": "denied"}}}},
 			[]string{"The images are not released", "Account 123456789012 has no image in us-east-1: denied", "file systems may be inconsistent", "interrupted 2 spot instances", "earlier run"},
 		},
 	} {
-		got := test.build.warnings()
+		got := warnings(test.build)
 		if len(got) != len(test.want) {
 			t.Errorf("%s: got %q, want %d warnings", name, got, len(test.want))
 			continue
@@ -441,43 +442,3 @@ func TestWarnings(t *testing.T) {
 }
 
 func ptr[T any](v T) *T { return &v }
-
-func TestDecode(t *testing.T) {
-	for text, want := range map[string]string{
-		`{"build_id": "b"}`: "",
-		`{"build_id": "b", "later": [1], "benchmark": {"schema_version": 9}}`: "",
-		`{"last_run_uuid": "x"}`: "it has no build_id; expected the report of an ethminer-ami build",
-		`[]`:                     "decoding the build's report: ",
-		``:                       "decoding the build's report: ",
-	} {
-		b, err := Decode([]byte(text))
-		if want == "" && err != nil || want != "" && (err == nil || !strings.Contains(err.Error(), want)) {
-			t.Errorf("%s: got %v, want %q", text, err, want)
-		}
-		if strings.Contains(text, "9") && (b.Measured != nil || b.Unreadable == nil) {
-			t.Errorf("%s: got the benchmark %v, %v", text, b.Measured, b.Unreadable)
-		}
-	}
-	b, err := Decode([]byte(`{"build_id": "b", "launch_test": [{"region": "us-east-1", "verdict": "passed", "hashrate": 25000000, "checks": [{"name": "boot", "passed": true, "saw": "41 s"}]}]}`))
-	if err != nil || len(b.LaunchTests) != 1 || b.LaunchTests[0].Hashrate != 25e6 || b.LaunchTests[0].Checks[0] != (artifact.TestCheck{Name: "boot", Passed: true, Saw: "41 s"}) {
-		t.Errorf("got %+v, %v", b.LaunchTests, err)
-	}
-}
-
-func TestFormat(t *testing.T) {
-	for seconds, want := range map[float64]string{0: "0.0 s", 9.94: "9.9 s", 9.96: "10 s", 59.6: "1 min", 192: "3 min 12 s", 3600: "1 h", 3899: "1 h 5 min", 7199: "2 h"} {
-		if got := duration(seconds); got != want {
-			t.Errorf("%v s: got %q, want %q", seconds, got, want)
-		}
-	}
-	for amount, want := range map[float64]string{0: "$0.00", 0.526: "$0.526", 0.0042: "$0.0042", 0.5: "$0.50", 12.345: "$12.35"} {
-		if got := dollars(amount); got != want {
-			t.Errorf("%v: got %q, want %q", amount, got, want)
-		}
-	}
-	for fraction, want := range map[float64]string{0: "0 %", 0.005: "0.5 %", 0.0999: "10 %", 0.644: "64 %"} {
-		if got := share(fraction); got != want {
-			t.Errorf("%v: got %q, want %q", fraction, got, want)
-		}
-	}
-}

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // barWidth is the width of the timeline in its own units.
@@ -26,8 +27,8 @@ type bar struct {
 }
 
 // timeline returns the phases in their order, and at the end one row for the short ones.
-func (b Build) timeline() (rows []bar) {
-	total := b.seconds()
+func timeline(b summary.Build) (rows []bar) {
+	total := b.Seconds()
 	if total <= 0 {
 		return nil
 	}
@@ -49,7 +50,7 @@ func (b Build) timeline() (rows []bar) {
 		})
 	}
 	if short.Short > 0 {
-		short.Name = count(short.Short, "shorter phase")
+		short.Name = summary.Count(short.Short, "shorter phase")
 		rows = append(rows, short)
 	}
 	return rows

@@ -12,10 +12,11 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // warnings returns what a reader must know before using the images, the gravest first.
-func (b Build) warnings() (list []string) {
+func warnings(b summary.Build) (list []string) {
 	say := func(format string, args ...any) { list = append(list, fmt.Sprintf(format, args...)) }
 	if b.Unreleased {
 		say("The images are not released, because a launch test failed (on_launch_test_failure = \"keep\"): do not use or publish them")
@@ -33,7 +34,7 @@ func (b Build) warnings() (list []string) {
 			say("Account %s has no image in %s%s", account, region, because(b.FailedAccounts[account][region]))
 		}
 	}
-	if b.Capture == "no-reboot" {
+	if b.Capture == artifact.CaptureNoReboot {
 		say("The image was created without a reboot (capture = \"no-reboot\"): its file systems may be inconsistent")
 	}
 	switch m := b.Measured; {
@@ -51,14 +52,14 @@ func (b Build) warnings() (list []string) {
 			say("The rate was not stable when the benchmark began")
 		}
 		if m.LateCollections > 0 {
-			say("The miner was late in %s of rates during the benchmark", count(m.LateCollections, "collection"))
+			say("The miner was late in %s of rates during the benchmark", summary.Count(m.LateCollections, "collection"))
 		}
 		for _, odd := range benchmark.Oddities(*m, m.Device, b.InstanceType) {
 			say("%s", upper(strings.TrimPrefix(odd, "warning: ")))
 		}
 	}
 	if b.SpotReclaims > 0 {
-		say("EC2 interrupted %s of this build, which ran for %s in total", count(b.SpotReclaims, "spot instance"), duration(float64(b.ReclaimedSeconds)))
+		say("EC2 interrupted %s of this build, which ran for %s in total", summary.Count(b.SpotReclaims, "spot instance"), summary.Duration(float64(b.ReclaimedSeconds)))
 	}
 	if b.Resumed {
 		say("An earlier run created a part of this build: the timeline and the cost are those of the last run")

@@ -4,11 +4,10 @@
 package cfn
 
 import (
-	"fmt"
-
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // BuilderID is the id of the artifacts of this post-processor.
@@ -20,14 +19,19 @@ type filledArtifact struct {
 	id     string
 	state  map[string]any
 	result artifact.Template
+	text   *summary.Text
 }
 
 var _ packersdk.Artifact = (*filledArtifact)(nil)
 
 func newArtifact(source packersdk.Artifact, result artifact.Template) *filledArtifact {
-	state := artifact.PassOn(source.State)
+	text, state := &summary.Text{}, artifact.PassOn(source.State)
+	if state[artifact.StateTemplate] == nil { // else the source prints the summary, with its template
+		text = summary.Follow(source.State)
+	}
+	text.Template, text.Short = &result, "CloudFormation template: see below"
 	state[artifact.StateTemplate] = result.JSON()
-	return &filledArtifact{source.Id(), state, result}
+	return &filledArtifact{source.Id(), state, result, text}
 }
 
 func (a *filledArtifact) BuilderId() string { return BuilderID }
@@ -43,15 +47,15 @@ func (a *filledArtifact) Files() []string {
 	return []string{a.result.Path}
 }
 
-func (a *filledArtifact) String() string {
-	if why := a.result.NotWritten(); why != "" {
-		return fmt.Sprintf("CloudFormation template: not written (%s)", why)
-	}
-	return fmt.Sprintf("CloudFormation template: %s", a.result.Path)
-}
+func (a *filledArtifact) String() string { return a.text.String() }
 
 // State returns the source's state, and the result under artifact.StateTemplate.
-func (a *filledArtifact) State(name string) interface{} { return a.state[name] }
+func (a *filledArtifact) State(name string) interface{} {
+	if name == artifact.StateSummary {
+		return a.text.Claim()
+	}
+	return a.state[name]
+}
 
 // Destroy does nothing: the template stays, and the images belong to their builder.
 func (a *filledArtifact) Destroy() error { return nil }

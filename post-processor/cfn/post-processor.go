@@ -22,6 +22,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfnsettings"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/machinereadable"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/verifyami"
 )
@@ -83,9 +84,12 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 		return source, keep, force, fmt.Errorf("filling %s in %s: %w", p.config.Mapping, p.config.Template, err)
 	}
 	if !filled.DryRun {
-		filled.Published, err = p.publish(ctx, ui, source, filled)
-		if err != nil {
-			err = fmt.Errorf("publishing %s: %w", filled.Path, err)
+		plan, failed := p.publish(ctx, ui, source, filled)
+		if plan != nil {
+			filled.Publication, filled.Published = plan.Brief(), plan.Lines()
+		}
+		if failed != nil {
+			err = fmt.Errorf("publishing %s: %w", filled.Path, failed)
 		}
 	}
 	return newArtifact(source, filled.Template), keep, force, err
@@ -163,6 +167,7 @@ func (p *PostProcessor) fill(ctx context.Context, ui packersdk.Ui, source packer
 	} else {
 		ui.Say(c.Target() + " did not change")
 	}
+	ui.Machine(machinereadable.Template, c.Target())
 	return filled{result, images}, nil
 }
 

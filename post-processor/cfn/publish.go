@@ -20,14 +20,16 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/machinereadable"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
 
 // publish publishes the written template as the publish block specifies, and returns
-// what was published, one line each. The images and the template stay even if it fails.
-func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, wrote filled) ([]string, error) {
+// the plan that it has carried out; nil without one. The images and the template stay
+// even if it fails.
+func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, wrote filled) (*publish.Plan, error) {
 	if !p.config.Publish.IsSet() {
 		return nil, nil
 	}
@@ -36,7 +38,10 @@ func (p *PostProcessor) publish(ctx context.Context, ui packersdk.Ui, source pac
 	if err != nil {
 		return nil, errors.Join(err, p.leavePlan(ui, source, spec, wrote, err))
 	}
-	return plan.Lines(), nil
+	for _, target := range plan.Targets() {
+		ui.Machine(machinereadable.Published, target.Kind, target.Region, target.Name, plan.Version)
+	}
+	return plan, nil
 }
 
 func (p *PostProcessor) carryOut(ctx context.Context, ui packersdk.Ui, source packersdk.Artifact, spec publish.Spec, path string) (*publish.Plan, error) {

@@ -7,6 +7,7 @@ import (
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // BuilderID is the id of the artifacts of this post-processor.
@@ -17,12 +18,15 @@ const BuilderID = "ethminer.report"
 type reportArtifact struct {
 	id, page string
 	state    map[string]any
+	text     *summary.Text
 }
 
 var _ packersdk.Artifact = (*reportArtifact)(nil)
 
 func newArtifact(source packersdk.Artifact, page string) *reportArtifact {
-	return &reportArtifact{source.Id(), page, artifact.PassOn(source.State)}
+	text := summary.Follow(source.State)
+	text.Page, text.Short = page, "build report: see below"
+	return &reportArtifact{source.Id(), page, artifact.PassOn(source.State), text}
 }
 
 func (a *reportArtifact) BuilderId() string { return BuilderID }
@@ -33,9 +37,15 @@ func (a *reportArtifact) Id() string { return a.id }
 
 func (a *reportArtifact) Files() []string { return []string{a.page, jsonBeside(a.page)} }
 
-func (a *reportArtifact) String() string { return "Build report: " + a.page }
+func (a *reportArtifact) String() string { return a.text.String() }
 
-func (a *reportArtifact) State(name string) interface{} { return a.state[name] }
+// State returns the source's state.
+func (a *reportArtifact) State(name string) interface{} {
+	if name == artifact.StateSummary {
+		return a.text.Claim()
+	}
+	return a.state[name]
+}
 
 // Destroy does nothing: the files stay, and the images belong to their builder.
 func (a *reportArtifact) Destroy() error { return nil }

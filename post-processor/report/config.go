@@ -21,7 +21,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/hcldecode"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/hclvalue"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/reportpage"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // Config is the configuration of a `post-processor "ethminer-report"` block.
@@ -109,14 +109,14 @@ func (c *Config) page(n names) (string, error) {
 	if filepath.Ext(path) != ".html" {
 		return "", fmt.Errorf("output: got %q, want a path that ends with .html", c.Output)
 	}
-	return path, nil
+	return filepath.Clean(path), nil
 }
 
 // jsonBeside returns the path of the JSON of a page.
 func jsonBeside(page string) string { return strings.TrimSuffix(page, ".html") + ".json" }
 
 // earlier returns the reports to compare with.
-func (c *Config) earlier() (builds []reportpage.Build, err error) {
+func (c *Config) earlier() (builds []summary.Build, err error) {
 	var errs []error
 	var seen []string
 	for _, pattern := range c.Compare {
@@ -155,14 +155,14 @@ func matches(pattern string) ([]string, error) {
 	return files, nil
 }
 
-func readBuild(file string) (reportpage.Build, error) {
+func readBuild(file string) (summary.Build, error) {
 	text, err := atomicfile.Read(file)
 	if err != nil {
-		return reportpage.Build{}, err
+		return summary.Build{}, err
 	}
-	build, err := reportpage.Decode(text)
+	build, err := summary.Decode(text)
 	if err != nil {
-		return reportpage.Build{}, fmt.Errorf("%s: %w; remove it from compare, or name the files more precisely", file, err)
+		return summary.Build{}, fmt.Errorf("%s: %w; remove it from compare, or name the files more precisely", file, err)
 	}
 	return build, nil
 }

@@ -18,7 +18,9 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/atomicfile"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/machinereadable"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/reportpage"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
 )
 
 // PostProcessor implements the ethminer-report post-processor.
@@ -63,6 +65,7 @@ func (p *PostProcessor) PostProcess(ctx context.Context, ui packersdk.Ui, source
 		return source, keep, force, fmt.Errorf("writing the report: %w", err)
 	}
 	ui.Sayf("Wrote %s and %s", page, jsonBeside(page))
+	ui.Machine(machinereadable.Report, page, jsonBeside(page))
 	return newArtifact(source, page), keep, force, nil
 }
 
@@ -75,7 +78,7 @@ func (p *PostProcessor) write(ctx context.Context, source packersdk.Artifact) (s
 	if text == "" {
 		return "", fmt.Errorf("the artifact of %s has no report; expected one of ethminer-ami, also after ethminer-cfn", source.BuilderId())
 	}
-	build, err := reportpage.Decode([]byte(text))
+	build, err := summary.Decode([]byte(text))
 	if err != nil {
 		return "", err
 	}

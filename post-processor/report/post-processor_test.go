@@ -93,7 +93,7 @@ func TestPostProcess(t *testing.T) {
 		}
 		*from = packersdk.MockArtifact{} // Packer closes the connection to the source
 		page := filepath.Join(dir, "reports/rig-b-new.html")
-		if said != "Wrote "+page+" and "+strings.TrimSuffix(page, "html")+"json\n" || out.String() != "Build report: "+page || out.BuilderId() != BuilderID {
+		if said != "Wrote "+page+" and "+strings.TrimSuffix(page, "html")+"json\n" || out.String() != "build report: "+page+"\n" || out.BuilderId() != BuilderID {
 			t.Errorf("got %q, %s", said, out)
 		}
 		if out.Id() != "us-east-1:ami-0aaaaaaaaaaaaaaaa" || out.State("generated_data") != "x" || out.State("ethminer.template") != template {

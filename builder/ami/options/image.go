@@ -8,6 +8,7 @@ package options
 import (
 	"fmt"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/hclvalue"
 )
 
@@ -34,7 +35,7 @@ type ImageConfig struct {
 const (
 	CaptureStop     = "stop"
 	CaptureReboot   = "reboot"
-	CaptureNoReboot = "no-reboot"
+	CaptureNoReboot = artifact.CaptureNoReboot
 )
 
 // prepare fills in defaults and checks the options.

@@ -7,7 +7,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"fmt"
 	"io"
 	"log"
 
@@ -42,12 +41,10 @@ func (ReadBenchmark) Run(ctx context.Context, state multistep.StateBag) multiste
 		log.Printf("[INFO] the image has no %s (status %d)", miner.ReportPath, status)
 		return multistep.ActionContinue
 	}
-	result, err := miner.DecodeReport(out.Bytes())
-	if err != nil {
+	if _, err := miner.DecodeReport(out.Bytes()); err != nil {
 		return Halt(state, "reading %s: %w", miner.ReportPath, err)
 	}
 	b.Report.Benchmark = out.Bytes()
-	b.Measured = fmt.Sprintf("%s (%s)", result.Hashrate, result.Measured())
 	b.Report.Inventory = readInventory(ctx, comm)
 	return multistep.ActionContinue
 }

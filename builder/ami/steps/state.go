@@ -71,7 +71,6 @@ type Build struct {
 	// AccountImages are the copies of other accounts.
 	AccountImages []distribute.Image
 	Inherited     map[string]string // tags that copies inherit from an adopted image
-	Measured      string            // the benchmark's hash rate, formatted
 	Sourced       bool              // the image to copy existed before this run
 	Done          bool              // all steps have run
 	// Checked is set if the preflight has passed and preflight is "only",

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package reportpage
+package summary
 
 import (
 	"fmt"
@@ -10,8 +10,8 @@ import (
 	"strings"
 )
 
-// duration formats seconds: "0.2 s", "42 s", "3 min 12 s", "1 h 5 min".
-func duration(seconds float64) string {
+// Duration formats seconds: "0.2 s", "42 s", "3 min 12 s", "1 h 5 min".
+func Duration(seconds float64) string {
 	if seconds < 9.95 {
 		return strconv.FormatFloat(seconds, 'f', 1, 64) + " s"
 	}
@@ -26,8 +26,8 @@ func duration(seconds float64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%d h %d min", minutes/60, minutes%60), " 0 min")
 }
 
-// dollars formats an amount: "$12.35", "$0.526", "$0.0042".
-func dollars(amount float64) string {
+// Dollars formats an amount: "$12.35", "$0.526", "$0.0042".
+func Dollars(amount float64) string {
 	decimals := 2
 	if amount > 0 && amount < 1 {
 		decimals = 4
@@ -39,8 +39,8 @@ func dollars(amount float64) string {
 	return "$" + text
 }
 
-// share formats a fraction: "64 %", "0.5 %".
-func share(fraction float64) string {
+// Share formats a fraction: "64 %", "0.5 %".
+func Share(fraction float64) string {
 	percent := 100 * fraction
 	if percent > 0 && percent < 9.95 {
 		return strconv.FormatFloat(percent, 'f', 1, 64) + " %"
@@ -48,8 +48,8 @@ func share(fraction float64) string {
 	return strconv.FormatFloat(percent, 'f', 0, 64) + " %"
 }
 
-// count formats a number of things: "1 region", "3 regions".
-func count(n int, thing string) string {
+// Count formats a number of things: "1 region", "3 regions".
+func Count(n int, thing string) string {
 	if n == 1 {
 		return "1 " + thing
 	}

@@ -1,9 +1,8 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-// Package reportpage renders the report of a build as one HTML page that needs no other
-// file, no network and, except for its copy buttons, no script.
-package reportpage
+// Package summary reduces the report of a build to the facts that people read first.
+package summary
 
 import (
 	"encoding/json"
@@ -14,7 +13,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 )
 
-// Build is the report of a build, with what the page decodes of it.
+// Build is the report of a build, with what is decoded of it.
 type Build struct {
 	artifact.Report
 	// Measured is the benchmark; nil if there is none, or if it cannot be read.
@@ -44,18 +43,18 @@ func Decode(text []byte) (Build, error) {
 	return b, nil
 }
 
-// seconds returns the duration of this run: the sum of its phases, which follow each
+// Seconds returns the duration of this run: the sum of its phases, which follow each
 // other.
-func (b Build) seconds() (sum float64) {
+func (b Build) Seconds() (sum float64) {
 	for _, p := range b.Phases {
 		sum += p.Seconds
 	}
 	return sum
 }
 
-// usdPerGHs returns the price of an hour at one Gh/s; 0 if the price or the rate is
+// USDPerGHs returns the price of an hour at one Gh/s; 0 if the price or the rate is
 // unknown.
-func (b Build) usdPerGHs() float64 {
+func (b Build) USDPerGHs() float64 {
 	if b.Measured == nil || b.Measured.Hashrate <= 0 {
 		return 0
 	}
