@@ -136,7 +136,7 @@ func (p *Progress) line(pending []Pending, since time.Duration, now time.Time) s
 		case 1:
 			text += fmt.Sprintf(", %s %d %%", first[0].Place, first[0].Percent)
 		default:
-			text += fmt.Sprintf(", the others %d %% (%s) to %d %% (%s)", first[0].Percent, first[0].Place, last[0].Percent, last[0].Place)
+			text += fmt.Sprintf(", pending from %d %% (%s) to %d %% (%s)", first[0].Percent, first[0].Place, last[0].Percent, last[0].Place)
 		}
 		if untold := len(pending) - len(told); untold > 0 {
 			text += fmt.Sprintf(", %d without reported progress", untold)

@@ -26,9 +26,9 @@ func TestProgressOfCopies(t *testing.T) {
 		want              string
 	}{
 		{"Copies", 7, 2, []Pending{at("a", 40, 12*time.Minute), at("b", 50, 8*time.Minute), at("c", 60, 0), at("d", 70, time.Minute), at("e", 80, time.Minute)},
-			"Copies after 4m: 2 of 7 available, the others 40 % (a) to 80 % (e)"}, // the end of c is unknown
+			"Copies after 4m: 2 of 7 available, pending from 40 % (a) to 80 % (e)"}, // the end of c is unknown
 		{"Copies", 4, 2, []Pending{at("a", 40, 12*time.Minute), at("e", 80, time.Minute)},
-			"Copies after 4m: 2 of 4 available, the others 40 % (a) to 80 % (e); about 12m to go (until 12:16)"},
+			"Copies after 4m: 2 of 4 available, pending from 40 % (a) to 80 % (e); about 12m to go (until 12:16)"},
 		{"Copies", 7, 6, []Pending{at("a", 97, 20*time.Second)}, "Copies after 4m: 6 of 7 available, a 97 %; less than a minute to go"},
 		{"Copies", 2, 0, []Pending{at("a", poll.Unknown, 0), at("b", poll.Unknown, 0)}, "Copies after 4m: 0 of 2 available, 2 without reported progress"},
 		{"Copies to account 1", 9, 1, []Pending{at("b", poll.Unknown, 0), at("a", 10, time.Minute)},
