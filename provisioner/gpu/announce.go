@@ -15,7 +15,7 @@ import (
 const (
 	// startLine is how long a phase runs before its start is printed: a short phase has
 	// one line, the one that ends it.
-	startLine = time.Second
+	startLine = 2 * time.Second
 	// firstLine and longestLine are the times before the first progress line of a
 	// phase, and at most between two of them.
 	firstLine   = 15 * time.Second

@@ -35,7 +35,7 @@ func TestAnnounce(t *testing.T) {
 		doing string
 		want  []string
 	}{
-		{"a short phase has no line", 900 * time.Millisecond, "", nil},
+		{"a short phase has no line", 1900 * time.Millisecond, "", nil},
 		{"a longer one has its start", 10 * time.Second, "", []string{"build: started"}},
 		{"a long one says how long it runs", 5 * time.Minute, "", []string{
 			"build: started", "build: running for 15s", "build: running for 45s", "build: running for 1m45s", "build: running for 3m45s",
