@@ -7,8 +7,8 @@
 # curl, which every instance has, in telnet mode. A missing response is not an
 # error.
 
-# shellcheck source=provisioner/gpu/scripts/lib.sh
-. "$WORK/lib.sh"
+# shellcheck source=internal/remote/protocol.sh
+. "$WORK/protocol.sh"
 
 ask() {
 	for method in miner_getstat1 miner_getstatdetail; do

@@ -14,8 +14,6 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// The scripts use the functions fact and ok of the machine's lib.sh.
-//
 //go:embed api.sh xid.sh
 var scripts embed.FS
 

@@ -4,8 +4,8 @@
 #
 # Reports the last GPU errors in the kernel log.
 
-# shellcheck source=provisioner/gpu/scripts/lib.sh
-. "$WORK/lib.sh"
+# shellcheck source=internal/remote/protocol.sh
+. "$WORK/protocol.sh"
 
 { dmesg 2>/dev/null || journalctl -k -q -o short-monotonic --no-pager 2>/dev/null || :; } |
 	grep -F 'NVRM: Xid' | tail -n 20 | while IFS= read -r line; do

@@ -16,14 +16,15 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/shellquote"
 )
 
-// shared are the scripts that start and stop the others.
+// shared are the scripts that start and stop the others, and what those begin with.
 //
-//go:embed run.sh stop.sh
+//go:embed run.sh stop.sh protocol.sh
 var shared embed.FS
 
 // Settings are how scripts run on a machine.
 type Settings struct {
-	// Scripts holds NAME.sh for each Script, and lib.sh, which they share.
+	// Scripts holds NAME.sh for each Script, and lib.sh if they share functions other
+	// than those of protocol.sh.
 	Scripts fs.FS
 	// Root is the prefix of every installation path.
 	Root string
@@ -67,10 +68,13 @@ func (m *Machine) connect(ctx context.Context) error {
 		return fmt.Errorf("creating a scratch folder on the instance: exit code %d: %s; expected a POSIX shell and a writable /tmp", status, strings.TrimSpace(diag.String()))
 	}
 	m.sudo = m.mayRoot && begun.Fact("uid") != "0"
-	for _, name := range []string{"run.sh", "stop.sh"} {
+	for _, name := range []string{"run.sh", "stop.sh", "protocol.sh"} {
 		if err := m.uploadFrom(ctx, shared, name); err != nil {
 			return err
 		}
 	}
-	return m.UploadOwn(ctx, "lib.sh")
+	if _, err := fs.Stat(m.scripts, "lib.sh"); err == nil {
+		return m.UploadOwn(ctx, "lib.sh")
+	}
+	return nil
 }

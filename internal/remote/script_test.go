@@ -55,7 +55,7 @@ func (s shell) Upload(path string, data io.Reader, _ *os.FileInfo) error {
 // plugin has disconnected.
 func TestTimeLimitEndsOrphanedScript(t *testing.T) {
 	local := shell{&packersdk.MockCommunicator{}, t.TempDir()}
-	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"lib.sh": {}}})
+	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -96,7 +96,7 @@ sleep 300 &
 echo $! >"$TMPDIR/child"
 wait
 `
-	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"lib.sh": {}, "twice.sh": {Data: []byte(script)}}})
+	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"twice.sh": {Data: []byte(script)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -167,7 +167,7 @@ func TestFlood(t *testing.T) {
 			t.Setenv("TMPDIR", t.TempDir())
 			local := shell{&packersdk.MockCommunicator{}, t.TempDir()}
 			script := "echo first\n{ " + flood + "; echo; } >&2\n" + flood + "\necho\nprintf 'last \\033[2J\\n'\nexit 3\n"
-			m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"lib.sh": {}, "flood.sh": {Data: []byte(script)}}})
+			m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"flood.sh": {Data: []byte(script)}}})
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -195,7 +195,7 @@ func TestFlood(t *testing.T) {
 // TestNoRoomForLog: the local log is not worth failing for.
 func TestNoRoomForLog(t *testing.T) {
 	local := shell{&packersdk.MockCommunicator{}, t.TempDir()}
-	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"lib.sh": {}, "good.sh": {Data: []byte("echo @ok\n")}, "bad.sh": {Data: []byte("echo why\nexit 3\n")}}})
+	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"good.sh": {Data: []byte("echo @ok\n")}, "bad.sh": {Data: []byte("echo why\nexit 3\n")}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -217,7 +217,7 @@ func TestValuesReachScript(t *testing.T) {
 	}
 	local := shell{&packersdk.MockCommunicator{}, t.TempDir()}
 	script := "printf '%s\\n' \"@fact secret $SECRET\" \"@fact count $#\"\nfor v in \"$VALUE\" \"$@\"; do printf '@fact value %s\\n' \"$(printf %s \"$v\" | tr '\\n' ' ')\"; done\necho @ok\n"
-	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"lib.sh": {}, "values.sh": {Data: []byte(script)}}})
+	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"values.sh": {Data: []byte(script)}}})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -252,7 +252,7 @@ func TestSecretIsInNoFile(t *testing.T) {
 	local := shell{&packersdk.MockCommunicator{}, t.TempDir()}
 	script := "[ \"$SECRET\" = " + secret + " ] && ! grep -rq 'plante[d]@' \"$TMPDIR\" && ! grep -q 'plante[d]' /proc/$PPID/cmdline && echo @ok\n"
 	s := Script{Name: "secret", Secret: secret, Bound: time.Minute}
-	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"lib.sh": {}, "secret.sh": {Data: []byte(strings.Replace(script, secret, "\"$(printf %s%s stratum://wallet:planted '@pool')\"", 1))}}})
+	m, err := New(t.Context(), local, Settings{Scripts: fstest.MapFS{"secret.sh": {Data: []byte(strings.Replace(script, secret, "\"$(printf %s%s stratum://wallet:planted '@pool')\"", 1))}}})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -60,12 +60,12 @@ func TestScratchAvoidsRootVolume(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			work := t.TempDir()
-			for _, name := range []string{"lib.sh", "scratch.sh"} {
-				data, err := scripts.ReadFile("scripts/" + name)
+			for _, file := range []string{"../../internal/remote/protocol.sh", "scripts/lib.sh", "scripts/scratch.sh"} {
+				data, err := os.ReadFile(file)
 				if err != nil {
 					t.Fatal(err)
 				}
-				write(t, filepath.Join(work, name), string(data))
+				write(t, filepath.Join(work, filepath.Base(file)), string(data))
 			}
 			script := append([]string{"--mount", "sh", "-c", `sh "$WORK/scratch.sh" "$@" && stat -f -c %T "$WORK/scratch" && stat -c %U "$WORK/scratch"`, "sh", "10", "nobody"}, test.disks...)
 			cmd := exec.Command("unshare", script...)

@@ -5,8 +5,8 @@
 # boot.sh SECONDS
 # Waits at most SECONDS for the end of the boot, and reports how it went.
 
-# shellcheck source=internal/launchtest/scripts/lib.sh
-. "$WORK/lib.sh"
+# shellcheck source=internal/remote/protocol.sh
+. "$WORK/protocol.sh"
 
 if have cloud-init; then
 	timeout "$1" cloud-init status --wait >/dev/null 2>&1 || true # the state says more

@@ -5,8 +5,8 @@
 # Prints what explains a failure: the state of cloud-init and of the service, and the
 # journal of this boot.
 
-# shellcheck source=internal/launchtest/scripts/lib.sh
-. "$WORK/lib.sh"
+# shellcheck source=internal/remote/protocol.sh
+. "$WORK/protocol.sh"
 
 show() {
 	echo "$ $*"

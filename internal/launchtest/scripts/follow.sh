@@ -4,7 +4,7 @@
 #
 # Prints the log of ethminer.service until the plugin stops it.
 
-# shellcheck source=internal/launchtest/scripts/lib.sh
-. "$WORK/lib.sh"
+# shellcheck source=internal/remote/protocol.sh
+. "$WORK/protocol.sh"
 
 exec journalctl -q -b -f -n "$1" -o cat -u ethminer.service

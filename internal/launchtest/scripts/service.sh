@@ -4,8 +4,8 @@
 #
 # Reports the state of ethminer.service.
 
-# shellcheck source=internal/launchtest/scripts/lib.sh
-. "$WORK/lib.sh"
+# shellcheck source=internal/remote/protocol.sh
+. "$WORK/protocol.sh"
 
 unit=ethminer.service
 fact enabled "$(systemctl is-enabled "$unit" 2>/dev/null || true)"

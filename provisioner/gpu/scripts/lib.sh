@@ -2,19 +2,16 @@
 # Copyright The packer-plugin-ethminer Authors
 # SPDX-License-Identifier: MPL-2.0
 #
-# Functions that all scripts share. Lines that begin with @ are the protocol with
-# the plugin: see internal/remote/answer.go. ETHMINER_ROOT is the prefix of every
-# path outside the scratch folder; only tests set it.
+# Functions that all scripts share. ETHMINER_ROOT is the prefix of every path outside
+# the scratch folder; only tests set it.
 
-set -eu
+# shellcheck source=internal/remote/protocol.sh
+. "$WORK/protocol.sh"
 
 # Sources, builds and the toolkit; off the root volume where scratch.sh found
 # space elsewhere.
 # shellcheck disable=SC2034 # for the scripts
 scratch=$WORK/scratch
-
-# fact KEY VALUE: reports a result.
-fact() { printf '@fact %s %s\n' "$1" "$(printf %s "$2" | tr '\n' ' ')"; }
 
 # fail REASON [REMEDY]: reports a failure and exits. A full disk causes many
 # failures and is easily missed, so it is checked here.
@@ -28,11 +25,6 @@ fail() {
 	fi
 	exit 1
 }
-
-# ok: reports success; without it the plugin treats the script as failed.
-ok() { echo @ok; }
-
-have() { command -v "$1" >/dev/null 2>&1; }
 
 # put MODE FROM TO: installs a file atomically, if it differs.
 put() {
