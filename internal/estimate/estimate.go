@@ -20,6 +20,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 // Build lists what a build pays for.
@@ -130,9 +131,9 @@ func (e Estimate) Lines() []string {
 		case !known:
 			totals = append(totals, "unknown "+period.of)
 		case len(missing) > 0:
-			totals = append(totals, fmt.Sprintf("at most $%.2f%s %s plus an unknown amount (%s)", sum, period.after, period.of, strings.Join(missing, ", ")))
+			totals = append(totals, fmt.Sprintf("%s%s %s plus an unknown amount (%s)", usd.Cost("at most", sum), period.after, period.of, strings.Join(missing, ", ")))
 		default:
-			totals = append(totals, fmt.Sprintf("at most $%.2f%s %s", sum, period.after, period.of))
+			totals = append(totals, fmt.Sprintf("%s%s %s", usd.Cost("at most", sum), period.after, period.of))
 		}
 	}
 	if len(lines) == 0 {
@@ -144,7 +145,7 @@ func (e Estimate) Lines() []string {
 func (i item) line(per string) string {
 	var parts []string
 	if i.usd > 0 || i.unknown == "" {
-		parts = append(parts, fmt.Sprintf("$%.2f%s (%s)", i.usd, per, i.how))
+		parts = append(parts, fmt.Sprintf("%s%s (%s)", usd.Cost("", i.usd), per, i.how))
 	}
 	if i.unknown != "" {
 		parts = append(parts, "unknown: "+i.unknown)

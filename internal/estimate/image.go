@@ -12,6 +12,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/pricelist"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 // transfers returns the cost of copying the image to other regions.
@@ -67,7 +68,7 @@ func (i *Image) charge(ctx context.Context, found *item, regions []string, where
 	}
 	var parts []string
 	for _, cost := range slices.Sorted(maps.Keys(charged)) {
-		parts = append(parts, fmt.Sprintf("$%s %s %s", launch.USD(cost), where, strings.Join(charged[cost], ", ")))
+		parts = append(parts, fmt.Sprintf("%s %s %s", usd.Price(cost), where, strings.Join(charged[cost], ", ")))
 	}
 	if len(parts) > 0 {
 		found.how = fmt.Sprintf("up to %d GiB each: %s", size, strings.Join(parts, "; "))

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 // The permissions of the requests for prices.
@@ -55,16 +56,16 @@ func (i Instance) cost(ctx context.Context, prices Prices) item {
 	found.unknown = strings.Join(missing, ", ")
 	switch {
 	case highest == nil && found.unknown == "":
-		found.how = fmt.Sprintf("not launched: every price is above the limit of $%s per hour", launch.USD(i.MostPerHour))
+		found.how = fmt.Sprintf("not launched: every price is above the limit of %s per hour", usd.Price(i.MostPerHour))
 	case highest == nil:
 	case highest.price.Source == launch.SourceBlock:
 		found.how = fmt.Sprintf("%s: %s", highest, highest.price.Source)
 	case i.Longest == 0:
-		found.unknown = fmt.Sprintf("%s costs $%s per hour by %s, without a limit of the time; set %s", highest, launch.USD(highest.price.USD), highest.price.Source, i.Limit)
+		found.unknown = fmt.Sprintf("%s costs %s per hour by %s, without a limit of the time; set %s", highest, usd.Price(highest.price.USD), highest.price.Source, i.Limit)
 	default:
 		starts := max(i.Count, 1)
 		found.usd = highest.price.USD * i.Longest.Hours() * float64(starts)
-		found.how = fmt.Sprintf("%s: $%s per hour by %s, %s", highest, launch.USD(highest.price.USD), highest.price.Source, hours(i.Longest))
+		found.how = fmt.Sprintf("%s: %s per hour by %s, %s", highest, usd.Price(highest.price.USD), highest.price.Source, hours(i.Longest))
 		if i.Limit != "" {
 			found.how += " of " + i.Limit
 		}

@@ -16,6 +16,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/pricing"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/pricelist"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 // Price is the price of an instance.
@@ -202,7 +203,7 @@ func (l Limits) Refuse(price Price) *Refusal {
 	spot := price.Source == SourceSpot // spot prices change, and differ by zone
 	if l.PerHour > 0 && price.USD > l.PerHour {
 		return &Refusal{Kind: OverPrice, Code: codePerHour, Again: spot, Regional: !spot,
-			Reason: fmt.Sprintf("costs $%s per hour (%s), more than $%s", USD(price.USD), price.Source, USD(l.PerHour))}
+			Reason: fmt.Sprintf("costs %s per hour (%s), more than %s", usd.Price(price.USD), price.Source, usd.Price(l.PerHour))}
 	}
 	if cost := price.USD * l.hours(); l.Build > 0 && cost > l.Build {
 		times := ""
@@ -213,8 +214,8 @@ func (l Limits) Refuse(price Price) *Refusal {
 			times += fmt.Sprintf(" and %s of launch_test", l.Tests)
 		}
 		return &Refusal{Kind: OverPrice, Code: codeBuild, Again: spot, Regional: !spot,
-			Reason: fmt.Sprintf("could cost $%s: $%s per hour (%s) x %s of max_build_time%s, more than $%s",
-				USD(cost), USD(price.USD), price.Source, l.Time, times, USD(l.Build))}
+			Reason: fmt.Sprintf("could cost %s: %s per hour (%s) x %s of max_build_time%s, more than %s",
+				usd.Price(cost), usd.Price(price.USD), price.Source, l.Time, times, usd.Price(l.Build))}
 	}
 	return nil
 }
@@ -245,13 +246,4 @@ func (l Limits) perHourOfBuild() float64 {
 		return 0
 	}
 	return l.Build / l.hours()
-}
-
-// USD formats an amount with two to four decimal places.
-func USD(v float64) string {
-	text := strconv.FormatFloat(v, 'f', 4, 64)
-	for text[len(text)-1] == '0' && text[len(text)-3] != '.' {
-		text = text[:len(text)-1]
-	}
-	return text
 }

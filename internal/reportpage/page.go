@@ -22,6 +22,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/summary"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 //go:embed page.html page.css copy.js
@@ -45,7 +46,8 @@ var parsed = sync.OnceValue(func() *template.Template {
 			return "default-src 'none'; img-src data:; style-src " + hash(style) + "; script-src " + hash(script) + "; base-uri 'none'; form-action 'none'"
 		},
 		"duration": summary.Duration,
-		"dollars":  summary.Dollars,
+		"price":    usd.Price,
+		"cost":     usd.Cost,
 		"share":    summary.Share,
 		"rate":     func(hashes float64) string { return miner.Rate(hashes).String() },
 	}).Parse(read("page.html")))
@@ -189,7 +191,7 @@ func details(b summary.Build) (list []summary.Fact) {
 	add("Architecture", b.Architecture, "")
 	add("Instance", strings.Join(nonEmpty(b.InstanceID, b.InstanceType, cmp.Or(b.Zone, b.BuildRegion), b.Market), ", "), "")
 	if b.PricePerHourUSD > 0 {
-		add("Price of an hour", summary.Dollars(b.PricePerHourUSD), b.PriceSource)
+		add("Price of an hour", usd.Price(b.PricePerHourUSD), b.PriceSource)
 	}
 	add("Captured by", b.Capture, "")
 	if m := b.Measured; m != nil {

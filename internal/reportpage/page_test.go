@@ -133,7 +133,7 @@ func TestPage(t *testing.T) {
 	for id, wants := range map[string][]string{
 		"summary": {
 			"Regions 5 of 6", "Hash rate 50.", "Share of the limit 72 % of 69.80 Mh/s, which the memory bandwidth allows (measured)", "Launch test failed in 1 of 2 tested regions",
-			"Build time 34 min 13 s the instance existed for 24 min 20 s", "Cost so far $0.109 instance for 23 min 25 s at $0.2104 an hour, launch tests $0.0269; without volumes",
+			"Build time 34 min 13 s the instance existed for 24 min 20 s", "Cost so far $0.11 instance for 23 min 25 s at $0.2104 an hour, launch tests $0.03; without volumes",
 		},
 		"warnings": {
 			"Launch test of us-east-1: failed: ethminer.service is failed", "Launch test of us-gov-west-1: not made: no capacity",

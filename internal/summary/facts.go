@@ -8,6 +8,7 @@ import (
 	"math"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 // Fact is a name with its value, and a note to it.
@@ -84,11 +85,11 @@ func (b Build) costFact() Fact {
 	if b.CostUSD <= 0 {
 		return f
 	}
-	f.Note = fmt.Sprintf("instance for %s at %s an hour", Duration(b.BilledSeconds), Dollars(b.PricePerHourUSD))
+	f.Note = fmt.Sprintf("instance for %s at %s an hour", Duration(b.BilledSeconds), usd.Price(b.PricePerHourUSD))
 	if tests := b.cost() - b.CostUSD; tests > 0 {
-		f.Note += fmt.Sprintf(", launch tests %s", Dollars(tests))
+		f.Note += ", launch tests " + usd.Cost("", tests)
 	}
-	f.Value, f.Note = Dollars(b.cost()), f.Note+"; without volumes, snapshots and transfer"
+	f.Value, f.Note = usd.Cost("", b.cost()), f.Note+"; without volumes, snapshots and transfer"
 	if b.Rehearsal {
 		f.Note += "; simulated, nothing was charged"
 	}

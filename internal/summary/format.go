@@ -26,19 +26,6 @@ func Duration(seconds float64) string {
 	return strings.TrimSuffix(fmt.Sprintf("%d h %d min", minutes/60, minutes%60), " 0 min")
 }
 
-// Dollars formats an amount: "$12.35", "$0.526", "$0.0042".
-func Dollars(amount float64) string {
-	decimals := 2
-	if amount > 0 && amount < 1 {
-		decimals = 4
-	}
-	text := strconv.FormatFloat(amount, 'f', decimals, 64)
-	for strings.HasSuffix(text, "0") && len(text)-strings.IndexByte(text, '.') > 3 {
-		text = text[:len(text)-1]
-	}
-	return "$" + text
-}
-
 // Share formats a fraction: "64 %", "0.5 %".
 func Share(fraction float64) string {
 	percent := 100 * fraction

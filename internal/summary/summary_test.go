@@ -38,11 +38,6 @@ func TestFormat(t *testing.T) {
 			t.Errorf("%v s: got %q, want %q", seconds, got, want)
 		}
 	}
-	for amount, want := range map[float64]string{0: "$0.00", 0.526: "$0.526", 0.0042: "$0.0042", 0.5: "$0.50", 12.345: "$12.35"} {
-		if got := Dollars(amount); got != want {
-			t.Errorf("%v: got %q, want %q", amount, got, want)
-		}
-	}
 	for fraction, want := range map[float64]string{0: "0 %", 0.005: "0.5 %", 0.0999: "10 %", 0.644: "64 %"} {
 		if got := Share(fraction); got != want {
 			t.Errorf("%v: got %q, want %q", fraction, got, want)

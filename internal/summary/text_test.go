@@ -58,7 +58,7 @@ hash rate: 24.50 Mh/s (GPU: Tesla T4, epoch 390, 60 s window, ethminer 0.19.0)
 share of the limit: 66 % (of 37.20 Mh/s, which the memory bandwidth allows (measured))
 launch test: passed 2026-11-29T13:19:46Z in us-east-1 on g4dn.xlarge at 24.40 Mh/s
 build time: 1 min 30 s (the instance existed for 1 min 20 s)
-cost so far: $0.0453 (instance for 1 min 10 s at $0.526 an hour, launch tests $0.0351; without volumes, snapshots and transfer)
+cost so far: $0.05 (instance for 1 min 10 s at $0.526 an hour, launch tests $0.04; without volumes, snapshots and transfer)
 created without a reboot: the file systems may be inconsistent (capture = "no-reboot")
 `
 

@@ -27,6 +27,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/clock"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 // launchInstance makes the launch attempts in order until an instance runs.
@@ -211,7 +212,7 @@ func (b *Build) askPrice(ctx context.Context, attempt launch.Attempt) (note func
 			say("%s has no hourly cost: its capacity block is prepaid (the price of the block is unknown)", b.Report.InstanceID)
 			return
 		}
-		say("%s costs $%s per hour (%s)", b.Report.InstanceID, launch.USD(price.USD), price.Source)
+		say("%s costs %s per hour (%s)", b.Report.InstanceID, usd.Price(price.USD), price.Source)
 	}
 }
 

@@ -23,6 +23,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/distribute"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/tags"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 // A launch test is a build of its own, whose last step checks the instance instead of
@@ -274,7 +275,7 @@ func sayTest(r artifact.LaunchTest) string {
 	if r.InstanceID != "" && r.BilledSeconds > 0 {
 		text += fmt.Sprintf("; %s, %s, %s: %.0f s billed", r.InstanceID, r.InstanceType, r.Market, r.BilledSeconds)
 		if r.CostUSD > 0 {
-			text += fmt.Sprintf(", about $%.2f", r.CostUSD)
+			text += ", " + usd.Cost("about", r.CostUSD)
 		}
 	}
 	if r.Output != "" {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/hashicorp/packer-plugin-sdk/multistep"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
 )
 
 // Terminate terminates the instance as soon as its image is available, before
@@ -57,7 +57,7 @@ func awaitTerminated(ctx context.Context, state multistep.StateBag) error {
 func (b *Build) running() string {
 	text := fmt.Sprintf("%.0f s billed", b.Report.BilledSeconds)
 	if b.Report.CostUSD > 0 {
-		text += fmt.Sprintf(", about $%.2f at $%s per hour", b.Report.CostUSD, launch.USD(b.Report.PricePerHourUSD))
+		text += fmt.Sprintf(", %s at %s per hour", usd.Cost("about", b.Report.CostUSD), usd.Price(b.Report.PricePerHourUSD))
 	}
 	return text
 }
