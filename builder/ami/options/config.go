@@ -82,11 +82,12 @@ type Config struct {
 	// apply to all resources (`"*"`); conditions on tags are supported for the
 	// actions that change resources of EC2. By default all actions are allowed.
 	RehearsalPolicy string `mapstructure:"rehearsal_policy" required:"false"`
-	// Packer destroys an artifact when a post-processor fails. If `false`
-	// (default), the images are kept, and the commands that delete them are in
-	// Packer's log (`ethminer-cfn` also prints them if it fails). If `true`, the
-	// images are deregistered and their snapshots deleted, except if
-	// `ethminer-cfn` fails.
+	// Packer destroys the artifact after the post-processors, unless the first
+	// one of at least one sequence has succeeded and kept its input, as
+	// `ethminer-cfn`, `ethminer-report` and `manifest` do. If `false` (default),
+	// the images are kept, and the commands that delete them are in Packer's log
+	// (`ethminer-cfn` also prints them if it fails). If `true`, the images are
+	// deregistered and their snapshots deleted.
 	DeregisterOnDestroy bool `mapstructure:"deregister_on_destroy" required:"false"`
 
 	// The options of the post-processor [`ethminer-cfn`](/packer/integrations/eth-mining/ethminer/latest/components/post-processor/cfn)
