@@ -80,7 +80,7 @@ var errProblem = errors.New("problem found")
 func rehearsalServe(f *flag.FlagSet) action {
 	o := new(rehearsal.Options)
 	stateOption(f, &o.StateDir)
-	f.StringVar(&o.Instance, "instance", "", "the `kind` of instances: sandbox (requires root) or none (default sandbox)")
+	f.StringVar(&o.Instance, "instance", "", "the `kind` of instances: sandbox (Linux systems, requires root) or none (default sandbox)")
 	f.StringVar(&o.Base, "base", "", "the `system` that instances are made from: host (an overlay of this one), debian:12, debian:13, ubuntu:22.04 or ubuntu:24.04 (default host)")
 	f.StringVar(&o.Latency, "latency", "fast", "the `durations` of operations: instant, fast, or a list such as running=9s,image=31s,copy=47s")
 	f.StringVar(&o.Policy, "policy", "", "the `file` with the caller's IAM policy (default: everything is allowed)")

@@ -5,7 +5,7 @@
 // is in memory, for each region. Each file implements one kind of resource: its
 // encoding, its actions and its states. Package network has the networks and key pairs.
 //
-// Only the machines of a sandbox run in the background. Every call first applies the
+// Only the machines of instances run in the background. Every call first applies the
 // changes that are due (settle), so that tests control the state with their clock.
 package ec2
 

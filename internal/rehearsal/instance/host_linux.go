@@ -37,8 +37,8 @@ type host struct {
 	machines map[*machine]bool
 }
 
-// Check returns an error that names the missing requirement of a sandbox, or nil. It
-// tests the requirements by creating a sandbox.
+// Check returns an error that names the missing requirement of a rehearsal instance,
+// or nil. It tests the requirements by starting one.
 func Check() error { return check(HostBase) }
 
 func check(base string) error {
@@ -54,14 +54,14 @@ func check(base string) error {
 		err = errors.Join(h.check(), h.Close())
 	}
 	if err := errors.Join(err, os.RemoveAll(dir)); err != nil {
-		return fmt.Errorf("this host does not support sandboxes for rehearsal instances: %w", err)
+		return fmt.Errorf("this host does not support rehearsal instances: %w", err)
 	}
 	return nil
 }
 
 // NewHost returns a host whose machines' files are mounted below dir, which it creates.
-// Only the machines see the mount. Machines have the named base, see CheckBase. It returns the error of Check if sandboxes are not
-// supported.
+// Only the machines see the mount. Machines have the named base, see CheckBase. It
+// returns the error of Check if the host does not support machines.
 func NewHost(dir, base string) (Host, error) {
 	if os.Geteuid() != 0 {
 		return nil, Check()

@@ -10,7 +10,7 @@ import (
 	"runtime"
 )
 
-// Check returns an error: a sandbox requires the namespaces and mounts of Linux.
+// Check returns an error: a rehearsal instance requires the namespaces and mounts of Linux.
 func Check() error {
 	return fmt.Errorf("rehearsal instances require Linux, got %s", runtime.GOOS)
 }
