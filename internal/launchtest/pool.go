@@ -5,16 +5,12 @@ package launchtest
 
 import (
 	"context"
-	"fmt"
 	"time"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/poolcheck"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
-
-// poolRejects is the number of rejected shares, with none accepted, at which the check
-// fails. A single one may be stale.
-const poolRejects = 3
 
 // pool lets the service mine at the pool until that accepts a share.
 func (r *run) pool(ctx context.Context) (string, error) {
@@ -31,21 +27,16 @@ func (r *run) pool(ctx context.Context) (string, error) {
 	}
 	watch, stop := r.follow(ctx, "0")
 	defer stop()
-	for {
-		accepted, rejected := watch.Shares()
-		took := time.Since(begun).Round(100 * time.Millisecond)
-		switch {
-		case accepted > 0:
-			return fmt.Sprintf("%s accepted a share after %s", c.Where(), took), nil
-		case rejected >= poolRejects:
-			return "", fail(Pool, fmt.Sprintf("%s rejected %d shares and accepted none", c.Where(), rejected), "most likely the pool's coin is not the miner's; otherwise check wallet and worker").after(watch)
-		case took > c.MaxTime():
-			return "", fail(Pool, fmt.Sprintf("%s accepted no share within %s, at %s", c.Where(), c.MaxTime(), watch.Rate()), "check pool, wallet and password, and that the instance can reach the pool").after(watch)
-		}
+	for !poolcheck.Decided(watch) && time.Since(begun) <= c.MaxTime() {
 		if err := pause(ctx, lookEvery); err != nil {
 			return "", err
 		}
 	}
+	saw, remedy := c.Judge(watch, time.Since(begun), r.booted.report.Algorithm)
+	if remedy != "" {
+		return "", fail(Pool, saw, remedy).after(watch)
+	}
+	return saw, nil
 }
 
 // poolStart limits the restart of the service, which may wait for the GPU.
