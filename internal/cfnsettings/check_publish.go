@@ -19,6 +19,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/lazyregexp"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/region"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // IsSet reports whether the publish block is set.
@@ -130,7 +131,7 @@ func (s *PublishSSM) prepare(fail func(format string, args ...any)) {
 
 func (s *PublishStackSet) prepare(fail func(format string, args ...any)) {
 	if s.OnFailure == "" {
-		s.OnFailure = publish.Keep
+		s.OnFailure = stackset.Keep
 	}
 	if s.PermissionModel == "" {
 		s.PermissionModel = string(types.PermissionModelsSelfManaged)
@@ -191,7 +192,7 @@ func (s *PublishStackSet) prepare(fail func(format string, args ...any)) {
 	case a.RetainStacksOnAccountRemoval && !a.Enabled.True():
 		fail("auto_deployment.retain_stacks_on_account_removal: set; expected it only with enabled = true")
 	}
-	oneOf(fail, "on_failure", s.OnFailure, publish.Restore, publish.Keep)
+	oneOf(fail, "on_failure", s.OnFailure, stackset.Restore, stackset.Keep)
 	oneOf(fail, "call_as", s.CallAs, "", "SELF", "DELEGATED_ADMIN")
 	for _, c := range s.Capabilities {
 		oneOf(fail, "capabilities", c, "CAPABILITY_IAM", "CAPABILITY_NAMED_IAM", "CAPABILITY_AUTO_EXPAND")

@@ -16,6 +16,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // Publish is a `publish` block: where to publish the template after it is
@@ -236,22 +237,22 @@ func (s *Settings) Spec(images []cfntemplate.Image) publish.Spec {
 	return spec
 }
 
-func (s *PublishStackSet) spec() *publish.StackSet {
+func (s *PublishStackSet) spec() *stackset.Config {
 	o := s.OperationPreferences
-	var overrides []publish.Override
+	var overrides []stackset.Override
 	for _, b := range s.ParameterOverrides {
-		overrides = append(overrides, publish.NewOverride(b.Regions, b.Accounts, b.Parameters))
+		overrides = append(overrides, stackset.NewOverride(b.Regions, b.Accounts, b.Parameters))
 	}
-	var auto *publish.AutoDeployment
+	var auto *stackset.AutoDeployment
 	if s.AutoDeployment.Enabled != config.TriUnset {
-		auto = &publish.AutoDeployment{Enabled: s.AutoDeployment.Enabled.True(), Retain: s.AutoDeployment.RetainStacksOnAccountRemoval}
+		auto = &stackset.AutoDeployment{Enabled: s.AutoDeployment.Enabled.True(), Retain: s.AutoDeployment.RetainStacksOnAccountRemoval}
 	}
-	return &publish.StackSet{
+	return &stackset.Config{
 		Name: s.Name, Region: s.AdminRegion, Regions: s.Regions, Accounts: s.Accounts, OrganizationalUnits: s.OrganizationalUnits,
 		CanaryRegion: s.CanaryRegion, OnFailure: s.OnFailure, Parameters: s.Parameters, Overrides: overrides, AutoDeployment: auto, Capabilities: s.Capabilities,
 		AdministrationRoleARN: s.AdministrationRoleARN, ExecutionRoleName: s.ExecutionRoleName, PermissionModel: s.PermissionModel,
 		CallAs: s.CallAs, ManagedExecution: s.ManagedExecution, Timeout: s.Timeout,
-		Preferences: publish.Preferences{
+		Preferences: stackset.Preferences{
 			RegionOrder: o.RegionOrder, RegionConcurrencyType: o.RegionConcurrencyType, ConcurrencyMode: o.ConcurrencyMode,
 			FailureToleranceCount: o.FailureToleranceCount, FailureTolerancePercentage: o.FailureTolerancePercentage,
 			MaxConcurrentCount: o.MaxConcurrentCount, MaxConcurrentPercentage: o.MaxConcurrentPercentage,

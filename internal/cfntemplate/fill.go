@@ -12,6 +12,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/didyoumean"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/region"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shortlist"
 )
 
 // Image is an AMI and its cell.
@@ -259,11 +260,7 @@ func (f *fill) newColumns() error {
 			}
 		}
 		if len(without) > 0 {
-			more := ""
-			if n := len(without) - 10; n > 0 {
-				without, more = without[:10], fmt.Sprintf(" and %d more", n)
-			}
-			f.note("%s: these rows get no %s, because no image fills it there: %s%s; a stack that reads it fails there", f.Mapping, a, strings.Join(without, ", "), more)
+			f.note("%s: these rows get no %s, because no image fills it there: %s; a stack that reads it fails there", f.Mapping, a, shortlist.Join(without))
 		}
 	}
 	return nil

@@ -19,6 +19,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 const publishAbout = `The source is s3://BUCKET/templates/latest/NAME: BUCKET is the bucket of the first region; the prefix of the keys, if any,
@@ -62,7 +63,7 @@ type publishOptions struct {
 	json                        format
 	count                       int
 	parameters                  map[string]string
-	overrides                   []publish.Override
+	overrides                   []stackset.Override
 }
 
 func publishStatus(f *flag.FlagSet) action {
@@ -162,7 +163,7 @@ func (o *publishOptions) declarePlan(f *flag.FlagSet) {
 			}
 			return []string{part}
 		}
-		o.overrides = append(o.overrides, publish.NewOverride(some(parts[0]), some(parts[1]), map[string]string{parts[2]: value}))
+		o.overrides = append(o.overrides, stackset.NewOverride(some(parts[0]), some(parts[1]), map[string]string{parts[2]: value}))
 		return nil
 	})
 }

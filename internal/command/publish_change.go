@@ -12,6 +12,7 @@ import (
 	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // rollback runs `publish rollback`.
@@ -84,11 +85,11 @@ func (p *publishing) spec() (*publish.Spec, error) {
 
 // override replaces the overrides of the plan, which have no values, by those of the
 // command line.
-func (p *publishing) override(set *publish.StackSet) error {
+func (p *publishing) override(set *stackset.Config) error {
 	var missing []string
 	for _, planned := range set.Overrides {
 		for _, name := range planned.Names {
-			given := slices.ContainsFunc(p.overrides, func(o publish.Override) bool { return slices.Contains(o.Names, name) })
+			given := slices.ContainsFunc(p.overrides, func(o stackset.Override) bool { return slices.Contains(o.Names, name) })
 			if !given && !slices.Contains(missing, name) {
 				missing = append(missing, name)
 			}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // TestPublishOverrides: the plan file has the names of overrides, and the command line
@@ -20,9 +21,9 @@ func TestPublishOverrides(t *testing.T) {
 	mototest.Env(t, "http://127.0.0.1:1") // a dry run makes no calls
 	spec, err := json.Marshal(publish.Spec{
 		Name: "stack.template", Mapping: "M", Attributes: []string{"AMI"}, S3: publish.S3{Bucket: "templates", Regions: []string{"us-east-1"}},
-		StackSet: &publish.StackSet{
+		StackSet: &stackset.Config{
 			Name: "mining", Region: "us-east-1", Regions: []string{"us-east-1"}, Accounts: []string{"111111111111"},
-			Overrides: []publish.Override{publish.NewOverride([]string{"us-east-1"}, nil, map[string]string{"Subnets": "subnet-1"})},
+			Overrides: []stackset.Override{stackset.NewOverride([]string{"us-east-1"}, nil, map[string]string{"Subnets": "subnet-1"})},
 		},
 	})
 	if err != nil {

@@ -77,7 +77,7 @@ func (r *run) setParameter(ctx context.Context, q Parameter) error {
 		return fmt.Errorf("it is set to %s, not to %s, and the parameter of a version never changes; set another version", aws.ToString(now.Value), q.Image)
 	}
 	var out *ssm.PutParameterOutput
-	err = r.again(ctx, q.Name+" in "+q.Region, func() error {
+	err = r.Again(ctx, q.Name+" in "+q.Region, func() error {
 		out, err = api.PutParameter(ctx, &ssm.PutParameterInput{
 			Name: &q.Name, Value: &q.Image, Type: types.ParameterTypeString, DataType: aws.String(imageType), Overwrite: aws.Bool(!q.Fixed),
 		})
@@ -85,7 +85,7 @@ func (r *run) setParameter(ctx context.Context, q Parameter) error {
 	})
 	var there *types.ParameterAlreadyExists
 	if made := q.Fixed && errors.As(err, &there); err != nil && !made {
-		return refused(err, "ssm:PutParameter", q.Region)
+		return awsclient.Denied(err, "ssm:PutParameter", q.Region)
 	}
 	version := int64(1)
 	if out != nil {
@@ -95,7 +95,7 @@ func (r *run) setParameter(ctx context.Context, q Parameter) error {
 	if limit == 0 {
 		limit = announceTimeout
 	}
-	err = r.until(ctx, limit, "SSM to validate "+q.Image, func(ctx context.Context) (bool, error) {
+	err = r.Until(ctx, limit, "SSM to validate "+q.Image, func(ctx context.Context) (bool, error) {
 		now, err = getParameter(ctx, api, q)
 		return now != nil && now.Version >= version, err
 	})
@@ -108,7 +108,7 @@ func (r *run) setParameter(ctx context.Context, q Parameter) error {
 	case aws.ToString(now.Value) != q.Image:
 		return fmt.Errorf("it is set to %s, not to %s: another build also sets it", aws.ToString(now.Value), q.Image)
 	}
-	r.sayf("%s: %s = %s", q.Region, q.Name, q.Image)
+	r.Sayf("%s: %s = %s", q.Region, q.Name, q.Image)
 	return nil
 }
 
@@ -122,7 +122,7 @@ func getParameter(ctx context.Context, api *ssm.Client, q Parameter) (*types.Par
 	case awsclient.IsThrottle(err):
 		return nil, err
 	case err != nil:
-		return nil, refused(err, "ssm:GetParameter", q.Region)
+		return nil, awsclient.Denied(err, "ssm:GetParameter", q.Region)
 	}
 	return out.Parameter, nil
 }

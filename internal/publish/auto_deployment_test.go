@@ -9,7 +9,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // An account that joins a unit gets stacks, and with the next publication its
@@ -27,7 +27,7 @@ func TestAutoDeployment(t *testing.T) {
 					t.Error("enabled without the option")
 				}
 			}
-			s.StackSet.AutoDeployment = &publish.AutoDeployment{Enabled: true, Retain: true}
+			s.StackSet.AutoDeployment = &stackset.AutoDeployment{Enabled: true, Retain: true}
 			w.must(w.publish(s, withSubnets(1, "")))
 			if a := w.set().AutoDeployment; !aws.ToBool(a.Enabled) || !aws.ToBool(a.RetainStacksOnAccountRemoval) {
 				t.Errorf("the set has %+v", a)
@@ -41,14 +41,14 @@ func TestAutoDeployment(t *testing.T) {
 				t.Errorf("nothing has changed, and there was %s", got)
 			}
 			w.server.JoinUnit(unit, joins)
-			s.StackSet.Overrides = []publish.Override{override([]string{"us-east-1"}, []string{joins}, "own")}
+			s.StackSet.Overrides = []stackset.Override{override([]string{"us-east-1"}, []string{joins}, "own")}
 			w.must(w.publish(s, withSubnets(2, "")))
 			w.wantCurrent(9)
 			if got := w.subnets(); strings.Count(got, "=set") != 8 || !strings.Contains(got, "us-east-1 9=own") {
 				t.Errorf("the stacks have %s", got)
 			}
 			w.wantStatus(s, withSubnets(2, ""), "")
-			s.StackSet.AutoDeployment = &publish.AutoDeployment{}
+			s.StackSet.AutoDeployment = &stackset.AutoDeployment{}
 			w.must(w.publish(s, withSubnets(2, "")))
 			if a := w.set().AutoDeployment; aws.ToBool(a.Enabled) {
 				t.Errorf("the set has %+v", a)

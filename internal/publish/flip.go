@@ -17,19 +17,19 @@ var ErrSuperseded = errors.New("another build has published in the meantime")
 // others at once. A region that fails is retried while the others continue.
 func (r *run) flip(ctx context.Context) error {
 	lead := r.plan.Places[0]
-	err := r.again(ctx, "latest in "+lead.Region, func() error { return r.flipFirst(ctx) })
+	err := r.Again(ctx, "latest in "+lead.Region, func() error { return r.flipFirst(ctx) })
 	switch {
 	case mayPass(err):
 		return fmt.Errorf("%s: %w; latest may have changed there, and is unchanged in every other region: run this again", lead.Region, err)
 	case err != nil:
 		return fmt.Errorf("%s: %w; latest is unchanged in every region", lead.Region, err)
 	}
-	r.sayf("latest is %s in %s, the first region", r.plan.Version, lead.Region)
+	r.Sayf("latest is %s in %s, the first region", r.plan.Version, lead.Region)
 	err = r.everywhere(func(i int, at Place) error {
 		if i == 0 {
 			return nil
 		}
-		return r.again(ctx, "latest in "+at.Region, func() error { return r.flipOne(ctx, i, at) })
+		return r.Again(ctx, "latest in "+at.Region, func() error { return r.flipOne(ctx, i, at) })
 	})
 	switch {
 	case errors.Is(err, ErrSuperseded):

@@ -12,15 +12,10 @@ import (
 	"slices"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
-	"go.yaml.in/yaml/v3"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
-	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
 )
 
 // Forecast is a publication of images that do not all exist yet.
@@ -54,7 +49,9 @@ func (p *Publisher) Forecast(ctx context.Context, f Forecast) Outlook {
 	r := &run{Publisher: &quiet, plan: f.Plan}
 	checks := []func(context.Context) []error{
 		func(ctx context.Context) []error { return r.forecastImages(ctx, f) },
-		r.forecastStackSet,
+	}
+	if f.StackSet != nil {
+		checks = append(checks, func(ctx context.Context) []error { return each(r.stackSet(f.StackSet).Forecast(ctx, f.Body)) })
 	}
 	for i := range f.Places {
 		checks = append(checks, func(ctx context.Context) []error { return r.forecastBucket(ctx, f.Places[i], f.Named) })
@@ -100,7 +97,7 @@ func (r *run) forecastImages(ctx context.Context, f Forecast) (found []error) {
 	images, missing := f.images()
 	for _, m := range missing {
 		if f.Later {
-			r.sayf("%s; publishing fails unless another build fills it first", m)
+			r.Sayf("%s; publishing fails unless another build fills it first", m)
 		} else {
 			found = append(found, m)
 		}
@@ -118,7 +115,7 @@ func (r *run) forecastImages(ctx context.Context, f Forecast) (found []error) {
 		return found
 	}
 	if unknown := len(images) - len(there) - len(known); unknown > 0 && r.plan.StackSet != nil {
-		r.sayf("stack set %s: not checked whether its targets may launch the %d images that do not exist yet", r.plan.StackSet.Name, unknown)
+		r.Sayf("stack set %s: not checked whether its targets may launch the %d images that do not exist yet", r.plan.StackSet.Name, unknown)
 	}
 	looked, err := r.sharings(ctx, there)
 	found = append(found, each(err)...)
@@ -176,105 +173,6 @@ func (r *run) forecastParameter(ctx context.Context, q Parameter, named bool) []
 	return []error{fmt.Errorf("ssm in %s: %s: %w", q.Region, q.Name, err)}
 }
 
-// forecastStackSet is checkStackSet for a template that is not uploaded yet.
-func (r *run) forecastStackSet(ctx context.Context) (found []error) {
-	set := r.plan.StackSet
-	if set == nil {
-		return nil
-	}
-	if _, limit := set.concurrency(); limit != "" {
-		r.sayf("stack set %s: %s", set.Name, limit)
-	}
-	s := &stackSetState{StackSet: set, api: r.Clients.CloudFormation(set.Region)}
-	r.set = s
-	var err error
-	if s.before, err = s.describe(ctx); err != nil {
-		found = append(found, err)
-	}
-	needs, err := r.takes(ctx)
-	if err != nil {
-		return append(found, err)
-	}
-	found = append(found, each(s.fits(needs))...)
-	if s.before == nil {
-		return found
-	}
-	if _, err := r.instances(ctx); err != nil {
-		found = append(found, err)
-	}
-	return append(found, r.forecastOperations(ctx)...)
-}
-
-// takes validates the template and stores the parameters that it declares. It
-// returns the capabilities that it requires. A template that is too large for a
-// request is only parsed here for its parameters.
-func (r *run) takes(ctx context.Context) ([]types.Capability, error) {
-	s := r.set
-	if len(r.plan.Body) > cfntemplate.MaxInline {
-		list, err := declared(r.plan.Body)
-		s.takes = list
-		r.sayf("stack set %s: template not validated: it has %d bytes, and a request accepts at most %d; CloudFormation validates it after the upload", s.Name, len(r.plan.Body), cfntemplate.MaxInline)
-		return nil, err
-	}
-	valid, err := s.api.ValidateTemplate(ctx, &cloudformation.ValidateTemplateInput{TemplateBody: aws.String(string(r.plan.Body))})
-	if err != nil {
-		return nil, s.explain(err, "cloudformation:ValidateTemplate")
-	}
-	s.takes = valid.Parameters
-	return valid.Capabilities, nil
-}
-
-// declared returns the parameters that a template declares.
-func declared(body []byte) (list []types.TemplateParameter, err error) {
-	var doc struct {
-		Parameters map[string]map[string]yaml.Node `yaml:"Parameters"`
-	}
-	if err := yaml.Unmarshal(body, &doc); err != nil {
-		return nil, fmt.Errorf("reading the template's parameters: %w", err)
-	}
-	for _, key := range slices.Sorted(maps.Keys(doc.Parameters)) {
-		p := types.TemplateParameter{ParameterKey: aws.String(key)}
-		if d, ok := doc.Parameters[key]["Default"]; ok {
-			p.DefaultValue = aws.String(d.Value)
-		}
-		list = append(list, p)
-	}
-	return list, nil
-}
-
-// forecastOperations finds operations of the set that are in progress. Publishing,
-// which comes after the build, waits for them up to timeout. So only an operation
-// that has already run for longer than that is a problem.
-func (r *run) forecastOperations(ctx context.Context) []error {
-	s := r.set
-	busy, err := s.inProgress(ctx)
-	if err != nil {
-		return []error{err}
-	}
-	for _, o := range busy {
-		id, begun := aws.ToString(o.OperationId), aws.ToTime(o.CreationTimestamp)
-		if s.ManagedExecution {
-			r.sayf("stack set %s: operation %s (%s) is %s; CloudFormation queues those of publishing behind it", s.Name, id, o.Action, o.Status)
-			continue
-		}
-		if since := time.Since(begun); !begun.IsZero() && since > s.limit() {
-			return []error{fmt.Errorf("stack set %s: operation %s (%s) has been %s for %s, longer than timeout (%s): wait for it, set managed_execution, or stop it:\n  %s",
-				s.Name, id, o.Action, o.Status, since.Round(time.Second), s.limit(), r.stopCommand(s, id))}
-		}
-		r.sayf("stack set %s: operation %s (%s) is %s; publishing waits for it up to %s", s.Name, id, o.Action, o.Status, s.limit())
-	}
-	return nil
-}
-
-// underWay reports whether an operation blocks others.
-func underWay(status types.StackSetOperationStatus) bool {
-	switch status {
-	case types.StackSetOperationStatusRunning, types.StackSetOperationStatusQueued, types.StackSetOperationStatusStopping:
-		return true
-	}
-	return false
-}
-
 // Scope describes where a plan publishes to.
 func (p *Plan) Scope() string {
 	words := []string{fmt.Sprintf("%d bucket(s)", len(p.Places))}
@@ -283,7 +181,7 @@ func (p *Plan) Scope() string {
 	}
 	if p.StackSet != nil {
 		words = append(words, "stack set "+p.StackSet.Name)
-		if names := p.StackSet.overridden(); len(names) > 0 {
+		if names := p.StackSet.Overridden(); len(names) > 0 {
 			words = append(words, "overrides of "+strings.Join(names, ", "))
 		}
 	}

@@ -12,6 +12,8 @@ import (
 	"github.com/aws/aws-sdk-go-v2/aws"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shortlist"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // Item is something that a publication changes: a `latest`, a parameter without a
@@ -107,9 +109,9 @@ func (r *run) formerState(ctx context.Context, i Item) (name, is string, err err
 		}
 		return i.Name, value, nil
 	case kindStackSet:
-		s := &stackSetState{StackSet: &StackSet{Name: i.Name, Region: i.Region, CallAs: i.CallAs}, api: r.Clients.CloudFormation(i.Region)}
-		set, err := s.describe(ctx)
-		if err != nil || set == nil || alike(aws.ToString(set.TemplateBody), string(r.plan.Body)) {
+		set := r.stackSet(&stackset.Config{Name: i.Name, Region: i.Region, CallAs: i.CallAs})
+		text, exists, err := set.Template(ctx)
+		if err != nil || !exists || stackset.Alike(text, string(r.plan.Body)) {
 			return i.Name, "", err
 		}
 		return i.Name, "another template", nil
@@ -125,6 +127,6 @@ func (r *run) reportFormer(ctx context.Context) {
 		names = append(names, fmt.Sprintf("%s %s in %s (%s)", f.Kind, f.Name, f.Region, f.Is))
 	}
 	if len(names) > 0 {
-		r.sayf("not updated, because only earlier publications contain them: %s; add them to publish again, or delete them", strings.ReplaceAll(few(names), "\n", " "))
+		r.Sayf("not updated, because only earlier publications contain them: %s; add them to publish again, or delete them", strings.ReplaceAll(shortlist.Join(names), "\n", " "))
 	}
 }

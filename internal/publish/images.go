@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cfntemplate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/shortlist"
 )
 
 // Image is the image that stacks of a region launch.
@@ -61,7 +62,7 @@ func (p *Plan) images() (list []Image, missing []error) {
 		}
 	}
 	for _, g := range gaps {
-		where := few(regions[g])
+		where := shortlist.Join(regions[g])
 		remedy := fmt.Sprintf("build %s for %s too, or remove it from regions of publish", g.attribute, where)
 		if g.column {
 			remedy = fmt.Sprintf("run the build that fills %s first, or remove %s from attributes", g.attribute, g.attribute)

@@ -12,7 +12,6 @@ import (
 	"sync"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
-	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 	"github.com/aws/aws-sdk-go-v2/service/ec2"
 	ec2types "github.com/aws/aws-sdk-go-v2/service/ec2/types"
 
@@ -42,9 +41,17 @@ func (r *run) checkAccounts(ctx context.Context, images []Image, known map[Image
 	if set == nil {
 		return nil
 	}
-	members, err := r.members(ctx, known)
-	if err != nil {
-		return err
+	// The members of a unit matter only if images are shared with single accounts.
+	needed := false
+	for _, s := range known {
+		needed = needed || !s.Public && len(s.OrganizationARNs)+len(s.OrganizationUnits) == 0
+	}
+	var members map[string][]string // unit: accounts
+	if needed && len(set.OrganizationalUnits) > 0 {
+		var err error
+		if members, err = r.stackSet(set).Members(ctx); err != nil {
+			return err
+		}
 	}
 	var errs []error
 	unsure := map[string][]string{} // target: regions
@@ -75,41 +82,11 @@ func (r *run) checkAccounts(ctx context.Context, images []Image, known map[Image
 	}
 	for _, id := range unique(slices.Concat(set.Accounts, set.OrganizationalUnits)) {
 		if regions := unsure[id]; len(regions) > 0 {
-			r.sayf("stack set %s: not checked whether %s may launch the images in %s: the images are shared with organizations, organizational units or accounts whose relation to it is unknown",
+			r.Sayf("stack set %s: not checked whether %s may launch the images in %s: the images are shared with organizations, organizational units or accounts whose relation to it is unknown",
 				set.Name, id, strings.Join(unique(regions), ", "))
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// members returns the accounts of each organizational unit that already have
-// stacks. They matter only if images are shared with single accounts.
-func (r *run) members(ctx context.Context, known map[Image]Sharing) (map[string][]string, error) {
-	set := r.plan.StackSet
-	needed := false
-	for _, s := range known {
-		needed = needed || !s.Public && len(s.OrganizationARNs)+len(s.OrganizationUnits) == 0
-	}
-	if len(set.OrganizationalUnits) == 0 || !needed {
-		return nil, nil
-	}
-	state := &stackSetState{StackSet: set, api: r.Clients.CloudFormation(set.Region)}
-	before, err := state.describe(ctx)
-	if err != nil || before == nil {
-		return nil, err
-	}
-	there, err := r.instancesOf(ctx, state)
-	if err != nil {
-		return nil, err
-	}
-	members := map[string][]string{}
-	for _, i := range there {
-		unit := aws.ToString(i.OrganizationalUnitId)
-		if i.Status != types.StackInstanceStatusInoperable {
-			members[unit] = append(members[unit], aws.ToString(i.Account))
-		}
-	}
-	return members, nil
 }
 
 // sharings looks up every image, all regions at once. An image that does not exist
@@ -141,7 +118,7 @@ func (r *run) sharings(ctx context.Context, images []Image) (map[Image]Sharing, 
 		}
 	}
 	if len(unchecked) > 0 {
-		r.sayf("not checked whether the images in %s can be launched: allow ec2:DescribeImages and ec2:DescribeImageAttribute", strings.Join(unchecked, ", "))
+		r.Sayf("not checked whether the images in %s can be launched: allow ec2:DescribeImages and ec2:DescribeImageAttribute", strings.Join(unchecked, ", "))
 	}
 	return all, errors.Join(errs...)
 }
@@ -154,14 +131,14 @@ func (r *run) sharingsIn(ctx context.Context, region string, images []Image) (ma
 	}
 	// With a list of ids, one unknown id would fail the whole request.
 	var out *ec2.DescribeImagesOutput
-	err := r.again(ctx, "looking up the images in "+region, func() (err error) {
+	err := r.Again(ctx, "looking up the images in "+region, func() (err error) {
 		out, err = api.DescribeImages(ctx, &ec2.DescribeImagesInput{
 			Filters: []ec2types.Filter{{Name: aws.String("image-id"), Values: unique(ids)}}, IncludeDeprecated: aws.Bool(true), // which can be launched
 		})
 		return err
 	})
 	if err != nil {
-		return nil, refused(err, "ec2:DescribeImages", region)
+		return nil, awsclient.Denied(err, "ec2:DescribeImages", region)
 	}
 	known := map[Image]Sharing{}
 	var errs []error
@@ -211,13 +188,13 @@ func (r *run) sharing(ctx context.Context, api *awsclient.EC2, region string, im
 		return s, true, nil
 	}
 	var out *ec2.DescribeImageAttributeOutput
-	err := r.again(ctx, "looking up who may launch "+*image.ImageId, func() (err error) {
+	err := r.Again(ctx, "looking up who may launch "+*image.ImageId, func() (err error) {
 		out, err = api.DescribeImageAttribute(ctx, &ec2.DescribeImageAttributeInput{ImageId: image.ImageId, Attribute: ec2types.ImageAttributeNameLaunchPermission})
 		return err
 	})
 	switch {
 	case awsclient.IsUnauthorized(err), awsclient.IsBadCredentials(err), awsclient.IsNotFound(err):
-		r.sayf("stack set %s: not checked whether its accounts may launch %s in %s: only the owner (%s) can read its launch permissions, with ec2:DescribeImageAttribute", set.Name, *image.ImageId, region, s.Owner)
+		r.Sayf("stack set %s: not checked whether its accounts may launch %s in %s: only the owner (%s) can read its launch permissions, with ec2:DescribeImageAttribute", set.Name, *image.ImageId, region, s.Owner)
 		return s, false, nil
 	case err != nil:
 		return s, false, err
@@ -237,3 +214,5 @@ func appendSet(list []string, text *string) []string {
 	}
 	return append(list, *text)
 }
+
+func unique(list []string) []string { return slices.Compact(slices.Sorted(slices.Values(list))) }

@@ -16,6 +16,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/pace"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // A region whose stacks could not launch prevents the publication, however the
@@ -80,14 +81,14 @@ func TestStackSetTargetsMayLaunch(t *testing.T) {
 	one, other := ec2types.LaunchPermission{UserId: &accounts[0]}, ec2types.LaunchPermission{UserId: &accounts[1]}
 	byOrg, byUnit := ec2types.LaunchPermission{OrganizationArn: aws.String(org)}, ec2types.LaunchPermission{OrganizationalUnitArn: aws.String(ou)}
 	all := ec2types.LaunchPermission{Group: ec2types.PermissionGroupAll}
-	units := func(ids ...string) func(*publish.StackSet) {
-		return func(s *publish.StackSet) {
+	units := func(ids ...string) func(*stackset.Config) {
+		return func(s *stackset.Config) {
 			s.Accounts, s.OrganizationalUnits, s.PermissionModel = nil, ids, "SERVICE_MANAGED"
 		}
 	}
 	for name, test := range map[string]struct {
 		permissions permissions
-		change      func(*publish.StackSet)
+		change      func(*stackset.Config)
 		want        string // an error
 		said        string
 	}{
@@ -95,8 +96,8 @@ func TestStackSetTargetsMayLaunch(t *testing.T) {
 		"one of two":                    {permissions: permissions{one}, want: "us-east-1: account 222222222222 may not launch"},
 		"both":                          {permissions: permissions{one, other}},
 		"everybody":                     {permissions: permissions{all}},
-		"the owner":                     {change: func(s *publish.StackSet) { s.Accounts = []string{rehearsal.AccountID} }},
-		"the owner and another":         {change: func(s *publish.StackSet) { s.Accounts = []string{rehearsal.AccountID, "111111111111"} }, want: "account 111111111111 may not launch"},
+		"the owner":                     {change: func(s *stackset.Config) { s.Accounts = []string{rehearsal.AccountID} }},
+		"the owner and another":         {change: func(s *stackset.Config) { s.Accounts = []string{rehearsal.AccountID, "111111111111"} }, want: "account 111111111111 may not launch"},
 		"accounts by organization":      {permissions: permissions{byOrg}, said: "not checked whether 111111111111 may launch"},
 		"accounts by unit":              {permissions: permissions{byUnit}, said: "not checked whether 222222222222 may launch"},
 		"a unit, and nobody may":        {change: units("ou-ab12-cdefgh34"), want: "organizational unit ou-ab12-cdefgh34 may not launch"},

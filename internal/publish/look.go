@@ -81,7 +81,7 @@ func (r *run) look(ctx context.Context) error {
 	lead := r.seen[0]
 	same := r.current(lead)
 	if same && (!found || before.Spec.equal(r.plan.Spec)) {
-		r.sayf("%s is already latest, as publication %d", r.plan.Version, r.number)
+		r.Sayf("%s is already latest, as publication %d", r.plan.Version, r.number)
 		former, overridden := before.former(r.plan.Spec), before.overridden(r.plan.Spec)
 		r.record, r.record.Spec, r.record.Former, r.record.Overridden = before, r.plan.Spec, former, overridden
 	} else {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/mototest"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // newMoto starts an independent AWS simulator with the buckets of the regions.
@@ -79,9 +80,9 @@ func TestAgainstMoto(t *testing.T) {
 	defer clear(images)
 
 	s := spec(regions...)
-	s.StackSet = &publish.StackSet{
-		Name: "mining", Region: "us-east-1", Regions: regions, Accounts: []string{"123456789012"}, CanaryRegion: "eu-west-1", OnFailure: publish.Restore,
-		Preferences: publish.Preferences{RegionConcurrencyType: "PARALLEL", FailureToleranceCount: aws.Int32(0), MaxConcurrentCount: aws.Int32(1)},
+	s.StackSet = &stackset.Config{
+		Name: "mining", Region: "us-east-1", Regions: regions, Accounts: []string{"123456789012"}, CanaryRegion: "eu-west-1", OnFailure: stackset.Restore,
+		Preferences: stackset.Preferences{RegionConcurrencyType: "PARALLEL", FailureToleranceCount: aws.Int32(0), MaxConcurrentCount: aws.Int32(1)},
 	}
 	s.S3.ACL, s.S3.KMSKeyID = "public-read", "alias/templates-{{ .Region }}"
 	s.S3.Tags = map[string]string{"team": "mining + co=1", "cost": "1"}
@@ -156,14 +157,14 @@ func TestAgainstMoto(t *testing.T) {
 		}
 		return with
 	}}
-	s.StackSet = &publish.StackSet{
-		Name: "fleet", Region: "us-east-1", Regions: regions, Accounts: []string{"123456789012"}, OnFailure: publish.Keep, Parameters: map[string]string{"Subnets": "set"},
+	s.StackSet = &stackset.Config{
+		Name: "fleet", Region: "us-east-1", Regions: regions, Accounts: []string{"123456789012"}, OnFailure: stackset.Keep, Parameters: map[string]string{"Subnets": "set"},
 	}
 	body := append([]byte("Parameters:\n  Subnets: {Type: String}\n"), template(2, regions...)...)
 	body = append(body, "  Subnets:\n    Value: !Ref Subnets\n"...)
 	for _, value := range []string{"subnet-1", "subnet-2", ""} {
 		if s.StackSet.Overrides = nil; value != "" {
-			s.StackSet.Overrides = []publish.Override{publish.NewOverride(regions[1:], nil, map[string]string{"Subnets": value})}
+			s.StackSet.Overrides = []stackset.Override{stackset.NewOverride(regions[1:], nil, map[string]string{"Subnets": value})}
 		}
 		w.must(w.publish(s, body))
 		for _, region := range regions {

@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // french returns a template whose text CloudFormation does not return exactly.
@@ -85,7 +85,7 @@ func TestCharactersOutsideASCIIKilled(t *testing.T) {
 func TestRestoreCharactersOutsideASCII(t *testing.T) {
 	w := newWorld(t, three...)
 	s := setSpec(three...)
-	s.StackSet.OnFailure = publish.Restore
+	s.StackSet.OnFailure = stackset.Restore
 	w.must(w.publish(s, french(1, "été")))
 	w.fail("eu-central-1", accounts[1], 1)
 	if err := w.publish(s, french(2, "été")); err == nil {

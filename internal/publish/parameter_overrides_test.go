@@ -17,6 +17,7 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
 	stacks "github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/cloudformation"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // withSubnets returns a template with the parameter Subnets, which has no default.
@@ -25,7 +26,7 @@ func withSubnets(n int, options string) []byte {
 }
 
 // overrideSpec returns a spec whose set has a value for Subnets, and overrides.
-func overrideSpec(overrides ...publish.Override) publish.Spec {
+func overrideSpec(overrides ...stackset.Override) publish.Spec {
 	s := setSpec(three...)
 	s.StackSet.CanaryRegion = ""
 	s.StackSet.Parameters = map[string]string{"Subnets": "set"}
@@ -33,8 +34,8 @@ func overrideSpec(overrides ...publish.Override) publish.Spec {
 	return s
 }
 
-func override(regions, accounts []string, value string) publish.Override {
-	return publish.NewOverride(regions, accounts, map[string]string{"Subnets": value})
+func override(regions, accounts []string, value string) stackset.Override {
+	return stackset.NewOverride(regions, accounts, map[string]string{"Subnets": value})
 }
 
 // subnets returns the parameter of each stack, by region and the account's first digit.
@@ -54,17 +55,17 @@ func TestParameterOverrides(t *testing.T) {
 	us, eu := override([]string{"us-east-1"}, nil, "us"), override([]string{"eu-central-1"}, accounts[1:], "eu2")
 	for _, step := range []struct {
 		why        string
-		overrides  []publish.Override
+		overrides  []stackset.Override
 		number     int
 		subnets    string
 		operations string
 	}{
-		{"created", []publish.Override{us, eu}, 1, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=eu2, us-east-1 1=us, us-east-1 2=us",
+		{"created", []stackset.Override{us, eu}, 1, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=eu2, us-east-1 1=us, us-east-1 2=us",
 			"CREATE eu-central-1; CREATE ap-south-1; CREATE eu-central-1; CREATE us-east-1"},
-		{"the same again", []publish.Override{us, eu}, 1, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=eu2, us-east-1 1=us, us-east-1 2=us", ""},
-		{"another template", []publish.Override{us, eu}, 2, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=eu2, us-east-1 1=us, us-east-1 2=us", "UPDATE ap-south-1,eu-central-1,us-east-1"},
-		{"a changed value", []publish.Override{override([]string{"us-east-1"}, nil, "us9"), eu}, 2, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=eu2, us-east-1 1=us9, us-east-1 2=us9", "UPDATE us-east-1"},
-		{"the last one applies", []publish.Override{override(nil, nil, "all"), override(nil, accounts[:1], "one")}, 2, "ap-south-1 1=one, ap-south-1 2=all, eu-central-1 1=one, eu-central-1 2=all, us-east-1 1=one, us-east-1 2=all",
+		{"the same again", []stackset.Override{us, eu}, 1, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=eu2, us-east-1 1=us, us-east-1 2=us", ""},
+		{"another template", []stackset.Override{us, eu}, 2, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=eu2, us-east-1 1=us, us-east-1 2=us", "UPDATE ap-south-1,eu-central-1,us-east-1"},
+		{"a changed value", []stackset.Override{override([]string{"us-east-1"}, nil, "us9"), eu}, 2, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=eu2, us-east-1 1=us9, us-east-1 2=us9", "UPDATE us-east-1"},
+		{"the last one applies", []stackset.Override{override(nil, nil, "all"), override(nil, accounts[:1], "one")}, 2, "ap-south-1 1=one, ap-south-1 2=all, eu-central-1 1=one, eu-central-1 2=all, us-east-1 1=one, us-east-1 2=all",
 			"UPDATE ap-south-1,eu-central-1,us-east-1; UPDATE ap-south-1,eu-central-1,us-east-1"},
 		{"removed", nil, 2, "ap-south-1 1=set, ap-south-1 2=set, eu-central-1 1=set, eu-central-1 2=set, us-east-1 1=set, us-east-1 2=set", "UPDATE ap-south-1,eu-central-1,us-east-1"},
 	} {
@@ -295,7 +296,7 @@ func TestOverridesInUnits(t *testing.T) {
 	want["us-east-1 "+members[0]], want["us-east-1 "+members[1]] = "own", "us"
 	check()
 	w.operations()
-	s.StackSet.Overrides = []publish.Override{override(nil, members[1:], "other")}
+	s.StackSet.Overrides = []stackset.Override{override(nil, members[1:], "other")}
 	w.must(w.publish(s, withSubnets(1, "")))
 	for _, region := range three {
 		want[region+" "+members[0]], want[region+" "+members[1]] = "set", "other"
@@ -346,13 +347,13 @@ func TestOverridesKilledAtEveryCall(t *testing.T) {
 
 // Wrong overrides are found before anything is published.
 func TestWrongOverrides(t *testing.T) {
-	for want, change := range map[string]func(*publish.StackSet){
-		`parameter_overrides[0].regions: got "eu-west-1", want any of regions (us-east-1, eu-central-1, ap-south-1); add it to regions`: func(s *publish.StackSet) { s.Overrides[0].Regions = []string{"eu-west-1"} },
-		`parameter_overrides[0].accounts: got "999999999999", want any of accounts (111111111111, 222222222222)`:                        func(s *publish.StackSet) { s.Overrides[0].Accounts = []string{"999999999999"} },
-		`parameter_overrides has "Subnet", which the template does not declare; want any of Subnets`: func(s *publish.StackSet) {
-			s.Overrides[0] = publish.NewOverride(nil, accounts, map[string]string{"Subnet": "x"})
+	for want, change := range map[string]func(*stackset.Config){
+		`parameter_overrides[0].regions: got "eu-west-1", want any of regions (us-east-1, eu-central-1, ap-south-1); add it to regions`: func(s *stackset.Config) { s.Overrides[0].Regions = []string{"eu-west-1"} },
+		`parameter_overrides[0].accounts: got "999999999999", want any of accounts (111111111111, 222222222222)`:                        func(s *stackset.Config) { s.Overrides[0].Accounts = []string{"999999999999"} },
+		`parameter_overrides has "Subnet", which the template does not declare; want any of Subnets`: func(s *stackset.Config) {
+			s.Overrides[0] = stackset.NewOverride(nil, accounts, map[string]string{"Subnet": "x"})
 		},
-		`without a value: Subnets; set them in parameters; an override replaces the value of the stack set`: func(s *publish.StackSet) { s.Parameters = nil },
+		`without a value: Subnets; set them in parameters; an override replaces the value of the stack set`: func(s *stackset.Config) { s.Parameters = nil },
 	} {
 		w := newWorld(t, three...)
 		s := overrideSpec(override(nil, accounts, "x"))

@@ -80,7 +80,7 @@ func Compute(spec Spec, body []byte) (*Plan, error) {
 	if len(p.S3.Regions) == 0 {
 		fail("s3: no regions to publish to")
 	}
-	if err := onePartition(p.S3.Regions); err != nil {
+	if err := region.OnePartition(p.S3.Regions); err != nil {
 		fail("s3: %w", err)
 	}
 	for _, region := range p.S3.Regions {
@@ -102,8 +102,8 @@ func Compute(spec Spec, body []byte) (*Plan, error) {
 		p.Parameters = list
 	}
 	if set := p.StackSet; set != nil {
-		p.Stages = stages(set.Regions, set.CanaryRegion)
-		if err := errors.Join(set.check(), set.checkOverrides()); err != nil {
+		p.Stages = set.Stages()
+		if err := set.Validate(); err != nil {
 			fail("stack_set: %w", err)
 		}
 	}
@@ -111,43 +111,6 @@ func Compute(spec Spec, body []byte) (*Plan, error) {
 		return nil, err
 	}
 	return p, nil
-}
-
-func onePartition(regions []string) error {
-	for _, r := range regions {
-		if a, b := region.Partition(regions[0]), region.Partition(r); a != b {
-			return fmt.Errorf("%s is in partition %s and %s in %s: publish to each partition separately, with its own credentials", regions[0], a, r, b)
-		}
-	}
-	return nil
-}
-
-// check checks that the regions are consistent.
-func (s *StackSet) check() error {
-	if err := onePartition(append([]string{s.Region}, s.Regions...)); err != nil {
-		return err
-	}
-	all := strings.Join(slices.Sorted(slices.Values(s.Regions)), ", ")
-	if s.CanaryRegion != "" && !slices.Contains(s.Regions, s.CanaryRegion) {
-		return fmt.Errorf("canary_region: got %q, want one of %s", s.CanaryRegion, all)
-	}
-	order := strings.Join(slices.Sorted(slices.Values(s.Preferences.RegionOrder)), ", ")
-	if order != "" && order != all {
-		return fmt.Errorf("region_order: got %s, want all of %s, each once", order, all)
-	}
-	return nil
-}
-
-// stages returns the regions of each stage of a roll-out.
-func stages(regions []string, canary string) [][]string {
-	rest := slices.DeleteFunc(slices.Clone(regions), func(r string) bool { return r == canary })
-	switch {
-	case canary == "":
-		return [][]string{rest}
-	case len(rest) == 0:
-		return [][]string{{canary}}
-	}
-	return [][]string{{canary}, rest}
 }
 
 // The parts of keys.
@@ -264,7 +227,7 @@ func (p *Plan) Lines() []string {
 		for _, o := range p.StackSet.Overrides {
 			say("  overrides in %s", o)
 		}
-		is, limit := p.StackSet.concurrency()
+		is, limit := p.StackSet.Concurrency()
 		say("  concurrency: %s", is)
 		if limit != "" {
 			say("  %s", limit)

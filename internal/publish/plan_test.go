@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // URLs have the format that CloudFormation accepts
@@ -38,10 +39,10 @@ func TestCompute(t *testing.T) {
 			s.S3.Regions = []string{"us-east-1", "cn-north-1"}
 		},
 		`canary_region: got "sa-east-1", want one of ap-south-1`: func(s *publish.Spec) {
-			s.StackSet = &publish.StackSet{Region: "us-east-1", Regions: three, CanaryRegion: "sa-east-1"}
+			s.StackSet = &stackset.Config{Region: "us-east-1", Regions: three, CanaryRegion: "sa-east-1"}
 		},
 		"region_order: got us-east-1, want all of ap-south-1, eu-central-1, us-east-1": func(s *publish.Spec) {
-			s.StackSet = &publish.StackSet{Region: "us-east-1", Regions: three, Preferences: publish.Preferences{RegionOrder: []string{"us-east-1"}}}
+			s.StackSet = &stackset.Config{Region: "us-east-1", Regions: three, Preferences: stackset.Preferences{RegionOrder: []string{"us-east-1"}}}
 		},
 		"two parameters are named": func(s *publish.Spec) { s.SSM.VersionedName = s.SSM.Name },
 	} {

@@ -4,6 +4,7 @@
 package publish
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -16,6 +17,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // Clients creates the clients of a region; *awsclient.Clients implements it.
@@ -56,13 +58,6 @@ func (p *Publisher) waiter(timeout time.Duration) poll.Waiter {
 	return w
 }
 
-func (p *Publisher) aws() string {
-	if p.AWS == "" {
-		return "aws"
-	}
-	return p.AWS
-}
-
 func (p *Publisher) patience() time.Duration {
 	if p.Patience == 0 {
 		return defaultPatience
@@ -79,10 +74,8 @@ type run struct {
 	number   int        // of this publication
 	record   Record     // the record of this publication
 	last     Record     // the record of the publication before it, or of itself if it is resumed
-	set      *stackSetState
+	set      *stackset.Set
 	mu       sync.Mutex
-
-	changedOverrides []overrideChange // by this run
 }
 
 // Publish carries out a plan. A second run with the same plan does what is
@@ -91,7 +84,7 @@ type run struct {
 func (p *Publisher) Publish(ctx context.Context, plan *Plan) error {
 	ctx = awsclient.WaitOut(ctx)
 	r := &run{Publisher: p, plan: plan}
-	p.Clients.ReportOutages(func(line string) { r.sayf("%s", line) })
+	p.Clients.ReportOutages(func(line string) { r.Sayf("%s", line) })
 	for _, step := range []struct {
 		name string
 		do   func(context.Context) error
@@ -118,11 +111,15 @@ func (p *Publisher) Publish(ctx context.Context, plan *Plan) error {
 	return nil
 }
 
-func (r *run) sayf(format string, args ...any) {
+// Sayf prints a line.
+func (r *run) Sayf(format string, args ...any) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.Say(fmt.Sprintf(format, args...))
 }
+
+// CLI returns the start of AWS CLI commands in messages.
+func (r *run) CLI() string { return cmp.Or(r.AWS, "aws") }
 
 // everywhere calls do for all places at once, and returns all errors, each with its
 // region.
@@ -140,11 +137,11 @@ func (r *run) everywhere(do func(i int, at Place) error) error {
 	return errors.Join(errs...)
 }
 
-// until calls done until it returns true. It returns the error of done, or a
+// Until calls done until it returns true. It returns the error of done, or a
 // *poll.TimeoutError.
-func (p *Publisher) until(ctx context.Context, timeout time.Duration, what string, done func(context.Context) (bool, error)) error {
+func (r *run) Until(ctx context.Context, timeout time.Duration, what string, done func(context.Context) (bool, error)) error {
 	var last error
-	err := p.waiter(timeout).Until(ctx, what, func(ctx context.Context) (ok bool, err error) {
+	err := r.waiter(timeout).Until(ctx, what, func(ctx context.Context) (ok bool, err error) {
 		ok, last = done(ctx)
 		return ok, last
 	})
@@ -155,17 +152,17 @@ func (p *Publisher) until(ctx context.Context, timeout time.Duration, what strin
 	return err
 }
 
-// again retries a call for up to Patience, while its error is transient. The SDK
+// Again retries a call for up to Patience, while its error is transient. The SDK
 // has retried a few times before.
-func (r *run) again(ctx context.Context, what string, try func() error) error {
+func (r *run) Again(ctx context.Context, what string, try func() error) error {
 	var last error
-	err := r.until(ctx, r.patience(), what, func(context.Context) (bool, error) {
+	err := r.Until(ctx, r.patience(), what, func(context.Context) (bool, error) {
 		last = try()
 		if mayPass(last) && ctx.Err() == nil {
 			if awsclient.IsThrottle(last) {
 				return false, last // poll waits longer each time
 			}
-			r.sayf("%s: retrying: %s", what, awsclient.Plain(last))
+			r.Sayf("%s: retrying: %s", what, awsclient.Plain(last))
 			return false, nil
 		}
 		return last == nil, last

@@ -69,7 +69,7 @@ func (before Record) next(p *Plan, number int, previous string) Record {
 
 // overridden returns the parameters that this record or the given options override.
 func (before Record) overridden(now Spec) []string {
-	return unique(slices.Concat(before.Overridden, before.Spec.StackSet.overridden(), now.StackSet.overridden()))
+	return unique(slices.Concat(before.Overridden, before.Spec.StackSet.Overridden(), now.StackSet.Overridden()))
 }
 
 func stacked(stack []Entry, action string, top Entry) []Entry {
@@ -137,7 +137,7 @@ func (r *run) write(ctx context.Context) error {
 	}
 	key := recordKey(r.plan.S3.Prefix, r.plan.Name, r.number)
 	return r.everywhere(func(_ int, at Place) error {
-		return r.again(ctx, "the record in "+at.Region, func() error {
+		return r.Again(ctx, "the record in "+at.Region, func() error {
 			if _, err := r.put(ctx, at, object{key: key, contentType: "application/json", body: body}); !isTaken(err) {
 				return err
 			}
@@ -149,7 +149,7 @@ func (r *run) write(ctx context.Context) error {
 // seal marks the publication as complete.
 func (r *run) seal(ctx context.Context) error {
 	lead := r.plan.Places[0]
-	return r.again(ctx, "the seal in "+lead.Region, func() error {
+	return r.Again(ctx, "the seal in "+lead.Region, func() error {
 		if _, err := r.put(ctx, lead, object{key: sealKey(r.plan.S3.Prefix, r.plan.Name, r.number), contentType: "text/plain"}); !isTaken(err) {
 			return err
 		}
@@ -171,7 +171,7 @@ func (r *run) prune(ctx context.Context) error {
 	r.record.Stack = r.record.Stack[:keep]
 	return r.everywhere(func(_ int, at Place) error {
 		var out *s3.DeleteObjectsOutput
-		err := r.again(ctx, "removing old versions in "+at.Region, func() (err error) {
+		err := r.Again(ctx, "removing old versions in "+at.Region, func() (err error) {
 			out, err = r.Clients.S3(at.Region, at.Bucket).DeleteObjects(ctx, &s3.DeleteObjectsInput{
 				Bucket: &at.Bucket, Delete: &types.Delete{Objects: old, Quiet: aws.Bool(true)}, ExpectedBucketOwner: owner(r.plan.S3.Owner),
 			})

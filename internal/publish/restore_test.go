@@ -7,7 +7,7 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // If a run is killed after the set got the new template, and fails when it is run
@@ -49,7 +49,7 @@ func TestRestoreAfterKill(t *testing.T) {
 // If the canary region fails, no other stack gets the new template, and the set's
 // old template is restored if on_failure is rollback. The account is reported.
 func TestCanaryFails(t *testing.T) {
-	for _, onFailure := range []string{publish.Restore, publish.Keep} {
+	for _, onFailure := range []string{stackset.Restore, stackset.Keep} {
 		w := newWorld(t, three...)
 		s := setSpec(three...)
 		s.StackSet.OnFailure = onFailure
@@ -67,7 +67,7 @@ func TestCanaryFails(t *testing.T) {
 			}
 		}
 		switch got := w.operations(); {
-		case onFailure == publish.Keep:
+		case onFailure == stackset.Keep:
 			if got != "UPDATE eu-central-1" || !strings.Contains(w.template(), "number 2") {
 				t.Errorf("keep: %s, and the set has %s", got, w.template())
 			}

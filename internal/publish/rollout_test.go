@@ -20,6 +20,7 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/publish"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 var accounts = []string{"111111111111", "222222222222"}
@@ -27,8 +28,8 @@ var accounts = []string{"111111111111", "222222222222"}
 func setSpec(regions ...string) publish.Spec {
 	s := spec(regions...)
 	s.SSM = nil
-	s.StackSet = &publish.StackSet{
-		Name: "mining", Region: "us-east-1", Regions: regions, Accounts: accounts, CanaryRegion: "eu-central-1", OnFailure: publish.Restore, Timeout: 2 * time.Second,
+	s.StackSet = &stackset.Config{
+		Name: "mining", Region: "us-east-1", Regions: regions, Accounts: accounts, CanaryRegion: "eu-central-1", OnFailure: stackset.Restore, Timeout: 2 * time.Second,
 	}
 	return s
 }

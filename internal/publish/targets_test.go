@@ -6,13 +6,15 @@ package publish
 import (
 	"slices"
 	"testing"
+
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 func TestTargets(t *testing.T) {
 	const sum = "3046bc1f8f9d0002af2f1e7344231f763065727c2fb670d354107979df71468c"
 	places := []Place{{Region: "us-east-1", URL: "https://a/1"}, {Region: "us-west-1", URL: "https://b/1"}}
 	parameters := []Parameter{{Region: "us-east-1", Name: "/mining"}, {Region: "us-west-1", Name: "/mining"}}
-	set := &StackSet{Name: "miners", Region: "us-east-1"}
+	set := &stackset.Config{Name: "miners", Region: "us-east-1"}
 	for _, test := range []struct {
 		plan  Plan
 		brief string

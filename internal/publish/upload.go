@@ -19,7 +19,7 @@ const (
 // overwrite an existing object; verify compares it.
 func (r *run) upload(ctx context.Context) error {
 	return r.everywhere(func(_ int, at Place) error {
-		return r.again(ctx, "the upload to "+at.Region, func() error {
+		return r.Again(ctx, "the upload to "+at.Region, func() error {
 			_, err := r.put(ctx, at, object{
 				key: at.Key, contentType: contentType(r.plan.Body), cache: cacheForEver, body: r.plan.Body, public: true,
 				meta: map[string]string{metaVersion: r.plan.Version},

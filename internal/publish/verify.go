@@ -30,6 +30,6 @@ func (r *run) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	r.sayf("SHA-256 %s verified in every region (%d)", r.plan.SHA256, len(r.plan.Places))
+	r.Sayf("SHA-256 %s verified in every region (%d)", r.plan.SHA256, len(r.plan.Places))
 	return r.checkStackSet(ctx)
 }

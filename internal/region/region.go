@@ -106,3 +106,13 @@ func Partition(region string) string {
 	}
 	return "aws"
 }
+
+// OnePartition checks that all regions belong to the partition of the first one.
+func OnePartition(regions []string) error {
+	for _, r := range regions {
+		if a, b := Partition(regions[0]), Partition(r); a != b {
+			return fmt.Errorf("%s is in partition %s and %s in %s: publish to each partition separately, with its own credentials", regions[0], a, r, b)
+		}
+	}
+	return nil
+}

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"context"
@@ -27,7 +27,7 @@ type creation struct {
 
 // creations plans the creation of missing stacks. Regions that lack the same
 // targets share an operation.
-func (s *StackSet) creations(regions []string, lack map[string][]string) ([]creation, error) {
+func (s *Set) creations(regions []string, lack map[string][]string) ([]creation, error) {
 	found := map[string]creation{}
 	add := func(region string, c creation) {
 		key := fmt.Sprintf("%s %s %q %q", strings.Join(c.targets, ","), c.filter, c.accounts, pairs(c.values))
@@ -57,7 +57,7 @@ func (s *StackSet) creations(regions []string, lack map[string][]string) ([]crea
 }
 
 // accountCreations groups accounts by their overrides.
-func (s *StackSet) accountCreations(region string, accounts []string) ([]creation, error) {
+func (s *Set) accountCreations(region string, accounts []string) ([]creation, error) {
 	same := map[string]creation{}
 	for _, account := range accounts {
 		values, known := s.overridesOf(region, account)
@@ -76,7 +76,7 @@ func (s *StackSet) accountCreations(region string, accounts []string) ([]creatio
 
 // unitCreations separates the accounts of the units that have overrides of their
 // own from the others.
-func (s *StackSet) unitCreations(region string, units []string) ([]creation, error) {
+func (s *Set) unitCreations(region string, units []string) ([]creation, error) {
 	if len(units) == 0 {
 		return nil, nil
 	}
@@ -108,7 +108,7 @@ func (s *StackSet) unitCreations(region string, units []string) ([]creation, err
 
 // unknownOverrides is returned if a stack is missing whose overrides only the
 // configuration has.
-func (s *StackSet) unknownOverrides(region, target string) error {
+func (s *Set) unknownOverrides(region, target string) error {
 	return fmt.Errorf("stack set %s: %s has no stack in %s, and the values of parameter_overrides are not recorded, because they may be secret; publish again with the values, or create the stack first", s.Name, target, region)
 }
 
@@ -122,8 +122,7 @@ func pairs(values map[string]string) string {
 
 // create creates instances. If the set still has its previous template, overrides
 // of its new parameters follow after the update.
-func (r *run) create(ctx context.Context, c creation, updated bool) error {
-	s := r.set
+func (s *Set) create(ctx context.Context, c creation, updated bool) error {
 	in := &cloudformation.CreateStackInstancesInput{
 		StackSetName: &s.Name, Regions: c.regions, CallAs: types.CallAs(s.CallAs), OperationPreferences: s.preferences(c.regions),
 	}
@@ -141,8 +140,8 @@ func (r *run) create(ctx context.Context, c creation, updated bool) error {
 	if names := keysOf(in.ParameterOverrides); len(names) > 0 {
 		with = ", with overrides of " + strings.Join(names, ", ")
 	}
-	r.sayf("stack set %s: creating instances for %s in %s%s", s.Name, c.describe(), strings.Join(c.regions, ", "), with)
-	id, err := r.begin(ctx, "cloudformation:CreateStackInstances", func(id *string) (*string, error) {
+	s.call.Sayf("stack set %s: creating instances for %s in %s%s", s.Name, c.describe(), strings.Join(c.regions, ", "), with)
+	id, err := s.begin(ctx, "cloudformation:CreateStackInstances", func(id *string) (*string, error) {
 		in.OperationId = id
 		out, err := s.api.CreateStackInstances(ctx, in)
 		if err != nil {
@@ -153,7 +152,7 @@ func (r *run) create(ctx context.Context, c creation, updated bool) error {
 	if err != nil {
 		return err
 	}
-	return r.await(ctx, id)
+	return s.await(ctx, id)
 }
 
 // describe names the targets for display.

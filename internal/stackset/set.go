@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"context"
@@ -24,35 +24,47 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
-// stackSetTimeout is how long one operation may take, and how long to wait for
+// operationTimeout is how long one operation may take, and how long to wait for
 // another one before it.
-const stackSetTimeout = 2 * time.Hour
+const operationTimeout = 2 * time.Hour
 
-// stackSetState is the state of the stack set before the roll-out.
-type stackSetState struct {
-	*StackSet
-	api    *cloudformation.Client
-	url    string                    // of the plan's template
-	takes  []types.TemplateParameter // of the plan's template
-	before *types.StackSet           // nil if the set does not exist
-	last   string                    // the SHA-256 of its template, from our record; empty if unknown
+// Caller retries calls, and prints progress.
+type Caller interface {
+	// Sayf prints a line.
+	Sayf(format string, args ...any)
+	// Until calls done until it returns true. It returns the error of done, or a
+	// *poll.TimeoutError.
+	Until(ctx context.Context, timeout time.Duration, what string, done func(context.Context) (bool, error)) error
+	// Again retries a call while its error is transient.
+	Again(ctx context.Context, what string, try func() error) error
+	// CLI is the start of AWS CLI commands in messages.
+	CLI() string
 }
 
-// checkStackSet checks the roll-out before any visible change: the template is
-// valid, its requirements are met, the set is as expected, and no other operation
-// is in progress.
-func (r *run) checkStackSet(ctx context.Context) error {
-	if r.plan.StackSet == nil {
-		return nil
-	}
-	s := &stackSetState{StackSet: r.plan.StackSet, url: r.plan.Places[0].URL}
-	s.api = r.Clients.CloudFormation(s.Region)
-	for _, at := range r.plan.Places {
-		if at.Region == s.Region {
-			s.url = at.URL
-		}
-	}
-	r.set = s
+// Set is a stack set in AWS, which may not exist yet.
+type Set struct {
+	*Config
+	api     *cloudformation.Client
+	call    Caller
+	url     string                    // of the template to roll out
+	takes   []types.TemplateParameter // of the template to roll out
+	before  *types.StackSet           // nil if the set does not exist
+	last    string                    // the SHA-256 of its template, from our record; empty if unknown
+	rollout Rollout
+
+	changedOverrides []overrideChange // by this roll-out
+}
+
+// New returns a set. The client is that of the set's region.
+func New(c *Config, api *cloudformation.Client, call Caller) *Set {
+	return &Set{Config: c, api: api, call: call}
+}
+
+// Check checks a roll-out before any visible change: the template at the URL is valid,
+// its requirements are met, the set is as expected, and no other operation is in
+// progress.
+func (s *Set) Check(ctx context.Context, url string) error {
+	s.url = url
 	valid, err := s.api.ValidateTemplate(ctx, &cloudformation.ValidateTemplateInput{TemplateURL: &s.url})
 	if err != nil {
 		return s.explain(err, "cloudformation:ValidateTemplate")
@@ -67,11 +79,21 @@ func (r *run) checkStackSet(ctx context.Context) error {
 	if s.before == nil || s.ManagedExecution {
 		return nil
 	}
-	return r.awaitOthers(ctx)
+	return s.awaitOthers(ctx)
+}
+
+// Template returns the set's template as CloudFormation returns it, see Alike; false if
+// the set does not exist.
+func (s *Set) Template(ctx context.Context) (text string, exists bool, err error) {
+	set, err := s.describe(ctx)
+	if err != nil || set == nil {
+		return "", false, err
+	}
+	return aws.ToString(set.TemplateBody), true, nil
 }
 
 // fits reports everything that the template requires and the configuration lacks.
-func (s *stackSetState) fits(needs []types.Capability) error {
+func (s *Set) fits(needs []types.Capability) error {
 	var errs []error
 	fail := func(format string, args ...any) {
 		errs = append(errs, fmt.Errorf("stack set %s: "+format, append([]any{s.Name}, args...)...))
@@ -98,7 +120,7 @@ func (s *stackSetState) fits(needs []types.Capability) error {
 	if len(missing) > 0 {
 		slices.Sort(missing)
 		also := ""
-		if slices.ContainsFunc(missing, func(key string) bool { return slices.Contains(s.overridden(), key) }) {
+		if slices.ContainsFunc(missing, func(key string) bool { return slices.Contains(s.Overridden(), key) }) {
 			also = "; an override replaces the value of the stack set, which CloudFormation requires too"
 		}
 		fail("parameters without a default and without a value: %s; set them in parameters%s", strings.Join(missing, ", "), also)
@@ -124,7 +146,7 @@ func (s *stackSetState) fits(needs []types.Capability) error {
 }
 
 // fitsSet compares the configuration with the existing set.
-func (s *stackSetState) fitsSet() error {
+func (s *Set) fitsSet() error {
 	if s.before == nil {
 		return nil
 	}
@@ -139,12 +161,12 @@ func (s *stackSetState) fitsSet() error {
 }
 
 // has reports whether the set has a value for a parameter.
-func (s *stackSetState) has(key string) bool {
+func (s *Set) has(key string) bool {
 	return s.before != nil && slices.ContainsFunc(s.before.Parameters, func(p types.Parameter) bool { return aws.ToString(p.ParameterKey) == key })
 }
 
 // describe returns the set; nil if it does not exist.
-func (s *stackSetState) describe(ctx context.Context) (*types.StackSet, error) {
+func (s *Set) describe(ctx context.Context) (*types.StackSet, error) {
 	out, err := s.api.DescribeStackSet(ctx, &cloudformation.DescribeStackSetInput{StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs)})
 	var none *types.StackSetNotFoundException
 	if errors.As(err, &none) {
@@ -161,7 +183,7 @@ const hidden = "****"
 
 // parameters returns the parameters to send. CloudFormation requires all of them
 // each time: those that are not given keep their value or take the default.
-func (s *stackSetState) parameters(given map[string]string) []types.Parameter {
+func (s *Set) parameters(given map[string]string) []types.Parameter {
 	var list []types.Parameter
 	for _, p := range s.takes {
 		key := aws.ToString(p.ParameterKey)
@@ -176,17 +198,17 @@ func (s *stackSetState) parameters(given map[string]string) []types.Parameter {
 
 // hasTemplate reports whether the set has a template. If CloudFormation does not
 // return it exactly, our record of the last publication decides.
-func (s *stackSetState) hasTemplate(body []byte) bool {
+func (s *Set) hasTemplate(body []byte) bool {
 	now := aws.ToString(s.before.TemplateBody)
 	if sameText(now, string(body)) {
 		return true
 	}
 	sum := sha256.Sum256(body)
-	return alike(now, string(body)) && s.last == hex.EncodeToString(sum[:])
+	return Alike(now, string(body)) && s.last == hex.EncodeToString(sum[:])
 }
 
 // differs returns why the set must be updated; empty if it need not be.
-func (s *stackSetState) differs(body []byte) string {
+func (s *Set) differs(body []byte) string {
 	b := s.before
 	sorted := func(list []string) string { return strings.Join(slices.Sorted(slices.Values(list)), ",") }
 	var has []string
@@ -219,7 +241,7 @@ func (s *stackSetState) differs(body []byte) string {
 }
 
 // preferences returns the preferences for an operation in some regions.
-func (s *stackSetState) preferences(regions []string) *types.StackSetOperationPreferences {
+func (s *Set) preferences(regions []string) *types.StackSetOperationPreferences {
 	p := s.Preferences
 	order := slices.DeleteFunc(slices.Clone(p.RegionOrder), func(r string) bool { return !slices.Contains(regions, r) })
 	if len(order) != len(regions) {
@@ -232,20 +254,20 @@ func (s *stackSetState) preferences(regions []string) *types.StackSetOperationPr
 	}
 }
 
-func (s *stackSetState) managed() *types.ManagedExecution {
+func (s *Set) managed() *types.ManagedExecution {
 	return &types.ManagedExecution{Active: aws.Bool(s.ManagedExecution)}
 }
 
-func (s *stackSetState) capabilities() (list []types.Capability) {
+func (s *Set) capabilities() (list []types.Capability) {
 	for _, c := range s.Capabilities {
 		list = append(list, types.Capability(c))
 	}
 	return list
 }
 
-func (s *stackSetState) limit() time.Duration {
+func (s *Set) limit() time.Duration {
 	if s.Timeout == 0 {
-		return stackSetTimeout
+		return operationTimeout
 	}
 	return s.Timeout
 }
@@ -258,36 +280,36 @@ func orNil(text string) *string {
 }
 
 // awaitOthers waits until no other operation of the set is in progress.
-func (r *run) awaitOthers(ctx context.Context) error {
-	s, told := r.set, ""
-	err := r.until(ctx, s.limit(), "the stack set "+s.Name, func(ctx context.Context) (bool, error) {
+func (s *Set) awaitOthers(ctx context.Context) error {
+	told := ""
+	err := s.call.Until(ctx, s.limit(), "the stack set "+s.Name, func(ctx context.Context) (bool, error) {
 		busy, err := s.inProgress(ctx)
 		if err != nil || len(busy) == 0 {
 			return err == nil, err
 		}
 		if id := aws.ToString(busy[0].OperationId); id != told {
 			told = id
-			r.sayf("stack set %s: waiting for operation %s (%s), which is %s", s.Name, id, busy[0].Action, busy[0].Status)
+			s.call.Sayf("stack set %s: waiting for operation %s (%s), which is %s", s.Name, id, busy[0].Action, busy[0].Status)
 		}
 		return false, nil
 	})
 	var timeout *poll.TimeoutError
 	if errors.As(err, &timeout) {
-		return sayError(err, "stack set %s: operation %s is still in progress after %s: wait for it, or stop it:\n  %s", s.Name, told, s.limit(), r.stopCommand(s, told))
+		return awsclient.Explain(err, "stack set %s: operation %s is still in progress after %s: wait for it, or stop it:\n  %s", s.Name, told, s.limit(), s.stopCommand(told))
 	}
 	return err
 }
 
 // stopCommand returns the command that stops an operation.
-func (p *Publisher) stopCommand(s *stackSetState, id string) string {
-	return fmt.Sprintf("%s cloudformation stop-stack-set-operation --region %s --stack-set-name %s --operation-id %s%s", p.aws(), s.Region, s.Name, id, s.callAs())
+func (s *Set) stopCommand(id string) string {
+	return fmt.Sprintf("%s cloudformation stop-stack-set-operation --region %s --stack-set-name %s --operation-id %s%s", s.call.CLI(), s.Region, s.Name, id, s.callAs())
 }
 
 // begin starts an operation, and waits while another is in progress. All attempts
 // use the same id, so that a retry finds an operation whose response was lost.
-func (r *run) begin(ctx context.Context, need string, start func(id *string) (*string, error)) (string, error) {
-	s, id, told := r.set, operationID(), false
-	err := r.until(ctx, s.limit(), "the stack set "+s.Name, func(context.Context) (bool, error) {
+func (s *Set) begin(ctx context.Context, need string, start func(id *string) (*string, error)) (string, error) {
+	id, told := operationID(), false
+	err := s.call.Until(ctx, s.limit(), "the stack set "+s.Name, func(context.Context) (bool, error) {
 		out, err := start(&id)
 		var begun *types.OperationIdAlreadyExistsException
 		if errors.As(err, &begun) {
@@ -297,7 +319,7 @@ func (r *run) begin(ctx context.Context, need string, start func(id *string) (*s
 		if errors.As(err, &busy) {
 			if !told {
 				told = true
-				r.sayf("stack set %s: another operation is in progress; retrying for up to %s", s.Name, s.limit())
+				s.call.Sayf("stack set %s: another operation is in progress; retrying for up to %s", s.Name, s.limit())
 			}
 			return false, nil
 		}
@@ -308,10 +330,10 @@ func (r *run) begin(ctx context.Context, need string, start func(id *string) (*s
 	})
 	var timeout *poll.TimeoutError
 	if errors.As(err, &timeout) {
-		return "", sayError(err, "stack set %s: another operation is still in progress after %s: run this again after it has ended", s.Name, s.limit())
+		return "", awsclient.Explain(err, "stack set %s: another operation is still in progress after %s: run this again after it has ended", s.Name, s.limit())
 	}
 	if err != nil && ctx.Err() != nil {
-		return "", r.cancelled(err, id, "may have started")
+		return "", s.cancelled(err, id, "may have started")
 	}
 	if err != nil {
 		return "", s.explain(err, need)
@@ -327,22 +349,21 @@ func operationID() string {
 }
 
 // explain explains an error from CloudFormation.
-func (s *stackSetState) explain(err error, need string) error {
-	var already said
-	if err == nil || errors.As(err, &already) {
+func (s *Set) explain(err error, need string) error {
+	if err == nil || awsclient.IsExplained(err) {
 		return err
 	}
 	switch awsclient.Code(err) {
 	case "InsufficientCapabilitiesException":
-		return sayError(err, "stack set %s: the template needs more capabilities", s.Name)
+		return awsclient.Explain(err, "stack set %s: the template needs more capabilities", s.Name)
 	case "StackInstanceNotFoundException":
 		if len(s.OrganizationalUnits) > 0 {
-			return sayError(err, "stack set %s: an account of the organizational units has no stack, such as one that joined them later: set enabled of auto_deployment to true, or create its stacks with create-stack-instances", s.Name)
+			return awsclient.Explain(err, "stack set %s: an account of the organizational units has no stack, such as one that joined them later: set enabled of auto_deployment to true, or create its stacks with create-stack-instances", s.Name)
 		}
 	case "LimitExceededException":
-		return sayError(err, "stack set %s: the account has reached a CloudFormation quota: request an increase in Service Quotas", s.Name)
+		return awsclient.Explain(err, "stack set %s: the account has reached a CloudFormation quota: request an increase in Service Quotas", s.Name)
 	}
-	if err = refused(err, need, s.Region); !errors.As(err, &already) {
+	if err = awsclient.Denied(err, need, s.Region); !awsclient.IsExplained(err) {
 		err = fmt.Errorf("stack set %s in %s: %w", s.Name, s.Region, err)
 	}
 	return err

@@ -9,26 +9,26 @@ import (
 	"encoding/hex"
 	"slices"
 
-	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/stackset"
 )
 
 // copiesRead is how many earlier versions are read to find the set's previous
 // template among them.
 const copiesRead = 10
 
-// previousTemplate returns the URL of the template that the set had; empty if
-// there is none to restore. If a killed run has already given the set the new
-// template, the previous version is used, until the publication is complete.
-func (r *run) previousTemplate(ctx context.Context) (string, error) {
+// PreviousTemplate returns the URL of the template that the set had, which CloudFormation
+// returned as text; empty if there is none to restore. If a killed run has already given
+// the set the new template, text is empty, and the previous version is used, until the
+// publication is complete.
+func (r *run) PreviousTemplate(ctx context.Context, text string) (string, error) {
 	at, spec := r.plan.Places[0], r.plan.Spec
-	if r.set.differs(r.plan.Body) == "" {
+	if text == "" {
 		sealed, err := r.get(ctx, at, spec.S3.Owner, sealKey(spec.S3.Prefix, spec.Name, r.number))
 		if err != nil || sealed != nil || r.record.Previous == "" {
 			return "", err
 		}
 		return ObjectURL(at.Region, at.Bucket, spec.key(r.record.Previous))
 	}
-	text := aws.ToString(r.set.before.TemplateBody)
 	version, err := r.versionOf(ctx, text)
 	if err != nil {
 		return "", err
@@ -43,7 +43,7 @@ func (r *run) previousTemplate(ctx context.Context) (string, error) {
 
 // versionOf returns the newest published version whose template CloudFormation may
 // have returned as text; empty if none is found. Our copy is exact, but the text is
-// not: see alike.
+// not: see stackset.Alike.
 func (r *run) versionOf(ctx context.Context, text string) (string, error) {
 	at, spec := r.plan.Places[0], r.plan.Spec
 	candidates := []string{r.record.Previous} // a rollback removes it from the stack
@@ -56,7 +56,7 @@ func (r *run) versionOf(ctx context.Context, text string) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if o != nil && alike(text, string(o.body)) {
+		if o != nil && stackset.Alike(text, string(o.body)) {
 			return version, nil
 		}
 	}
@@ -68,8 +68,8 @@ func (r *run) versionOf(ctx context.Context, text string) (string, error) {
 func (r *run) keep(ctx context.Context, body []byte) (version string, err error) {
 	at, sum := r.plan.Places[0], sha256.Sum256(body)
 	version = hex.EncodeToString(sum[:])
-	r.sayf("stack set %s: this program did not publish its previous template; restoring it as CloudFormation returns it, with ? for characters outside ASCII", r.set.Name)
-	return version, r.again(ctx, "the previous template in "+at.Region, func() error {
+	r.Sayf("stack set %s: this program did not publish its previous template; restoring it as CloudFormation returns it, with ? for characters outside ASCII", r.plan.StackSet.Name)
+	return version, r.Again(ctx, "the previous template in "+at.Region, func() error {
 		if _, err := r.put(ctx, at, object{key: r.plan.key(version), contentType: contentType(body), body: body, public: true}); !isTaken(err) {
 			return err
 		}
@@ -77,10 +77,10 @@ func (r *run) keep(ctx context.Context, body []byte) (version string, err error)
 	})
 }
 
-// lastRolledOut returns the SHA-256 of the template that the last complete
-// publication gave the stack set; empty if that is unknown.
-func (r *run) lastRolledOut(ctx context.Context) (string, error) {
-	last, set := r.last, r.set
+// LastTemplate returns the SHA-256 of the template that the last complete publication
+// gave the stack set; empty if that is unknown.
+func (r *run) LastTemplate(ctx context.Context) (string, error) {
+	last, set := r.last, r.plan.StackSet
 	if s := last.Spec.StackSet; s == nil || s.Name != set.Name || s.Region != set.Region {
 		return "", nil
 	}

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"fmt"
@@ -58,9 +58,9 @@ func (o Override) String() string {
 
 // overridesOf returns the configured values of the overridden parameters of a stack,
 // by name; false if the values are not known.
-func (s *StackSet) overridesOf(region, account string) (values map[string]string, known bool) {
+func (c *Config) overridesOf(region, account string) (values map[string]string, known bool) {
 	values, known = map[string]string{}, true
-	for _, o := range s.Overrides {
+	for _, o := range c.Overrides {
 		if !o.appliesTo(region, account) {
 			continue
 		}
@@ -72,13 +72,13 @@ func (s *StackSet) overridesOf(region, account string) (values map[string]string
 	return values, known
 }
 
-// overridden returns the names of the parameters that the configuration overrides.
-func (s *StackSet) overridden() []string {
-	if s == nil {
+// Overridden returns the names of the parameters that the configuration overrides.
+func (c *Config) Overridden() []string {
+	if c == nil {
 		return nil
 	}
 	var names []string
-	for _, o := range s.Overrides {
+	for _, o := range c.Overrides {
 		names = append(names, o.Names...)
 	}
 	return unique(names)
@@ -86,16 +86,16 @@ func (s *StackSet) overridden() []string {
 
 // checkOverrides checks that each override includes stacks of the set. The accounts
 // of an organizational unit are not known.
-func (s *StackSet) checkOverrides() error {
-	for i, o := range s.Overrides {
+func (c *Config) checkOverrides() error {
+	for i, o := range c.Overrides {
 		for _, r := range o.Regions {
-			if !slices.Contains(s.Regions, r) {
-				return fmt.Errorf("parameter_overrides[%d].regions: got %q, want any of regions (%s); add it to regions, or remove it here", i, r, strings.Join(s.Regions, ", "))
+			if !slices.Contains(c.Regions, r) {
+				return fmt.Errorf("parameter_overrides[%d].regions: got %q, want any of regions (%s); add it to regions, or remove it here", i, r, strings.Join(c.Regions, ", "))
 			}
 		}
 		for _, a := range o.Accounts {
-			if len(s.Accounts) > 0 && !slices.Contains(s.Accounts, a) {
-				return fmt.Errorf("parameter_overrides[%d].accounts: got %q, want any of accounts (%s); add it to accounts, or remove it here", i, a, strings.Join(s.Accounts, ", "))
+			if len(c.Accounts) > 0 && !slices.Contains(c.Accounts, a) {
+				return fmt.Errorf("parameter_overrides[%d].accounts: got %q, want any of accounts (%s); add it to accounts, or remove it here", i, a, strings.Join(c.Accounts, ", "))
 			}
 		}
 	}

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"context"
@@ -20,25 +20,28 @@ import (
 // overrides if on_failure is rollback. It returns the error that led to it. It starts
 // no operation after somebody has stopped one, nor while one that has timed out
 // continues.
-func (r *run) restore(ctx context.Context, changed bool, cause error) error {
-	s := r.set
+func (s *Set) restore(ctx context.Context, changed bool, cause error) error {
 	var late *poll.TimeoutError
 	if ctx.Err() != nil || errors.Is(cause, errStopped) || errors.As(cause, &late) || s.OnFailure != Restore || s.before == nil {
 		return cause
 	}
 	previous := ""
 	if changed {
+		text := ""
+		if s.differs(s.rollout.Body) != "" {
+			text = aws.ToString(s.before.TemplateBody)
+		}
 		var err error
-		if previous, err = r.previousTemplate(ctx); err != nil {
+		if previous, err = s.rollout.History.PreviousTemplate(ctx, text); err != nil {
 			return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
 		}
 	}
-	if previous == "" && len(r.changedOverrides) == 0 {
+	if previous == "" && len(s.changedOverrides) == 0 {
 		return cause
 	}
 	// The overrides first: a stack that fails with the new ones fails with them and the
 	// previous template too.
-	failed := r.restoreOverrides(ctx, changed)
+	failed := s.restoreOverrides(ctx, changed)
 	if failed != nil {
 		failed = fmt.Errorf("restoring the previous parameter overrides: %w", failed)
 	}
@@ -48,7 +51,7 @@ func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 		}
 		return fmt.Errorf("%w; the stacks have their previous parameter overrides again", cause)
 	}
-	there, err := r.instances(ctx)
+	there, err := s.instances(ctx)
 	if err != nil {
 		return errors.Join(cause, fmt.Errorf("the stack set keeps the new template: %w", err))
 	}
@@ -59,17 +62,17 @@ func (r *run) restore(ctx context.Context, changed bool, cause error) error {
 		blocks = []block{{}} // the set itself
 	}
 	for n, b := range blocks {
-		r.sayf("stack set %s: restoring its previous template in %s", s.Name, listOr(b.regions, "no region, because it has no instances"))
-		if err := r.updateSet(ctx, s.backTo(previous, n == 0, b)); err != nil {
+		s.call.Sayf("stack set %s: restoring its previous template in %s", s.Name, listOr(b.regions, "no region, because it has no instances"))
+		if err := s.updateSet(ctx, s.backTo(previous, n == 0, b)); err != nil {
 			return errors.Join(cause, failed, fmt.Errorf("restoring the previous template: %w", err))
 		}
 	}
-	return errors.Join(fmt.Errorf("%w; the stack set has its previous template again, but latest and the parameters are still of version %s", cause, r.plan.Version), failed)
+	return errors.Join(fmt.Errorf("%w; the stack set has its previous template again, but latest and the parameters are still of version %s", cause, s.rollout.Version), failed)
 }
 
 // backTo returns the update to the previous template. Only the first one changes
 // the set itself.
-func (s *stackSetState) backTo(previous string, first bool, b block) *cloudformation.UpdateStackSetInput {
+func (s *Set) backTo(previous string, first bool, b block) *cloudformation.UpdateStackSetInput {
 	in := &cloudformation.UpdateStackSetInput{
 		StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs), Regions: b.regions, Capabilities: s.before.Capabilities,
 		AdministrationRoleARN: s.before.AdministrationRoleARN, ExecutionRoleName: s.before.ExecutionRoleName,
@@ -86,7 +89,7 @@ func (s *stackSetState) backTo(previous string, first bool, b block) *cloudforma
 
 // oldParameters returns the values that the set had before. Only the first update
 // needs to send them.
-func (s *stackSetState) oldParameters(send bool) []types.Parameter {
+func (s *Set) oldParameters(send bool) []types.Parameter {
 	var list []types.Parameter
 	for _, p := range s.before.Parameters {
 		if aws.ToString(p.ParameterValue) == hidden || !send {

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"strings"
@@ -19,11 +19,11 @@ func plainText(s string) string { return strings.TrimSpace(strings.ReplaceAll(s,
 // lost matches the characters that CloudFormation can return as question marks.
 var lost = lazyregexp.New(`[?\x{80}-\x{10ffff}]+`)
 
-// alike reports whether CloudFormation may have returned the template sent. It
+// Alike reports whether CloudFormation may have returned the template sent. It
 // returns a question mark for a character outside ASCII
 // (https://github.com/aws-cloudformation/cloudformation-coverage-roadmap/issues/814),
 // so two templates that differ only in such characters are alike.
-func alike(returned, sent string) bool {
+func Alike(returned, sent string) bool {
 	if isASCII(sent) || !isASCII(returned) {
 		return sameText(returned, sent)
 	}

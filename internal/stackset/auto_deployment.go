@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"context"
@@ -33,8 +33,7 @@ func (a AutoDeployment) request() *types.AutoDeployment {
 // must not name regions or targets, so it applies to all stacks of the set. It runs
 // last, when they are current, with the set's own template and parameters
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStackSet.html).
-func (r *run) deployAutomatically(ctx context.Context) error {
-	s := r.set
+func (s *Set) deployAutomatically(ctx context.Context) error {
 	if s.AutoDeployment == nil || s.before == nil {
 		return nil
 	}
@@ -45,9 +44,9 @@ func (r *run) deployAutomatically(ctx context.Context) error {
 	if now == *s.AutoDeployment {
 		return nil
 	}
-	r.sayf("stack set %s: setting automatic deployment, in an update of all of its stacks: %s", s.Name, s.AutoDeployment)
-	return r.updateSet(ctx, &cloudformation.UpdateStackSetInput{
-		StackSetName: &s.Name, UsePreviousTemplate: aws.Bool(true), Parameters: s.again(), Capabilities: s.capabilities(), CallAs: types.CallAs(s.CallAs),
+	s.call.Sayf("stack set %s: setting automatic deployment, in an update of all of its stacks: %s", s.Name, s.AutoDeployment)
+	return s.updateSet(ctx, &cloudformation.UpdateStackSetInput{
+		StackSetName: &s.Name, UsePreviousTemplate: aws.Bool(true), Parameters: s.unchangedParameters(), Capabilities: s.capabilities(), CallAs: types.CallAs(s.CallAs),
 		ManagedExecution: s.managed(), OperationPreferences: s.preferences(nil), AutoDeployment: s.AutoDeployment.request(),
 	})
 }

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import "testing"
 
@@ -22,7 +22,7 @@ func TestAlike(t *testing.T) {
 		"an exact answer is compared":      {"A: è\n", "A: é\n", false},
 		"a question mark for nothing lost": {"A: ?\n", "A: e\n", false},
 	} {
-		if got := alike(row.returned, row.sent); got != row.want {
+		if got := Alike(row.returned, row.sent); got != row.want {
 			t.Errorf("%s: got %v", name, got)
 		}
 	}

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"context"
@@ -29,38 +29,38 @@ type overrideChange struct {
 // It runs before the update of the stacks, so that a stack that fails with its old
 // values does not fail again. If the template changes, it runs after the update too:
 // CloudFormation accepts an override only after the stack has the parameter.
-func (r *run) setOverrides(ctx context.Context, regions []string, updated bool) error {
-	if len(r.record.Overridden) == 0 {
+func (s *Set) setOverrides(ctx context.Context, regions []string, updated bool) error {
+	if len(s.rollout.Overridden) == 0 {
 		return nil
 	}
-	there, err := r.instances(ctx)
+	there, err := s.instances(ctx)
 	if err != nil {
 		return err
 	}
-	stacks, err := r.readOverrides(ctx, slices.DeleteFunc(there, func(i types.StackInstanceSummary) bool {
-		return !r.set.wants(i) || !slices.Contains(regions, aws.ToString(i.Region)) || i.Status == types.StackInstanceStatusInoperable
+	stacks, err := s.readOverrides(ctx, slices.DeleteFunc(there, func(i types.StackInstanceSummary) bool {
+		return !s.wants(i) || !slices.Contains(regions, aws.ToString(i.Region)) || i.Status == types.StackInstanceStatusInoperable
 	}))
 	if err != nil {
 		return err
 	}
 	var changes []overrideChange
 	for _, stack := range stacks {
-		values, known := r.set.overridesOf(aws.ToString(stack.Region), aws.ToString(stack.Account))
+		values, known := s.overridesOf(aws.ToString(stack.Region), aws.ToString(stack.Account))
 		if !known {
 			continue // a rollback keeps the values
 		}
-		if list, differs := r.set.overrideList(values, stack.overrides, r.record.Overridden, updated); differs {
+		if list, differs := s.overrideList(values, stack.overrides, s.rollout.Overridden, updated); differs {
 			changes = append(changes, overrideChange{stack.StackInstanceSummary, stack.overrides, list})
 		}
 	}
-	r.changedOverrides = append(r.changedOverrides, changes...)
-	return r.changeOverrides(ctx, changes)
+	s.changedOverrides = append(s.changedOverrides, changes...)
+	return s.changeOverrides(ctx, changes)
 }
 
 // overrideList returns the overrides of a stack for a request before or after its
 // update, and whether they differ from those that it has. A hidden value cannot be
 // compared, so it is sent, once.
-func (s *stackSetState) overrideList(values map[string]string, has []types.Parameter, ours []string, updated bool) (list []types.Parameter, differs bool) {
+func (s *Set) overrideList(values map[string]string, has []types.Parameter, ours []string, updated bool) (list []types.Parameter, differs bool) {
 	now := map[string]string{}
 	for _, p := range has {
 		now[aws.ToString(p.ParameterKey)] = aws.ToString(p.ParameterValue)
@@ -95,13 +95,13 @@ func (s *stackSetState) overrideList(values map[string]string, has []types.Param
 }
 
 // declares reports whether the plan's template has a parameter.
-func (s *stackSetState) declares(name string) bool {
+func (s *Set) declares(name string) bool {
 	return slices.ContainsFunc(s.takes, func(p types.TemplateParameter) bool { return aws.ToString(p.ParameterKey) == name })
 }
 
 // changeOverrides carries out changes. Stacks with the same overrides share an
 // operation, as far as each account has a stack in each region.
-func (r *run) changeOverrides(ctx context.Context, changes []overrideChange) error {
+func (s *Set) changeOverrides(ctx context.Context, changes []overrideChange) error {
 	lists, stacks := map[string][]types.Parameter{}, map[string][]types.StackInstanceSummary{}
 	for _, c := range changes {
 		key := signature(c.list)
@@ -109,7 +109,7 @@ func (r *run) changeOverrides(ctx context.Context, changes []overrideChange) err
 	}
 	for _, key := range slices.Sorted(maps.Keys(lists)) {
 		for _, b := range accountBlocks(stacks[key]) {
-			if err := r.updateInstances(ctx, b, lists[key]); err != nil {
+			if err := s.updateInstances(ctx, b, lists[key]); err != nil {
 				return err
 			}
 		}
@@ -152,8 +152,7 @@ func accountBlocks(list []types.StackInstanceSummary) []accountBlock {
 }
 
 // updateInstances replaces the overrides of some stacks.
-func (r *run) updateInstances(ctx context.Context, b accountBlock, list []types.Parameter) error {
-	s := r.set
+func (s *Set) updateInstances(ctx context.Context, b accountBlock, list []types.Parameter) error {
 	in := &cloudformation.UpdateStackInstancesInput{
 		StackSetName: &s.Name, Regions: b.regions, CallAs: types.CallAs(s.CallAs), OperationPreferences: s.preferences(b.regions),
 		ParameterOverrides: append([]types.Parameter{}, list...), // not nil: an empty list removes all overrides
@@ -165,8 +164,8 @@ func (r *run) updateInstances(ctx context.Context, b accountBlock, list []types.
 	} else {
 		in.Accounts = b.accounts
 	}
-	r.sayf("stack set %s: setting the parameter overrides of %s in %s: %s", s.Name, strings.Join(b.accounts, ", "), strings.Join(b.regions, ", "), listOr(keysOf(list), "none"))
-	id, err := r.begin(ctx, "cloudformation:UpdateStackInstances", func(id *string) (*string, error) {
+	s.call.Sayf("stack set %s: setting the parameter overrides of %s in %s: %s", s.Name, strings.Join(b.accounts, ", "), strings.Join(b.regions, ", "), listOr(keysOf(list), "none"))
+	id, err := s.begin(ctx, "cloudformation:UpdateStackInstances", func(id *string) (*string, error) {
 		in.OperationId = id
 		out, err := s.api.UpdateStackInstances(ctx, in)
 		if err != nil {
@@ -177,7 +176,7 @@ func (r *run) updateInstances(ctx context.Context, b accountBlock, list []types.
 	if err != nil {
 		return err
 	}
-	return r.await(ctx, id)
+	return s.await(ctx, id)
 }
 
 func keysOf(list []types.Parameter) (names []string) {
@@ -189,13 +188,13 @@ func keysOf(list []types.Parameter) (names []string) {
 
 // restoreOverrides gives the stacks the overrides that they had before this run. Those
 // whose values CloudFormation hides keep the values that were sent last.
-func (r *run) restoreOverrides(ctx context.Context, updated bool) error {
-	there := r.set.has
+func (s *Set) restoreOverrides(ctx context.Context, updated bool) error {
+	there := s.has
 	if updated {
-		there = r.set.declares
+		there = s.declares
 	}
 	var undo []overrideChange
-	for _, c := range r.changedOverrides {
+	for _, c := range s.changedOverrides {
 		i := slices.IndexFunc(undo, func(u overrideChange) bool { return sameStack(u.on, c.on) })
 		if i < 0 {
 			i, undo = len(undo), append(undo, overrideChange{on: c.on, before: c.before})
@@ -215,7 +214,7 @@ func (r *run) restoreOverrides(ctx context.Context, updated bool) error {
 			}
 		}
 	}
-	return r.changeOverrides(ctx, undo)
+	return s.changeOverrides(ctx, undo)
 }
 
 func sameStack(a, b types.StackInstanceSummary) bool {

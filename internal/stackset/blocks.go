@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"maps"
@@ -19,7 +19,7 @@ import (
 type block struct{ regions, targets []string }
 
 // blocks groups the regions that have instances of the same targets.
-func (s *stackSetState) blocks(list []types.StackInstanceSummary) []block {
+func (s *Set) blocks(list []types.StackInstanceSummary) []block {
 	in := map[string][]string{} // region: targets
 	for _, i := range list {
 		region := aws.ToString(i.Region)

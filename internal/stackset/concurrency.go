@@ -1,18 +1,18 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import "fmt"
 
 // soft is the concurrency mode that does not depend on the failure tolerance.
 const soft = "SOFT_FAILURE_TOLERANCE"
 
-// concurrency describes in how many accounts of a region an operation runs at the
+// Concurrency describes in how many accounts of a region an operation runs at the
 // same time. limit is empty, or tells why that is less than the configured maximum
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_StackSetOperationPreferences.html).
-func (s *StackSet) concurrency() (is, limit string) {
-	p, n := s.Preferences, len(s.Accounts)
+func (c *Config) Concurrency() (is, limit string) {
+	p, n := c.Preferences, len(c.Accounts)
 	option, most := "max_concurrent_count", share{count: 1}
 	if p.MaxConcurrentCount != nil {
 		most.count = int(*p.MaxConcurrentCount)

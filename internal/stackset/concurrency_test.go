@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"slices"
@@ -34,8 +34,8 @@ func TestConcurrency(t *testing.T) {
 		"units, two percentages":         {Preferences{MaxConcurrentPercentage: n(50), FailureTolerancePercentage: n(20)}, 0, "at most 20% of the accounts, rounded down, plus 1, at a time in each region", ""},
 		"units, soft percentage":         {Preferences{MaxConcurrentPercentage: n(50), ConcurrencyMode: "SOFT_FAILURE_TOLERANCE"}, 0, "50% of the accounts at a time in each region", ""},
 	} {
-		set := &StackSet{Preferences: row.prefer, Accounts: slices.Repeat([]string{"1"}, row.accounts)}
-		is, limit := set.concurrency()
+		set := &Config{Preferences: row.prefer, Accounts: slices.Repeat([]string{"1"}, row.accounts)}
+		is, limit := set.Concurrency()
 		if !strings.HasPrefix(is, row.is) || !strings.Contains(limit, row.limit) || (limit == "") != (row.limit == "") {
 			t.Errorf("%s: got %q, %q", name, is, limit)
 		}

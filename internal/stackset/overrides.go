@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"context"
@@ -38,9 +38,8 @@ const describesAtOnce = 8
 // overrides finds the instances whose overrides are not as configured: they have a
 // value other than the set's, or lack a configured override. A hidden value counts as
 // different.
-func (r *run) overrides(ctx context.Context, set *types.StackSet, there []types.StackInstanceSummary) (found []override, err error) {
-	s := r.set
-	stacks, err := r.readOverrides(ctx, slices.DeleteFunc(slices.Clone(there), func(i types.StackInstanceSummary) bool { return !s.configured(i) }))
+func (s *Set) overrides(ctx context.Context, set *types.StackSet, there []types.StackInstanceSummary) (found []override, err error) {
+	stacks, err := s.readOverrides(ctx, slices.DeleteFunc(slices.Clone(there), func(i types.StackInstanceSummary) bool { return !s.configured(i) }))
 	for _, stack := range stacks {
 		o := override{region: aws.ToString(stack.Region), account: aws.ToString(stack.Account)}
 		configured, _ := s.overridesOf(o.region, o.account)
@@ -64,15 +63,14 @@ func (r *run) overrides(ctx context.Context, set *types.StackSet, there []types.
 }
 
 // readOverrides reads the overrides of some instances.
-func (r *run) readOverrides(ctx context.Context, list []types.StackInstanceSummary) ([]instanceOverrides, error) {
-	s := r.set
+func (s *Set) readOverrides(ctx context.Context, list []types.StackInstanceSummary) ([]instanceOverrides, error) {
 	found := make([]instanceOverrides, len(list))
 	var group errgroup.Group
 	group.SetLimit(describesAtOnce)
 	for n, i := range list {
 		group.Go(func() error {
 			found[n].StackInstanceSummary = i
-			return r.again(ctx, "the instance of "+aws.ToString(i.Account)+" in "+aws.ToString(i.Region), func() error {
+			return s.call.Again(ctx, "the instance of "+aws.ToString(i.Account)+" in "+aws.ToString(i.Region), func() error {
 				out, err := s.api.DescribeStackInstance(ctx, &cloudformation.DescribeStackInstanceInput{
 					StackSetName: &s.Name, StackInstanceAccount: i.Account, StackInstanceRegion: i.Region, CallAs: types.CallAs(s.CallAs),
 				})
@@ -106,13 +104,12 @@ func differing(set *types.StackSet, overrides []types.Parameter) (names []string
 // reportExceptions reports the stacks that the roll-out did not update completely:
 // those that are not current, which a failure tolerance allows, and those with
 // overrides. It returns the end of the summary line.
-func (r *run) reportExceptions(ctx context.Context) (string, error) {
-	s := r.set
+func (s *Set) reportExceptions(ctx context.Context) (string, error) {
 	set, err := s.describe(ctx)
 	if err != nil || set == nil {
 		return "", err
 	}
-	there, err := r.instances(ctx)
+	there, err := s.instances(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -121,14 +118,14 @@ func (r *run) reportExceptions(ctx context.Context) (string, error) {
 		other = append(other, f.Region+": "+f.Is)
 	}
 	if len(other) > 0 {
-		r.sayf("stack set %s: not updated, because accounts and regions of stack_set do not contain them: %s; add them, or delete these stack instances", s.Name, strings.Join(other, "; "))
+		s.call.Sayf("stack set %s: not updated, because accounts and regions of stack_set do not contain them: %s; add them, or delete these stack instances", s.Name, strings.Join(other, "; "))
 	}
 	var except []string
 	behind := 0
 	for _, i := range there {
 		if s.wants(i) && slices.Contains(s.Regions, aws.ToString(i.Region)) && i.Status != types.StackInstanceStatusCurrent {
 			behind++
-			r.sayf("stack set %s: %s, account %s: %s: %s", s.Name, aws.ToString(i.Region), aws.ToString(i.Account), i.Status, listOr(present(aws.ToString(i.StatusReason)), "no reason given"))
+			s.call.Sayf("stack set %s: %s, account %s: %s: %s", s.Name, aws.ToString(i.Region), aws.ToString(i.Account), i.Status, listOr(present(aws.ToString(i.StatusReason)), "no reason given"))
 		}
 	}
 	if behind > 0 {
@@ -136,18 +133,18 @@ func (r *run) reportExceptions(ctx context.Context) (string, error) {
 	}
 	var kept []override
 	if s.before != nil { // else this run created all of them, without overrides
-		kept, err = r.overrides(ctx, set, there)
+		kept, err = s.overrides(ctx, set, there)
 	}
 	switch {
 	case awsclient.IsUnauthorized(err):
-		r.sayf("stack set %s: not checked whether stacks keep parameter overrides: allow cloudformation:DescribeStackInstance", s.Name)
+		s.call.Sayf("stack set %s: not checked whether stacks keep parameter overrides: allow cloudformation:DescribeStackInstance", s.Name)
 	case err != nil:
 		return "", err
 	}
 	kept = slices.DeleteFunc(kept, func(o override) bool { return len(o.parameters) == 0 })
 	for _, o := range kept {
-		r.sayf("stack set %s: %s, account %s: keeps its override of %s, which parameter_overrides does not contain; to reset it to the stack set's values:\n  %s",
-			s.Name, o.region, o.account, strings.Join(o.parameters, ", "), r.clearCommand(s, o))
+		s.call.Sayf("stack set %s: %s, account %s: keeps its override of %s, which parameter_overrides does not contain; to reset it to the stack set's values:\n  %s",
+			s.Name, o.region, o.account, strings.Join(o.parameters, ", "), s.clearCommand(o))
 	}
 	if len(kept) > 0 {
 		except = append(except, fmt.Sprintf("%d stack instance(s) that keep parameter overrides", len(kept)))
@@ -161,7 +158,7 @@ func (r *run) reportExceptions(ctx context.Context) (string, error) {
 // clearCommand returns the command that removes an instance's overrides except those
 // that are configured. It needs an empty list: without a list they stay
 // (https://docs.aws.amazon.com/AWSCloudFormation/latest/APIReference/API_UpdateStackInstances.html).
-func (p *Publisher) clearCommand(s *stackSetState, o override) string {
+func (s *Set) clearCommand(o override) string {
 	list := "'[]'"
 	if values, _ := s.overridesOf(o.region, o.account); len(values) > 0 {
 		list = ""
@@ -171,7 +168,7 @@ func (p *Publisher) clearCommand(s *stackSetState, o override) string {
 		list = strings.TrimSpace(list)
 	}
 	return fmt.Sprintf("%s cloudformation update-stack-instances --region %s --stack-set-name %s%s --accounts %s --regions %s --parameter-overrides %s",
-		p.aws(), s.Region, s.Name, s.callAs(), o.account, o.region, list)
+		s.call.CLI(), s.Region, s.Name, s.callAs(), o.account, o.region, list)
 }
 
 func present(text string) []string {
@@ -182,7 +179,7 @@ func present(text string) []string {
 }
 
 // callAs returns the --call-as option of the AWS CLI.
-func (s *stackSetState) callAs() string {
+func (s *Set) callAs() string {
 	if s.CallAs == "" {
 		return ""
 	}

@@ -1,7 +1,7 @@
 // Copyright The packer-plugin-ethminer Authors
 // SPDX-License-Identifier: MPL-2.0
 
-package publish
+package stackset
 
 import (
 	"context"
@@ -15,6 +15,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation"
 	"github.com/aws/aws-sdk-go-v2/service/cloudformation/types"
 
+	"github.com/eth-mining/packer-plugin-ethminer/internal/awsclient"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/poll"
 )
 
@@ -27,8 +28,7 @@ var errStopped = errors.New("somebody stopped it")
 
 // await waits for an operation, and reports the progress of each region. The time in
 // the queue behind other operations does not count as the time of this one.
-func (r *run) await(ctx context.Context, id string) error {
-	s := r.set
+func (s *Set) await(ctx context.Context, id string) error {
 	told := map[string]string{}
 	status, reason, looks := types.StackSetOperationStatus(""), "", 0
 	ask := func(ctx context.Context) (bool, error) {
@@ -40,7 +40,7 @@ func (r *run) await(ctx context.Context, id string) error {
 		status, reason = out.StackSetOperation.Status, aws.ToString(out.StackSetOperation.StatusReason)
 		if status == types.StackSetOperationStatusQueued {
 			if before == "" {
-				r.sayf("stack set %s: operation %s is queued behind %s; waiting for up to %s", s.Name, id, r.others(ctx, id), s.limit())
+				s.call.Sayf("stack set %s: operation %s is queued behind %s; waiting for up to %s", s.Name, id, s.others(ctx, id), s.limit())
 			}
 			return false, nil
 		}
@@ -52,26 +52,26 @@ func (r *run) await(ctx context.Context, id string) error {
 			return true, nil
 		}
 		if looks++; looks%looksPerReport == 0 {
-			_, err = r.report(ctx, id, told)
+			_, err = s.report(ctx, id, told)
 		}
 		return false, err
 	}
 	what := "operation " + id + " of the stack set " + s.Name
-	err := r.until(ctx, s.limit(), what, ask)
+	err := s.call.Until(ctx, s.limit(), what, ask)
 	if err == nil && underWay(status) {
-		err = r.until(ctx, s.limit(), what, ask)
+		err = s.call.Until(ctx, s.limit(), what, ask)
 	}
 	var timeout *poll.TimeoutError
 	if errors.As(err, &timeout) {
-		return sayError(err, "stack set %s: operation %s is still %s after %s; CloudFormation continues it: run this again after it has ended, or stop it:\n  %s\n", s.Name, id, status, s.limit(), r.stopCommand(s, id))
+		return awsclient.Explain(err, "stack set %s: operation %s is still %s after %s; CloudFormation continues it: run this again after it has ended, or stop it:\n  %s\n", s.Name, id, status, s.limit(), s.stopCommand(id))
 	}
 	if err != nil && ctx.Err() != nil {
-		return r.cancelled(err, id, "continues")
+		return s.cancelled(err, id, "continues")
 	}
 	if err != nil {
 		return s.explain(err, "cloudformation:DescribeStackSetOperation")
 	}
-	failures, err := r.report(ctx, id, told)
+	failures, err := s.report(ctx, id, told)
 	if err != nil {
 		return err
 	}
@@ -88,8 +88,8 @@ func (r *run) await(ctx context.Context, id string) error {
 }
 
 // others describes the operations in progress other than one of ours.
-func (r *run) others(ctx context.Context, id string) string {
-	busy, err := r.set.inProgress(ctx)
+func (s *Set) others(ctx context.Context, id string) string {
+	busy, err := s.inProgress(ctx)
 	if err != nil {
 		return "others"
 	}
@@ -103,7 +103,7 @@ func (r *run) others(ctx context.Context, id string) string {
 }
 
 // inProgress returns the operations of the set that block others, the newest first.
-func (s *stackSetState) inProgress(ctx context.Context) ([]types.StackSetOperationSummary, error) {
+func (s *Set) inProgress(ctx context.Context) ([]types.StackSetOperationSummary, error) {
 	out, err := s.api.ListStackSetOperations(ctx, &cloudformation.ListStackSetOperationsInput{StackSetName: &s.Name, CallAs: types.CallAs(s.CallAs)})
 	if err != nil {
 		return nil, s.explain(err, "cloudformation:ListStackSetOperations")
@@ -111,19 +111,27 @@ func (s *stackSetState) inProgress(ctx context.Context) ([]types.StackSetOperati
 	return slices.DeleteFunc(out.Summaries, func(o types.StackSetOperationSummary) bool { return !underWay(o.Status) }), nil
 }
 
-// cancelled explains the cancellation of this process while an operation runs.
-func (r *run) cancelled(err error, id, what string) error {
-	changed := "latest is already " + r.plan.Version
-	if len(r.plan.Parameters) > 0 {
-		changed = "latest and the parameters are already of version " + r.plan.Version
+// underWay reports whether an operation blocks others.
+func underWay(status types.StackSetOperationStatus) bool {
+	switch status {
+	case types.StackSetOperationStatusRunning, types.StackSetOperationStatusQueued, types.StackSetOperationStatusStopping:
+		return true
 	}
-	return sayError(err, "stack set %s: cancelled, but operation %s %s in AWS, and %s; to stop the operation:\n  %s\n", r.set.Name, id, what, changed, r.stopCommand(r.set, id))
+	return false
+}
+
+// cancelled explains the cancellation of this process while an operation runs.
+func (s *Set) cancelled(err error, id, what string) error {
+	changed := "latest is already " + s.rollout.Version
+	if s.rollout.Parameters {
+		changed = "latest and the parameters are already of version " + s.rollout.Version
+	}
+	return awsclient.Explain(err, "stack set %s: cancelled, but operation %s %s in AWS, and %s; to stop the operation:\n  %s\n", s.Name, id, what, changed, s.stopCommand(id))
 }
 
 // report prints the status of each region if it has changed, and returns the
 // instances that failed, with a remedy if one is known.
-func (r *run) report(ctx context.Context, id string, told map[string]string) ([]string, error) {
-	s := r.set
+func (s *Set) report(ctx context.Context, id string, told map[string]string) ([]string, error) {
 	regions := map[string]map[string]int{}
 	var failures []string
 	pages := cloudformation.NewListStackSetOperationResultsPaginator(s.api, &cloudformation.ListStackSetOperationResultsInput{
@@ -152,14 +160,14 @@ func (r *run) report(ctx context.Context, id string, told map[string]string) ([]
 		}
 		if line := strings.Join(counts, ", "); told[region] != line {
 			told[region] = line
-			r.sayf("stack set %s: %s: %s", s.Name, region, line)
+			s.call.Sayf("stack set %s: %s: %s", s.Name, region, line)
 		}
 	}
 	return failures, nil
 }
 
 // remedy adds the remedy to a reason from CloudFormation.
-func (s *stackSetState) remedy(region, account, reason string) string {
+func (s *Set) remedy(region, account, reason string) string {
 	lower := strings.ToLower(reason)
 	switch {
 	case strings.Contains(lower, "should have") && strings.Contains(lower, "role"), strings.Contains(lower, "not authorized to perform: sts:assumerole"):
