@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"runtime"
 	"sync"
@@ -19,6 +20,7 @@ import (
 var (
 	table   = flag.Bool("table", false, "measure and print the table, in half an hour")
 	only    = flag.String("only", "*", "the cells to measure, as a pattern of their names, such as short-linear-8-*")
+	rows    = flag.String("rows", "", "measure what docs/benchmarks.md needs, and append the results to this `file`")
 	stagger = flag.Duration("stagger", 5*time.Second, "how long after one build the next is started")
 )
 
@@ -43,12 +45,38 @@ func cells() []Cell {
 	return all
 }
 
+// measure runs the cells at the same time, and returns their results in order. Of a
+// cell that has failed, the result is empty. An interrupt cancels the builds.
+func measure(t *testing.T, cells []Cell) []Result {
+	ctx, stop := signal.NotifyContext(t.Context(), os.Interrupt)
+	defer stop()
+	tools := Tools{Packer: os.Getenv("PACKER"), Plugins: os.Getenv("BENCH_PLUGINS")}
+	results := make([]Result, len(cells))
+	var wg sync.WaitGroup
+	for i, c := range cells {
+		wg.Go(func() {
+			select {
+			case <-time.After(time.Duration(i) * *stagger):
+			case <-ctx.Done():
+				t.Errorf("%s: %v", c, ctx.Err())
+				return
+			}
+			var err error
+			log := filepath.Join(os.Getenv("BENCH_LOGS"), fmt.Sprintf("%s-%d.log", c, i+1))
+			if results[i], err = tools.Run(ctx, c, log); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+	wg.Wait()
+	return results
+}
+
 // TestTable prints the table of docs/benchmarks/ami.md.
 func TestTable(t *testing.T) {
 	if !*table {
 		t.Skip("SKIPPED: needs -table, PACKER and the plugins; `make bench-ami` gives them, and takes half an hour")
 	}
-	tools := Tools{Packer: os.Getenv("PACKER"), Plugins: os.Getenv("BENCH_PLUGINS"), Logs: os.Getenv("BENCH_LOGS")}
 	var chosen []Cell
 	for _, c := range cells() {
 		if match, err := filepath.Match(*only, c.String()); err != nil {
@@ -57,29 +85,17 @@ func TestTable(t *testing.T) {
 			chosen = append(chosen, c)
 		}
 	}
-	results := make([]Result, len(chosen))
-	var wg sync.WaitGroup
-	for i, c := range chosen {
-		wg.Go(func() {
-			time.Sleep(time.Duration(i) * *stagger)
-			var err error
-			if results[i], err = tools.Run(t.Context(), c); err != nil {
-				t.Error(err)
-			}
-		})
-	}
-	wg.Wait()
+	results := measure(t, chosen)
 	fmt.Printf("%s, %s/%s, %d CPUs, %d builds at the same time, one started every %s.\n\n", runtime.Version(), runtime.GOOS, runtime.GOARCH, runtime.NumCPU(), len(chosen), *stagger)
 	fmt.Printf("| delays | progress | regions | market | builder | wall | over the floor | from first to last call | API calls | billed | held |\n|---|---|--:|---|---|--:|--:|--:|--:|--:|--:|\n")
 	for _, r := range results {
 		if r.AWS == 0 {
 			continue // failed, and said
 		}
-		market := map[bool]string{true: "spot", false: "on-demand"}[r.Spot]
 		if r.Reboot {
 			r.Builder += ", capture = reboot"
 		}
-		fmt.Printf("| %s | %s | %d | %s | %s | %.1f s | %.3f | %.3f | %d | %.0f s | %.0f s |\n", r.Delays, r.Progress, r.Regions, market, r.Builder,
+		fmt.Printf("| %s | %s | %d | %s | %s | %.1f s | %.3f | %.3f | %d | %.0f s | %.0f s |\n", r.Delays, r.Progress, r.Regions, r.Market(), r.Builder,
 			r.Wall.Seconds(), r.Wall.Seconds()/r.Floor().Seconds(), r.AWS.Seconds()/r.Floor().Seconds(), r.Calls, r.Usage.BilledSeconds, r.Usage.HeldSeconds)
 	}
 }

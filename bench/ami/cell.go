@@ -44,6 +44,14 @@ type Cell struct {
 	Reboot   bool // capture = "reboot", which only ours has
 }
 
+// Market is what the instance is launched on.
+func (c Cell) Market() string {
+	if c.Spot {
+		return "spot"
+	}
+	return "on-demand"
+}
+
 // Delays are those of the states running and stopped, of the image and of its
 // copies; and the time that EC2 takes to shut a running instance down for its
 // image, which is an assumption.
@@ -86,12 +94,11 @@ type Result struct {
 type Tools struct {
 	Packer  string
 	Plugins string // a folder with a plugin path for each builder
-	Logs    string // where each build's output goes
 }
 
-// Run measures a cell. It is an error if an image is missing in the end, or if
-// anything else is left.
-func (t Tools) Run(ctx context.Context, c Cell) (Result, error) {
+// Run measures a cell, and writes the build's output to the file log. It is an error
+// if an image is missing in the end, or if anything else is left.
+func (t Tools) Run(ctx context.Context, c Cell, log string) (Result, error) {
 	profile := Delays[c.Delays]
 	profile.Terminated, profile.Progress = 5*time.Second, c.Progress
 	result := Result{Cell: c}
@@ -130,6 +137,8 @@ func (t Tools) Run(ctx context.Context, c Cell) (Result, error) {
 		args = append(args, "-var", "spot_price=auto")
 	}
 	cmd := exec.CommandContext(ctx, t.Packer, append(args, file)...)
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	cmd.WaitDelay = 3 * time.Minute // a cancelled build deletes what it has created
 	session := rehearsal.Session{Endpoint: server.URL, AccessKey: "AKIABENCH", SecretKey: "bench"}
 	cmd.Env = append(environ(session), "PACKER_PLUGIN_PATH="+filepath.Join(t.Plugins, c.Builder), "PACKER_CONFIG_DIR="+dir, "CHECKPOINT_DISABLE=1", "TMPDIR="+dir, "HOME="+dir)
 	var out bytes.Buffer
@@ -138,7 +147,7 @@ func (t Tools) Run(ctx context.Context, c Cell) (Result, error) {
 	err = cmd.Run()
 	result.Wall = time.Since(begun)
 	_, _ = fmt.Fprintf(&out, "\ncalls: %v\n", aws.Calls())
-	if logErr := os.WriteFile(filepath.Join(t.Logs, c.String()+".log"), out.Bytes(), 0o600); err == nil {
+	if logErr := os.WriteFile(log, out.Bytes(), 0o600); err == nil {
 		err = logErr
 	}
 	if err != nil {

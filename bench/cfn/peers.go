@@ -6,6 +6,7 @@
 // so that no peer is a dependency of the plugin.
 //
 //	go test -C bench ./cfn -run TestTable -v -table
+//	go test -C bench ./cfn -run TestRows -v -rows FILE
 //	go test -C bench ./cfn -run XXX -bench .
 package cfn
 
@@ -30,12 +31,14 @@ const mapping, attribute = "AWSRegion2AMI", "AMI"
 
 // Peer sets the cell of a region and returns the new text.
 type Peer struct {
-	Name string
-	Set  func(src []byte, region, ami string) ([]byte, error)
+	Name   string
+	Module string // pinned in go.mod; empty for a program
+	Note   string // what it does differently
+	Set    func(src []byte, region, ami string) ([]byte, error)
 }
 
 // Ours is internal/cfntemplate, its proof included.
-var Ours = Peer{"ours, proof included", func(src []byte, region, ami string) ([]byte, error) {
+var Ours = Peer{"ours, proof included", "", "", func(src []byte, region, ami string) ([]byte, error) {
 	t, err := cfntemplate.Parse("template", src)
 	if err != nil {
 		return nil, err
@@ -47,11 +50,11 @@ var Ours = Peer{"ours, proof included", func(src []byte, region, ami string) ([]
 // YAMLPeers make a round trip: text to tree, tree to text.
 var YAMLPeers = []Peer{
 	Ours,
-	{"yaml/v3 parse alone", func(src []byte, _, _ string) ([]byte, error) {
+	{"yaml/v3 parse alone", "go.yaml.in/yaml/v3", "parses only, edits nothing", func(src []byte, _, _ string) ([]byte, error) {
 		var doc yaml3.Node
 		return nil, yaml3.Unmarshal(src, &doc)
 	}},
-	{"yaml/v3 round trip", func(src []byte, region, ami string) ([]byte, error) {
+	{"yaml/v3 round trip", "go.yaml.in/yaml/v3", "round trip", func(src []byte, region, ami string) ([]byte, error) {
 		var doc yaml3.Node
 		if err := yaml3.Unmarshal(src, &doc); err != nil {
 			return nil, err
@@ -70,7 +73,7 @@ var YAMLPeers = []Peer{
 		err := errors.Join(e.Encode(&doc), e.Close())
 		return out.Bytes(), err
 	}},
-	{"yaml/v4 round trip", func(src []byte, region, ami string) ([]byte, error) {
+	{"yaml/v4 round trip", "go.yaml.in/yaml/v4", "round trip", func(src []byte, region, ami string) ([]byte, error) {
 		var doc yaml4.Node
 		if err := yaml4.Unmarshal(src, &doc); err != nil {
 			return nil, err
@@ -89,7 +92,7 @@ var YAMLPeers = []Peer{
 		err := errors.Join(e.Encode(&doc), e.Close())
 		return out.Bytes(), err
 	}},
-	{"goccy/go-yaml round trip", func(src []byte, region, ami string) ([]byte, error) {
+	{"goccy/go-yaml round trip", "github.com/goccy/go-yaml", "round trip", func(src []byte, region, ami string) ([]byte, error) {
 		file, err := parser.ParseBytes(src, parser.ParseComments)
 		if err != nil {
 			return nil, err
@@ -127,10 +130,10 @@ func child4(n *yaml4.Node, key string) *yaml4.Node {
 // re-writes it all.
 var JSONPeers = []Peer{
 	Ours,
-	{"sjson", func(src []byte, region, ami string) ([]byte, error) {
+	{"sjson", "github.com/tidwall/sjson", "proves nothing, accepts duplicate keys", func(src []byte, region, ami string) ([]byte, error) {
 		return sjson.SetBytes(src, strings.Join([]string{"Mappings", mapping, region, attribute}, "."), ami)
 	}},
-	{"hujson", func(src []byte, region, ami string) ([]byte, error) {
+	{"hujson", "github.com/tailscale/hujson", "proves nothing, accepts duplicate keys, rejects a byte order mark", func(src []byte, region, ami string) ([]byte, error) {
 		v, err := hujson.Parse(src)
 		if err != nil {
 			return nil, err
@@ -141,7 +144,7 @@ var JSONPeers = []Peer{
 		}
 		return v.Pack(), nil
 	}},
-	{"jq (a process)", func(src []byte, region, ami string) ([]byte, error) {
+	{"jq (a process)", "", "a process for each edit", func(src []byte, region, ami string) ([]byte, error) {
 		cmd := exec.Command("jq", "--arg", "v", ami, fmt.Sprintf(".Mappings.%s[%q].%s = $v", mapping, region, attribute))
 		cmd.Stdin = bytes.NewReader(src)
 		return cmd.Output()

@@ -4,7 +4,7 @@
 // Command bench-start compares start-up time and binary size with amazon-ebs. It
 // measures `describe`, which Packer runs for every plugin at each start, and
 // `packer validate` of the same configuration. The plugins alternate, so that other
-// load affects both. It fails if a limit is exceeded.
+// load affects both. It fails if a limit is exceeded, except with -rows.
 package main
 
 import (
@@ -13,9 +13,10 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/eth-mining/packer-plugin-ethminer/tools/bench/compare"
 )
 
 // The limits: at most the time of amazon-ebs, and three quarters of its size.
@@ -46,8 +47,12 @@ func main() {
 	theirs := flag.String("theirs", "build/peers/packer-plugin-amazon", "`path` of packer-plugin-amazon, stripped")
 	rounds := flag.Int("rounds", 41, "`number` of runs of each plugin")
 	slack := flag.Float64("slack", 0, "allowed excess over the time limit as a `share` of the time of amazon-ebs, for loaded machines")
+	file := flag.String("rows", "", "`file` to append the results to for `make bench`; limits are printed, but not enforced")
 	flag.Parse()
-	missed, err := compare(*packer, *ours, *theirs, *rounds, *slack)
+	rows, missed, err := measure(*packer, *ours, *theirs, *rounds, *slack)
+	if err == nil && *file != "" {
+		err, missed = compare.Append(*file, rows...), 0
+	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
@@ -58,10 +63,10 @@ func main() {
 	}
 }
 
-func compare(packer, ours, theirs string, rounds int, slack float64) (missed int, err error) {
+func measure(packer, ours, theirs string, rounds int, slack float64) (rows []compare.Row, missed int, err error) {
 	folder, err := os.MkdirTemp("", "bench-start")
 	if err != nil {
-		return 0, err
+		return nil, 0, err
 	}
 	defer os.RemoveAll(folder)
 	pair := []contestant{
@@ -71,38 +76,48 @@ func compare(packer, ours, theirs string, rounds int, slack float64) (missed int
 	var sizes []float64
 	for i := range pair {
 		if err := pair[i].install(packer, folder); err != nil {
-			return 0, err
+			return nil, 0, err
 		}
 		info, err := os.Stat(pair[i].binary)
 		if err != nil {
-			return 0, err
+			return nil, 0, err
 		}
 		sizes = append(sizes, float64(info.Size())/1e6)
 	}
+	version, err := compare.PluginVersion(theirs)
+	if err != nil {
+		return nil, 0, err
+	}
 	fmt.Printf("%-16s %12s %12s %8s %6s\n", "", "ethminer-ami", "amazon-ebs", "ratio", "limit")
-	row := func(what, unit string, a, b, ratio, bar float64) {
+	row := func(what, measured, unit string, a, b, ratio, bar float64) {
 		verdict := ""
 		if ratio > bar {
 			missed++
 			verdict = "  exceeded"
 		}
-		fmt.Printf("%-16s %9.1f %s %9.1f %s %8.3f %6.2f%s\n", what, a, unit, b, unit, ratio, bar, verdict)
+		shown, scale := unit, 1.0
+		if unit == "s" {
+			shown, scale = "ms", 1000
+		}
+		fmt.Printf("%-16s %9.1f %s %9.1f %s %8.3f %6.2f%s\n", what, a*scale, shown, b*scale, shown, ratio, bar, verdict)
+		rows = append(rows, compare.Row{Benchmark: "start", Measured: measured, Unit: unit, Ours: a, Peer: "packer-plugin-amazon", Version: version, Theirs: b, Ratio: ratio, Note: "has more builders and data sources"})
 	}
 	for _, act := range []struct {
-		what    string
-		command func(contestant) *exec.Cmd
+		what, measured string
+		command        func(contestant) *exec.Cmd
 	}{
-		{"describe", func(c contestant) *exec.Cmd { return exec.Command(c.binary, "describe") }},
-		{"packer validate", func(c contestant) *exec.Cmd { return c.packer(packer, "validate", c.config) }},
+		{"describe", "`describe`, which Packer runs at each start", func(c contestant) *exec.Cmd { return exec.Command(c.binary, "describe") }},
+		{"packer validate", "`packer validate` of six lines", func(c contestant) *exec.Cmd { return c.packer(packer, "validate", c.config) }},
 	} {
-		a, b, ratio, err := race(pair, rounds, act.command)
+		times, err := compare.Race(rounds, timed(pair[0], act.command), timed(pair[1], act.command))
 		if err != nil {
-			return 0, fmt.Errorf("%s: %w", act.what, err)
+			return nil, 0, fmt.Errorf("%s: %w", act.what, err)
 		}
-		row(act.what, "ms", a, b, ratio, mostTime+slack)
+		a, b, ratio := compare.Medians(times[0], times[1])
+		row(act.what, act.measured, "s", a, b, ratio, mostTime+slack)
 	}
-	row("stripped size", "MB", sizes[0], sizes[1], sizes[0]/sizes[1], mostSize)
-	return missed, nil
+	row("stripped size", "size of the stripped binary", "MB", sizes[0], sizes[1], sizes[0]/sizes[1], mostSize)
+	return rows, missed, nil
 }
 
 // install creates the plugin folder and the configuration of a contestant.
@@ -124,30 +139,13 @@ func (c *contestant) packer(packer string, args ...string) *exec.Cmd {
 	return command
 }
 
-// race runs both plugins in alternating order. It returns the medians of their times
-// in milliseconds, and the median of the ratios of each round.
-func race(pair []contestant, rounds int, command func(contestant) *exec.Cmd) (a, b, ratio float64, err error) {
-	times, ratios := make([][]float64, 2), []float64{}
-	for round := range rounds + 1 {
-		took := make([]float64, 2)
-		for turn := range 2 {
-			i := (turn + round) % 2
-			begun := time.Now()
-			if out, err := command(pair[i]).CombinedOutput(); err != nil {
-				return 0, 0, 0, fmt.Errorf("%s: %w\n%s", pair[i].kind, err, strings.TrimSpace(string(out)))
-			}
-			took[i] = time.Since(begun).Seconds() * 1000
+// timed returns a contestant's turn: the seconds that a command of it takes.
+func timed(c contestant, command func(contestant) *exec.Cmd) func() (float64, error) {
+	return func() (float64, error) {
+		begun := time.Now()
+		if out, err := command(c).CombinedOutput(); err != nil {
+			return 0, fmt.Errorf("%s: %w\n%s", c.kind, err, strings.TrimSpace(string(out)))
 		}
-		if round == 0 {
-			continue // the first round reads the files from disk
-		}
-		times[0], times[1] = append(times[0], took[0]), append(times[1], took[1])
-		ratios = append(ratios, took[0]/took[1])
+		return time.Since(begun).Seconds(), nil
 	}
-	return median(times[0]), median(times[1]), median(ratios), nil
-}
-
-func median(values []float64) float64 {
-	slices.Sort(values)
-	return values[len(values)/2]
 }
