@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -170,7 +171,7 @@ func TestEveryBenchmark(t *testing.T) {
 	}
 	for name, where := range names {
 		if !slices.ContainsFunc(known, func(b benchmark) bool { return b.name == name }) {
-			t.Errorf("%s is a %s, and no benchmark of `make bench`", name, where)
+			t.Errorf("%s is a %s, but `make bench` does not run it", name, where)
 		}
 	}
 	for _, b := range known {
@@ -178,5 +179,45 @@ func TestEveryBenchmark(t *testing.T) {
 		if _, err := os.Stat(filepath.Join(top, "docs", file)); err != nil {
 			t.Errorf("%s: %v", b.name, err)
 		}
+	}
+}
+
+// TestPage: docs/benchmarks.md, as committed, is of a complete run of the benchmarks of
+// today, and each row has a peer and a ratio.
+func TestPage(t *testing.T) {
+	raw, err := os.ReadFile(filepath.Join(top, page))
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := strings.ReplaceAll(string(raw), "\r\n", "\n")
+	_, table, found := strings.Cut(text, header+ruler)
+	if !found || !strings.Contains(text, "| command | `make bench` (") {
+		t.Fatalf("%s is not of a complete run: run make bench", page)
+	}
+	table, _, _ = strings.Cut(table, "\n\n")
+	rows := map[string]int{}
+	for line := range strings.SplitSeq(strings.TrimSpace(table), "\n") {
+		cells := strings.Split(strings.Trim(line, "| "), " | ")
+		if len(cells) != 7 {
+			t.Errorf("got %d cells, want 7: %s", len(cells), line)
+			continue
+		}
+		rows[cells[0]]++
+		var number float64
+		if _, err := fmt.Sscanf(cells[5], "%g", &number); err != nil || !strings.Contains(cells[3], " ") {
+			t.Errorf("the row has no ratio, or no peer with a version: %s", line)
+		}
+	}
+	for _, b := range benchmarks("packer") {
+		if rows[b.name] == 0 {
+			t.Errorf("%s has no row of the benchmark %s: run make bench", page, b.name)
+		}
+		if about := fmt.Sprintf("- [%s](%s): %s.\n", b.name, b.details, b.about); !strings.Contains(text, about) {
+			t.Errorf("%s describes %s differently from `make bench`: run make bench", page, b.name)
+		}
+		delete(rows, b.name)
+	}
+	if len(rows) > 0 {
+		t.Errorf("%s has rows of unknown benchmarks: %v", page, rows)
 	}
 }
