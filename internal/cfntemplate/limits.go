@@ -29,13 +29,13 @@ var (
 	mapName  = lazyregexp.New(`^[a-zA-Z0-9]+$`)
 	rowName  = lazyregexp.New(`^[a-zA-Z0-9.-]+$`)
 	cellName = lazyregexp.New(`^[a-zA-Z0-9]+$`)
-	amiID    = lazyregexp.New(`^ami-([0-9a-f]{8}|[0-9a-f]{17})$`)
 )
 
 // IsAMI reports whether s has the form of an image id. An id of zeros only is a
 // placeholder.
 func IsAMI(s string) bool {
-	return amiID.MatchString(s) && strings.Trim(strings.TrimPrefix(s, "ami-"), "0") != ""
+	digits, ok := strings.CutPrefix(s, "ami-")
+	return ok && (len(digits) == 8 || len(digits) == 17) && strings.Trim(digits, "0123456789abcdef") == "" && strings.Trim(digits, "0") != ""
 }
 
 // IsRegion reports whether s has the form of a region name. It uses no list of

@@ -6,6 +6,7 @@ package cfntemplate
 import (
 	"bytes"
 	"fmt"
+	"slices"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
@@ -224,7 +225,10 @@ func (t *Template) Mapping(name string) (*Mapping, error) {
 
 // Read is like Mapping, but if a part of the map is ambiguous, only that part has an
 // error.
-func (t *Template) Read(name string) (*Mapping, error) {
+func (t *Template) Read(name string) (*Mapping, error) { return t.read(name, true) }
+
+// read is Read, and without cells only checks them: an edit does not need their values.
+func (t *Template) read(name string, cells bool) (*Mapping, error) {
 	e, err := t.find(name)
 	if err != nil {
 		return nil, err
@@ -246,7 +250,11 @@ func (t *Template) Read(name string) (*Mapping, error) {
 		return m, nil
 	}
 	errs = t.ambiguities(e.val, name, doubt)
-	read := make(map[*node]Row) // rows that several aliases share
+	m.Rows = make([]Row, 0, len(e.val.entry))
+	var read map[*node]int // where a row is that aliases share
+	if slices.ContainsFunc(e.val.entry, func(r entry) bool { return r.val.kind == alias }) {
+		read = make(map[*node]int)
+	}
 	for i, r := range e.val.entry {
 		row := Row{Region: r.key.text, Pos: t.pos(r.key.start), Err: errs[i]}
 		full := name + "." + r.key.text
@@ -263,10 +271,13 @@ func (t *Template) Read(name string) (*Mapping, error) {
 		case val.kind != object || val.intrinsic():
 			row.Err = t.notARow(full, val)
 		case known:
-			row.Cells, row.Err, row.merge = shared.Cells, shared.Err, shared.merge
+			first := &m.Rows[shared]
+			row.Cells, row.Err, row.merge = first.Cells, first.Err, first.merge
 		default:
-			t.readRow(&row, full, val, doubt)
-			read[val] = row
+			t.readRow(&row, full, val, cells, doubt)
+			if read != nil {
+				read[val] = i
+			}
 		}
 		m.Rows = append(m.Rows, row)
 	}
@@ -274,8 +285,11 @@ func (t *Template) Read(name string) (*Mapping, error) {
 }
 
 // readRow reads the cells of a row.
-func (t *Template) readRow(row *Row, full string, val *node, doubt func(error)) {
+func (t *Template) readRow(row *Row, full string, val *node, cells bool, doubt func(error)) {
 	errs := t.ambiguities(val, full, doubt)
+	if cells {
+		row.Cells = make([]Cell, 0, len(val.entry))
+	}
 	for i, c := range val.entry {
 		switch {
 		case isFunction(c.key.text):
@@ -284,7 +298,7 @@ func (t *Template) readRow(row *Row, full string, val *node, doubt func(error)) 
 			return
 		case c.key.isMerge() && t.yaml != nil:
 			row.merge = errs[i]
-		default:
+		case cells:
 			row.Cells = append(row.Cells, t.cell(c, errs[i]))
 		}
 	}
@@ -307,7 +321,11 @@ func (t *Template) cell(e entry, err error) Cell {
 
 // locate finds the map called name for an edit, and rejects it if it is ambiguous.
 func (t *Template) locate(name string) (entry, error) {
-	if _, err := t.Mapping(name); err != nil {
+	m, err := t.read(name, false)
+	if err == nil {
+		err = m.doubt
+	}
+	if err != nil {
 		return entry{}, err
 	}
 	return t.find(name)
@@ -428,7 +446,7 @@ func (t *Template) ambiguities(n *node, what string, doubt func(error)) []error 
 			fail(i, "the end of the name %q in %s is unclear; write it on one line, without an anchor", e.key.text, what)
 		case e.key.quote == 0 && strings.HasSuffix(e.key.text, ":") && t.yaml != nil:
 			fail(i, "the name %q in %s ends in a colon, because no space follows it; add the space, or quote the name", e.key.text, what)
-		case e.key.quote == 0 && t.yaml != nil && gluedName.MatchString(e.key.text):
+		case e.key.quote == 0 && t.yaml != nil && strings.Contains(e.key.text, ":") && gluedName.MatchString(e.key.text):
 			fail(i, "the name %q in %s contains a value, because no space follows its colon; add the space, or quote the name", e.key.text, what)
 		case e.key.isMerge() && t.yaml != nil:
 			fail(i, "%s includes keys with <<, which CloudFormation does not support; write them out", what)
