@@ -243,8 +243,8 @@ func (t *Template) read(name string, cells bool) (*Mapping, error) {
 		doubt(t.aliased(name, t.mappings.val.entry[i].val))
 	}
 	errs := t.ambiguities(t.mappings.val, "Mappings", doubt)
-	if i := t.mappings.val.find(name); errs[i] != nil {
-		return nil, errs[i]
+	if err := errs.of(t.mappings.val.find(name)); err != nil {
+		return nil, err
 	}
 	if placeholder(e.val) {
 		return m, nil
@@ -256,7 +256,7 @@ func (t *Template) read(name string, cells bool) (*Mapping, error) {
 		read = make(map[*node]int)
 	}
 	for i, r := range e.val.entry {
-		row := Row{Region: r.key.text, Pos: t.pos(r.key.start), Err: errs[i]}
+		row := Row{Region: r.key.text, Pos: t.pos(r.key.start), Err: errs.of(i)}
 		full := name + "." + r.key.text
 		val := r.val
 		if val.kind == alias && val.target != nil {
@@ -297,9 +297,9 @@ func (t *Template) readRow(row *Row, full string, val *node, cells bool, doubt f
 			doubt(row.Err)
 			return
 		case c.key.isMerge() && t.yaml != nil:
-			row.merge = errs[i]
+			row.merge = errs.of(i)
 		case cells:
-			row.Cells = append(row.Cells, t.cell(c, errs[i]))
+			row.Cells = append(row.Cells, t.cell(c, errs.of(i)))
 		}
 	}
 }
@@ -428,11 +428,24 @@ func includes(name, f string) string {
 // us-east-1:{AMI.
 var gluedName = lazyregexp.New(`^[a-zA-Z0-9.-]+:[^:]`)
 
+// entryErrors are the errors of a map's entries by index; nil if there are none.
+type entryErrors []error
+
+func (e entryErrors) of(i int) error {
+	if e == nil {
+		return nil
+	}
+	return e[i]
+}
+
 // ambiguities finds duplicate keys of n, merge keys and keys that are not text. It
 // returns the error of each entry, and passes all errors to doubt.
-func (t *Template) ambiguities(n *node, what string, doubt func(error)) []error {
-	errs := make([]error, len(n.entry))
+func (t *Template) ambiguities(n *node, what string, doubt func(error)) entryErrors {
+	var errs entryErrors
 	fail := func(i int, format string, args ...any) {
+		if errs == nil {
+			errs = make(entryErrors, len(n.entry))
+		}
 		errs[i] = t.errorf(n.entry[i].key.start, format, args...)
 		doubt(errs[i])
 	}
