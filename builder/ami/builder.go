@@ -114,8 +114,8 @@ func (b *Builder) Run(ctx context.Context, ui packersdk.Ui, hook packersdk.Hook)
 	if !c.DeregisterOnDestroy {
 		ui.Sayf("%s (build ID %s)", saySaved(len(job.Images)+len(job.AccountImages)), c.ID())
 	}
-	created.text.Build.Tell(ui.Machine)
-	return created, err
+	created.text.Build.ReportTo(ui.Machine)
+	return created, nil
 }
 
 // begin returns the state of a build that has not run a step.

@@ -41,8 +41,11 @@ func (e *EndedError) Error() string {
 // progress may be nil.
 func WaitAvailable(ctx context.Context, client AwaitAPI, image Image, wait poll.Waiter, progress *Progress) (Image, error) {
 	a := awaited{client: client, image: image, percent: poll.Unknown}
-	err := wait.Follow(ctx, image.ID+" in "+image.Region, a.ask, progress.follow(image))
-	progress.end(image.ID, err == nil)
+	available := false
+	follow := progress.follow(image)
+	defer func() { progress.end(image.ID, available) }() // also after a panic
+	err := wait.Follow(ctx, image.ID+" in "+image.Region, a.ask, follow)
+	available = err == nil
 	return a.image, err
 }
 

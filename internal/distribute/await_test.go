@@ -101,20 +101,20 @@ func TestWaitAvailableReportsProgress(t *testing.T) {
 	}{
 		{"a short copy reports nothing", 15 * time.Second, linear(15 * time.Second), nil},
 		{"an hour has eight reports", time.Hour, linear(time.Hour), []string{
-			"ami-1 after 20s: 0 %", "ami-1 after 1m50s: 3 %; about 59m to go (until 13:00)", "ami-1 after 4m: 6 %; about 57m to go (until 13:00)",
-			"ami-1 after 8m: 13 %; about 52m to go (until 12:59)", "ami-1 after 14m: 23 %; about 46m to go (until 12:59)",
-			"ami-1 after 26m: 43 %; about 34m to go (until 12:59)", "ami-1 after 42m: 69 %; about 18m to go (until 12:59)",
-			"ami-1 after 58m: 96 %; about 2m to go (until 12:59)",
+			"ami-1 after 20s: 0 %", "ami-1 after 1m50s: 3 %; expected at 13:00 UTC, in about 59m", "ami-1 after 4m: 6 %; expected at 13:00 UTC, in about 57m",
+			"ami-1 after 8m: 13 %; expected at 13:00 UTC, in about 52m", "ami-1 after 14m: 23 %; expected at 13:00 UTC, in about 46m",
+			"ami-1 after 26m: 43 %; expected at 13:00 UTC, in about 34m", "ami-1 after 42m: 69 %; expected at 13:00 UTC, in about 18m",
+			"ami-1 after 58m: 96 %; expected at 13:00 UTC, in about 2m",
 		}},
 		{"stuck", time.Hour, func(time.Duration) string { return "99%" }, []string{
 			"ami-1 after 20s: 99 %", "ami-1 after 1m2s: 99 %", "ami-1 after 2m: 99 %", "ami-1 after 5m: 99 %",
 			"ami-1 after 11m: 99 %", "ami-1 after 22m: 99 %", "ami-1 after 38m: 99 %", "ami-1 after 54m: 99 %",
 		}},
 		{"no progress from EC2", time.Hour, func(time.Duration) string { return "" }, []string{
-			"ami-1 after 20s: pending, EC2 reports no progress", "ami-1 after 1m1s: pending, EC2 reports no progress",
-			"ami-1 after 2m: pending, EC2 reports no progress", "ami-1 after 5m: pending, EC2 reports no progress",
-			"ami-1 after 11m: pending, EC2 reports no progress", "ami-1 after 22m: pending, EC2 reports no progress",
-			"ami-1 after 38m: pending, EC2 reports no progress", "ami-1 after 53m: pending, EC2 reports no progress",
+			"ami-1 after 20s: pending, without reported progress", "ami-1 after 1m1s: pending, without reported progress",
+			"ami-1 after 2m: pending, without reported progress", "ami-1 after 5m: pending, without reported progress",
+			"ami-1 after 11m: pending, without reported progress", "ami-1 after 22m: pending, without reported progress",
+			"ami-1 after 38m: pending, without reported progress", "ami-1 after 53m: pending, without reported progress",
 		}},
 	} {
 		t.Run(test.name, func(t *testing.T) {

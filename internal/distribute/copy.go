@@ -154,21 +154,22 @@ func (c Copies) newProgress() *Progress {
 		p.What += " to account " + c.Account
 	}
 	for _, target := range c.Targets {
-		if !target.made() {
+		if !target.available() {
 			p.Images++
 		}
 	}
 	return p
 }
 
-// made reports whether the target has an available image.
-func (t Target) made() bool { return t.Have.ID != "" && len(t.Have.Snapshots) > 0 }
+// available reports whether the target has an available image.
+func (t Target) available() bool { return t.Have.ID != "" && len(t.Have.Snapshots) > 0 }
 
 // bring copies to one region, unless it has the image, and finishes it.
 func (c Copies) bring(ctx context.Context, client CopyAPI, target Target, slots chan struct{}) (Image, error) {
 	image, err := target.Have, error(nil)
-	if !target.made() {
+	if !target.available() {
 		if image, err = c.copy(ctx, client, target, slots); err != nil {
+			c.progress.fail()
 			return image, err
 		}
 	}

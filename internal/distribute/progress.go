@@ -6,7 +6,6 @@ package distribute
 import (
 	"cmp"
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"sync"
@@ -28,10 +27,30 @@ type Pending struct {
 	// Place is its region, with its account if that is not the build's.
 	Place string
 	Image Image
-	// Percent is the progress of its snapshots, or poll.Unknown.
+	// Percent is the progress of its snapshots, or poll.Unknown. Between two responses
+	// it is estimated from the expected end.
 	Percent int
 	// Left is the expected time until it is available; 0 if unknown.
 	Left time.Duration
+}
+
+// observed is the last response about a pending image.
+type observed struct {
+	place   string
+	image   Image
+	percent int
+	at, end time.Time // of the response, and the expected end; zero if unknown
+}
+
+// pending returns the state of the image at a time after the response. Images are
+// polled at different times, and a line compares them.
+func (o observed) pending(now time.Time) Pending {
+	p := Pending{Place: o.place, Image: o.image, Percent: o.percent}
+	if left := o.end.Sub(now); left > 0 {
+		p.Left = left
+		p.Percent += int(float64(lastTold-o.percent) * float64(now.Sub(o.at)) / float64(o.end.Sub(o.at)))
+	}
+	return p
 }
 
 // Progress prints how far images are that are created at the same time: now and then one
@@ -46,11 +65,11 @@ type Progress struct {
 	What   string
 	Clock  poll.Clock
 
-	mu        sync.Mutex
-	begun     time.Time
-	cadence   cadence.Cadence
-	available int
-	pending   map[string]Pending // by image id
+	mu                sync.Mutex
+	begun             time.Time
+	cadence           cadence.Cadence
+	available, failed int
+	waits             map[string]observed // by image id
 }
 
 func (p *Progress) now() time.Time {
@@ -68,14 +87,14 @@ func (p *Progress) follow(image Image) func(poll.Forecast, time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	if p.begun.IsZero() {
-		p.begun, p.pending = p.now(), map[string]Pending{}
+		p.begun, p.waits = p.now(), map[string]observed{}
 		p.cadence = cadence.Cadence{First: firstLine, Longest: longestLine}
 	}
 	place := image.Region
 	if image.Account != "" {
 		place = image.Account + ", " + place
 	}
-	p.pending[image.ID] = Pending{Place: place, Image: image, Percent: poll.Unknown}
+	p.waits[image.ID] = observed{place: place, image: image, percent: poll.Unknown}
 	return func(f poll.Forecast, elapsed time.Duration) { p.saw(image.ID, f, elapsed) }
 }
 
@@ -83,25 +102,28 @@ func (p *Progress) follow(image Image) func(poll.Forecast, time.Duration) {
 func (p *Progress) saw(id string, f poll.Forecast, elapsed time.Duration) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	state := p.pending[id]
-	state.Left = 0
+	now, state := p.now(), p.waits[id]
+	state.at, state.end = now, time.Time{}
 	if f.Reported() {
-		state.Percent = f.Percent()
+		state.percent = f.Percent()
 		if _, latest, ok := f.Window(); ok && latest > elapsed {
-			state.Left = latest - elapsed
+			state.end = now.Add(latest - elapsed)
 		}
 	}
-	p.pending[id] = state
-	now := p.now()
-	if since := now.Sub(p.begun); p.cadence.Due(since) {
-		all := slices.SortedFunc(maps.Values(p.pending), func(x, y Pending) int {
-			return cmp.Or(x.Percent-y.Percent, strings.Compare(x.Place, y.Place))
-		})
-		p.Say(p.line(all, since, now))
-		if p.Each != nil {
-			for _, image := range all {
-				p.Each(image)
-			}
+	p.waits[id] = state
+	since := now.Sub(p.begun)
+	if !p.cadence.Due(since) {
+		return
+	}
+	var all []Pending
+	for _, wait := range p.waits {
+		all = append(all, wait.pending(now))
+	}
+	slices.SortFunc(all, func(x, y Pending) int { return cmp.Or(x.Percent-y.Percent, strings.Compare(x.Place, y.Place)) })
+	p.Say(p.line(all, since, now))
+	if p.Each != nil {
+		for _, image := range all {
+			p.Each(image)
 		}
 	}
 }
@@ -113,36 +135,43 @@ func (p *Progress) end(id string, available bool) {
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	delete(p.pending, id)
+	delete(p.waits, id)
 	if available {
 		p.available++
 	}
 }
 
+// fail records that an image will not become available.
+func (p *Progress) fail() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.failed++
+}
+
 // line formats the pending images, which are sorted by their progress.
 func (p *Progress) line(pending []Pending, since time.Duration, now time.Time) string {
-	told := slices.DeleteFunc(slices.Clone(pending), func(i Pending) bool { return i.Percent == poll.Unknown })
+	reported := slices.DeleteFunc(slices.Clone(pending), func(i Pending) bool { return i.Percent == poll.Unknown })
 	text := ""
 	switch {
-	case p.What == "" && len(told) == 0:
-		text = fmt.Sprintf("%s after %s: pending, EC2 reports no progress", pending[0].Image.ID, brief(since))
+	case p.What == "" && len(reported) == 0:
+		text = fmt.Sprintf("%s after %s: pending, without reported progress", pending[0].Image.ID, brief(since))
 	case p.What == "":
-		text = fmt.Sprintf("%s after %s: %d %%", pending[0].Image.ID, brief(since), told[0].Percent)
+		text = fmt.Sprintf("%s after %s: %d %%", pending[0].Image.ID, brief(since), reported[0].Percent)
 	default:
 		text = fmt.Sprintf("%s after %s: %d of %d available", p.What, brief(since), p.available, p.Images)
-		first, last := told, told[max(0, len(told)-1):]
-		switch len(told) {
-		case 0:
-		case 1:
-			text += fmt.Sprintf(", %s %d %%", first[0].Place, first[0].Percent)
-		default:
-			text += fmt.Sprintf(", pending from %d %% (%s) to %d %% (%s)", first[0].Percent, first[0].Place, last[0].Percent, last[0].Place)
+		if p.failed > 0 {
+			text += fmt.Sprintf(", %d failed", p.failed)
 		}
-		if untold := len(pending) - len(told); untold > 0 {
-			text += fmt.Sprintf(", %d without reported progress", untold)
+		if n := len(reported); n == 1 {
+			text += fmt.Sprintf(", %s %d %%", reported[0].Place, reported[0].Percent)
+		} else if n > 1 {
+			text += fmt.Sprintf(", pending from %d %% (%s) to %d %% (%s)", reported[0].Percent, reported[0].Place, reported[n-1].Percent, reported[n-1].Place)
 		}
-		if later := p.Images - p.available - len(pending); later > 0 {
-			return text + fmt.Sprintf(", %d not pending", later) // waiting for its turn, or failed
+		if rest := len(pending) - len(reported); rest > 0 {
+			text += fmt.Sprintf(", %d without reported progress", rest)
+		}
+		if later := p.Images - p.available - p.failed - len(pending); later > 0 {
+			return text + fmt.Sprintf(", %d not started", later)
 		}
 	}
 	left := time.Duration(0)
@@ -152,10 +181,10 @@ func (p *Progress) line(pending []Pending, since time.Duration, now time.Time) s
 		}
 		left = max(left, image.Left)
 	}
-	if left = left.Round(time.Minute); left < time.Minute {
+	if left < time.Minute {
 		return text + "; less than a minute to go"
 	}
-	return fmt.Sprintf("%s; about %s to go (until %s)", text, brief(left), now.Add(left).Format("15:04"))
+	return fmt.Sprintf("%s; expected at %s, in about %s", text, now.Add(left).Format("15:04 MST"), brief(left.Round(time.Minute)))
 }
 
 // brief formats a duration: "20s", "1m40s", from two minutes on "12m", "1h5m".

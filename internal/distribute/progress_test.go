@@ -20,21 +20,22 @@ func TestProgressOfCopies(t *testing.T) {
 		return Pending{Place: place, Image: Image{ID: "ami-" + place}, Percent: percent, Left: left}
 	}
 	for _, test := range []struct {
-		what              string
-		images, available int
-		pending           []Pending
-		want              string
+		what                      string
+		images, available, failed int
+		pending                   []Pending
+		want                      string
 	}{
-		{"Copies", 7, 2, []Pending{at("a", 40, 12*time.Minute), at("b", 50, 8*time.Minute), at("c", 60, 0), at("d", 70, time.Minute), at("e", 80, time.Minute)},
+		{"Copies", 7, 2, 0, []Pending{at("a", 40, 12*time.Minute), at("b", 50, 8*time.Minute), at("c", 60, 0), at("d", 70, time.Minute), at("e", 80, time.Minute)},
 			"Copies after 4m: 2 of 7 available, pending from 40 % (a) to 80 % (e)"}, // the end of c is unknown
-		{"Copies", 4, 2, []Pending{at("a", 40, 12*time.Minute), at("e", 80, time.Minute)},
-			"Copies after 4m: 2 of 4 available, pending from 40 % (a) to 80 % (e); about 12m to go (until 12:16)"},
-		{"Copies", 7, 6, []Pending{at("a", 97, 20*time.Second)}, "Copies after 4m: 6 of 7 available, a 97 %; less than a minute to go"},
-		{"Copies", 2, 0, []Pending{at("a", poll.Unknown, 0), at("b", poll.Unknown, 0)}, "Copies after 4m: 0 of 2 available, 2 without reported progress"},
-		{"Copies to account 1", 9, 1, []Pending{at("b", poll.Unknown, 0), at("a", 10, time.Minute)},
-			"Copies to account 1 after 4m: 1 of 9 available, a 10 %, 1 without reported progress, 6 not pending"},
+		{"Copies", 4, 2, 0, []Pending{at("a", 40, 12*time.Minute), at("e", 80, time.Minute)},
+			"Copies after 4m: 2 of 4 available, pending from 40 % (a) to 80 % (e); expected at 12:16 UTC, in about 12m"},
+		{"Copies", 7, 6, 0, []Pending{at("a", 97, 20*time.Second)}, "Copies after 4m: 6 of 7 available, a 97 %; less than a minute to go"},
+		{"Copies", 2, 0, 0, []Pending{at("a", poll.Unknown, 0), at("b", poll.Unknown, 0)}, "Copies after 4m: 0 of 2 available, 2 without reported progress"},
+		{"Copies to account 1", 9, 1, 0, []Pending{at("b", poll.Unknown, 0), at("a", 10, time.Minute)},
+			"Copies to account 1 after 4m: 1 of 9 available, a 10 %, 1 without reported progress, 6 not started"},
+		{"Copies", 4, 2, 1, []Pending{at("a", 40, 12*time.Minute)}, "Copies after 4m: 2 of 4 available, 1 failed, a 40 %; expected at 12:16 UTC, in about 12m"},
 	} {
-		p := Progress{What: test.what, Images: test.images, available: test.available}
+		p := Progress{What: test.what, Images: test.images, available: test.available, failed: test.failed}
 		if got := p.line(test.pending, 4*time.Minute, noon.Add(4*time.Minute)); got != test.want {
 			t.Errorf("got  %q\nwant %q", got, test.want)
 		}
@@ -69,8 +70,34 @@ func TestProgressOfManyWaits(t *testing.T) {
 	p.end("ami-1", false) // failed, and not yet copied again
 	clock.now = noon.Add(5 * time.Minute)
 	saw[1](half, 5*time.Minute)
-	if want := "Copies after 5m: 1 of 3 available, 1, b 50 %, 1 not pending"; said[len(said)-1] != want {
+	if want := "Copies after 5m: 1 of 3 available, 1, b 50 %, 1 not started"; said[len(said)-1] != want {
 		t.Errorf("got %q, want %q", said, want)
+	}
+}
+
+// TestProgressComparesAtOneTime: two copies that are equally far look so, even if one of
+// them was polled minutes ago.
+func TestProgressComparesAtOneTime(t *testing.T) {
+	clock := &copying{now: noon}
+	var said []string
+	p := &Progress{Say: func(line string) { said = append(said, line) }, What: "Copies", Images: 2, Clock: clock}
+	a, b := p.follow(Image{Region: "a", ID: "ami-1"}), p.follow(Image{Region: "b", ID: "ami-2"})
+	seen := func(at time.Duration) (f poll.Forecast) { // 10 minutes, in steps of 1 %
+		for after := time.Duration(0); after <= at; after += 6 * time.Second {
+			f.Saw(after, int(100*after/(10*time.Minute)))
+		}
+		return f
+	}
+	clock.now = noon.Add(15 * time.Second)
+	a(seen(12*time.Second), 12*time.Second) // no line is due yet
+	clock.now = noon.Add(3 * time.Minute)
+	b(seen(3*time.Minute), 3*time.Minute)
+	clock.now = noon.Add(5 * time.Minute)
+	a(seen(5*time.Minute), 5*time.Minute)
+	clock.now = noon.Add(7 * time.Minute)
+	a(seen(7*time.Minute), 7*time.Minute) // b was polled 4 minutes ago
+	if want := "Copies after 7m: 0 of 2 available, pending from 69 % (b) to 70 % (a); expected at 12:10 UTC, in about 3m"; said[len(said)-1] != want {
+		t.Errorf("got  %q\nwant %q", said, want)
 	}
 }
 

@@ -11,7 +11,7 @@ const (
 	// Phase is a phase of ethminer-gpu: its name, Started, Done, Skipped or Failed, and
 	// the seconds that it took.
 	Phase = "ethminer-phase"
-	// Progress is a pending image: its region and id, the percentage, the expected
+	// Progress is a pending image, whenever a line about it is printed: its region and id, the percentage, the expected
 	// seconds until it is available, and its account if that is not the build's.
 	Progress = "ethminer-progress"
 	// Image is an image of a complete build: its region and id, and its account if that
@@ -22,7 +22,8 @@ const (
 	// LaunchTest is a launch test: the region and id of the image, the verdict, and
 	// hashes per second.
 	LaunchTest = "ethminer-launch-test"
-	// Cost is the cost of the instances so far in US dollars.
+	// Cost is the cost of the instances of this run in US dollars, without interrupted
+	// spot instances.
 	Cost = "ethminer-cost"
 	// Template is the path of the CloudFormation template that was written.
 	Template = "ethminer-template"

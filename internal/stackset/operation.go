@@ -122,11 +122,8 @@ func underWay(status types.StackSetOperationStatus) bool {
 
 // cancelled explains the cancellation of this process while an operation runs.
 func (s *Set) cancelled(err error, id, what string) error {
-	changed := "latest is already " + s.rollout.Version
-	if s.rollout.Parameters {
-		changed = "latest and the parameters are already of version " + s.rollout.Version
-	}
-	return awsclient.Explain(err, "stack set %s: cancelled, but operation %s %s in AWS, and %s; to stop the operation:\n  %s\n", s.Name, id, what, changed, s.stopCommand(id))
+	return awsclient.Explain(err, "stack set %s: cancelled, but operation %s %s in AWS, and %s already of version %s; to stop the operation:\n  %s\n",
+		s.Name, id, what, s.rollout.published(), s.rollout.Version, s.stopCommand(id))
 }
 
 // report prints the status of each region if it has changed, and returns the

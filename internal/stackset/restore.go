@@ -67,7 +67,7 @@ func (s *Set) restore(ctx context.Context, changed bool, cause error) error {
 			return errors.Join(cause, failed, fmt.Errorf("restoring the previous template: %w", err))
 		}
 	}
-	return errors.Join(fmt.Errorf("%w; the stack set has its previous template again, but latest and the parameters are still of version %s", cause, s.rollout.Version), failed)
+	return errors.Join(fmt.Errorf("%w; the stack set has its previous template again, but %s still of version %s", cause, s.rollout.published(), s.rollout.Version), failed)
 }
 
 // backTo returns the update to the previous template. Only the first one changes

@@ -27,6 +27,14 @@ type Rollout struct {
 	History    History
 }
 
+// published names what has the new version before the stack set, with its verb.
+func (r Rollout) published() string {
+	if r.Parameters {
+		return "latest and the parameters are"
+	}
+	return "latest is"
+}
+
 // History knows the templates that the set had.
 type History interface {
 	// LastTemplate returns the SHA-256 of the template that the last complete

@@ -6,6 +6,7 @@ package summary
 import (
 	"fmt"
 	"math"
+	"strings"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/artifact"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/usd"
@@ -36,6 +37,14 @@ func (b Build) limitFact() Fact {
 		f.Value, f.Note = Share(m.LimitShare), fmt.Sprintf("of %s, which the memory bandwidth allows (%s)", m.Limit, m.LimitSource)
 	}
 	return f
+}
+
+// limitShare is limitFact in one line.
+func (b *Build) limitShare() string {
+	if m := b.Measured; m.LimitShare > 0 {
+		return fmt.Sprintf("%s of %s, the limit by memory bandwidth (%s)", Share(m.LimitShare), m.Limit, m.LimitSource)
+	}
+	return "unknown, as is the memory bandwidth of the device"
 }
 
 func (b Build) launchFact() Fact {
@@ -69,7 +78,8 @@ func (b Build) timeFact() Fact {
 	return f
 }
 
-// cost returns the cost of the instances in US dollars.
+// cost returns the known cost of the instances of this run in US dollars, without
+// interrupted spot instances.
 func (b Build) cost() float64 {
 	total := b.CostUSD
 	for _, t := range b.LaunchTests {
@@ -82,14 +92,23 @@ func (b Build) cost() float64 {
 // long they are kept.
 func (b Build) costFact() Fact {
 	f := Fact{Name: "Cost so far", Value: "unknown", Note: "the price of the instance is unknown"}
-	if b.CostUSD <= 0 {
+	var parts []string
+	if b.CostUSD > 0 {
+		parts = append(parts, fmt.Sprintf("instance for %s at %s an hour", Duration(b.BilledSeconds), usd.Price(b.PricePerHourUSD)))
+	}
+	if tests := b.cost() - b.CostUSD; tests > 0 {
+		parts = append(parts, "launch tests "+usd.Cost("", tests))
+	}
+	if len(parts) == 0 {
 		return f
 	}
-	f.Note = fmt.Sprintf("instance for %s at %s an hour", Duration(b.BilledSeconds), usd.Price(b.PricePerHourUSD))
-	if tests := b.cost() - b.CostUSD; tests > 0 {
-		f.Note += ", launch tests " + usd.Cost("", tests)
+	f.Value, f.Note = usd.Cost("", b.cost()), strings.Join(parts, ", ")+"; without volumes, snapshots and transfer"
+	if b.SpotReclaims > 0 {
+		f.Note += ", and without the interrupted spot instances"
 	}
-	f.Value, f.Note = usd.Cost("", b.cost()), f.Note+"; without volumes, snapshots and transfer"
+	if b.Resumed {
+		f.Note += "; of this run only"
+	}
 	if b.Rehearsal {
 		f.Note += "; simulated, nothing was charged"
 	}

@@ -11,8 +11,8 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/machinereadable"
 )
 
-// Tell calls say with the results of a complete build, for programs.
-func (b Build) Tell(say func(kind string, values ...string)) {
+// ReportTo calls say with the results of a complete build, for programs.
+func (b Build) ReportTo(say func(kind string, values ...string)) {
 	for _, region := range slices.Sorted(maps.Keys(b.Images)) {
 		say(machinereadable.Image, region, b.Images[region], "")
 	}
@@ -27,8 +27,8 @@ func (b Build) Tell(say func(kind string, values ...string)) {
 	for _, test := range b.LaunchTests {
 		say(machinereadable.LaunchTest, test.Region, test.Image, test.Verdict, number(test.Hashrate))
 	}
-	if b.CostUSD > 0 {
-		say(machinereadable.Cost, number(b.cost()))
+	if cost := b.cost(); cost > 0 {
+		say(machinereadable.Cost, number(cost))
 	}
 }
 

@@ -34,13 +34,15 @@ type Text struct {
 // artifact has claimed that. source is the State method of the source.
 func Follow(source func(name string) any) *Text {
 	t := &Text{}
+	report, _ := source(artifact.StateBuild).(string)
+	b, err := Decode([]byte(report))
+	if err != nil { // the report of another builder, or none
+		return t
+	}
 	if first, _ := source(artifact.StateSummary).(bool); !first {
 		return t
 	}
-	report, _ := source(artifact.StateBuild).(string)
-	if b, err := Decode([]byte(report)); err == nil {
-		t.Build = &b
-	}
+	t.Build = &b
 	if template, ok := artifact.DecodeTemplate(source(artifact.StateTemplate)); ok {
 		t.Template = &template
 	}
@@ -122,7 +124,7 @@ func (b *Build) resultLines() (lines []string) {
 	add := func(name string, f Fact) { lines = append(lines, fmt.Sprintf("%s: %s (%s)", name, f.Value, f.Note)) }
 	if m := b.Measured; m != nil {
 		add("hash rate", Fact{Value: m.Hashrate.String(), Note: m.Measured()})
-		add("share of the limit", b.limitFact())
+		lines = append(lines, "share of the limit: "+b.limitShare())
 	}
 	for _, test := range b.LaunchTests {
 		lines = append(lines, "launch test: "+test.Tag())
@@ -130,7 +132,7 @@ func (b *Build) resultLines() (lines []string) {
 	if len(b.Phases) > 0 {
 		add("build time", b.timeFact())
 	}
-	if b.CostUSD > 0 {
+	if b.cost() > 0 {
 		add("cost so far", b.costFact())
 	}
 	if b.Capture == artifact.CaptureNoReboot {

@@ -55,7 +55,7 @@ account 111122223333, us-east-1: ami-3
 us-west-1: no image (on_copy_failure = "keep")
 account 111122223333, us-west-1: no image (on_copy_failure = "keep")
 hash rate: 24.50 Mh/s (GPU: Tesla T4, epoch 390, 60 s window, ethminer 0.19.0)
-share of the limit: 66 % (of 37.20 Mh/s, which the memory bandwidth allows (measured))
+share of the limit: 66 % of 37.20 Mh/s, the limit by memory bandwidth (measured)
 launch test: passed 2026-11-29T13:19:46Z in us-east-1 on g4dn.xlarge at 24.40 Mh/s
 build time: 1 min 30 s (the instance existed for 1 min 20 s)
 cost so far: $0.05 (instance for 1 min 10 s at $0.526 an hour, launch tests $0.04; without volumes, snapshots and transfer)
@@ -102,9 +102,17 @@ func TestTheLastArtifactPrintsTheSummary(t *testing.T) {
 		t.Errorf("two artifacts print %q and\n%s", first, second)
 	}
 	third := Follow(source{text: second, build: report, template: template.JSON()}.state)
-	third.Page, third.Short = "report.html", "build report: see below"
+	third.Page, third.Short = "report.html", "build report: report.html"
 	if first.String() != "3 AMIs, listed below" || second.String() != "CloudFormation template: see below" || third.String() != withTemplate+"build report: report.html\n" {
 		t.Errorf("three artifacts print %q, %q and\n%s", first, second, third)
+	}
+
+	// A template that is filled after the page was written.
+	page := &Text{Build: &b, Page: "report.html", Short: "build report: report.html"}
+	after := Follow(source{text: page, build: report}.state)
+	after.Template = &template
+	if page.String() != "build report: report.html" || after.String() != withTemplate {
+		t.Errorf("a template after the page prints %q and\n%s", page, after)
 	}
 
 	// An artifact of another sequence has its own results only, and so has the one after it.
@@ -115,7 +123,7 @@ func TestTheLastArtifactPrintsTheSummary(t *testing.T) {
 	}
 	last := Follow(source{text: other, build: report, template: other.Template.JSON()}.state)
 	last.Page = "other.html"
-	if got := last.String(); got != "build report: other.html\n" || other.Short != "" && other.String() == other.Short {
+	if got := last.String(); got != "build report: other.html\n" {
 		t.Errorf("the artifact after it prints %q", got)
 	}
 }
@@ -129,10 +137,19 @@ func TestAnotherBuilder(t *testing.T) {
 	}
 }
 
-func TestTell(t *testing.T) {
+// TestCostOfTestsOnly: a resumed build has launched no instance but those of the tests.
+func TestCostOfTestsOnly(t *testing.T) {
+	b := example(t)
+	b.CostUSD, b.Resumed = 0, true
+	if got, want := (&Text{Build: &b}).String(), "cost so far: $0.04 (launch tests $0.04; without volumes, snapshots and transfer; of this run only)\n"; !strings.Contains(got, want) {
+		t.Errorf("got\n%s\nwant %s", got, want)
+	}
+}
+
+func TestReportTo(t *testing.T) {
 	var told []string
 	say := func(kind string, values ...string) { told = append(told, kind+","+strings.Join(values, ",")) }
-	example(t).Tell(say)
+	example(t).ReportTo(say)
 	want := []string{
 		"ethminer-image,eu-central-1,ami-1,", "ethminer-image,us-east-1,ami-2,", "ethminer-image,us-east-1,ami-3,111122223333",
 		"ethminer-hashrate,24500000,0.6586", "ethminer-launch-test,us-east-1,ami-2,passed,24400000", "ethminer-cost,0.0453",
@@ -141,7 +158,7 @@ func TestTell(t *testing.T) {
 		t.Errorf("got %q, want %q", told, want)
 	}
 	told = nil
-	(Build{Report: artifact.Report{BuildID: "b", Images: map[string]string{"us-east-1": "ami-1"}}}).Tell(say)
+	(Build{Report: artifact.Report{BuildID: "b", Images: map[string]string{"us-east-1": "ami-1"}}}).ReportTo(say)
 	if want := []string{"ethminer-image,us-east-1,ami-1,"}; !slices.Equal(told, want) {
 		t.Errorf("got %q, want %q", told, want)
 	}

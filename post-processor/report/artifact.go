@@ -25,7 +25,7 @@ var _ packersdk.Artifact = (*reportArtifact)(nil)
 
 func newArtifact(source packersdk.Artifact, page string) *reportArtifact {
 	text := summary.Follow(source.State)
-	text.Page, text.Short = page, "build report: see below"
+	text.Page, text.Short = page, "build report: "+page
 	return &reportArtifact{source.Id(), page, artifact.PassOn(source.State), text}
 }
 

@@ -4,9 +4,12 @@
 package gpu
 
 import (
+	"fmt"
 	"strconv"
 	"sync/atomic"
 	"time"
+
+	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/cadence"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/machinereadable"
@@ -21,6 +24,23 @@ const (
 	firstLine   = 15 * time.Second
 	longestLine = 5 * time.Minute
 )
+
+// phaseUI records whether the phase that runs has printed anything.
+type phaseUI struct {
+	packersdk.Ui
+	printed *atomic.Bool
+}
+
+func (u phaseUI) Say(text string) {
+	u.printed.Store(true)
+	u.Ui.Say(text)
+}
+func (u phaseUI) Sayf(format string, args ...any) { u.Say(fmt.Sprintf(format, args...)) }
+func (u phaseUI) Error(text string) {
+	u.printed.Store(true)
+	u.Ui.Error(text)
+}
+func (u phaseUI) Errorf(format string, args ...any) { u.Error(fmt.Sprintf(format, args...)) }
 
 // status describes what a phase is doing, for its progress lines.
 type status struct{ text atomic.Pointer[func() string] }
@@ -37,6 +57,7 @@ func (s *status) clear() { s.text.Store(nil) }
 // announce prints, until end is called, that a phase has started and how far it is.
 func (r *run) announce(phase string) (end func()) {
 	r.ui.Machine(machinereadable.Phase, phase, machinereadable.Started, "")
+	r.ui.printed.Store(false)
 	over, ended := make(chan struct{}), make(chan struct{})
 	go func() {
 		defer close(ended)
@@ -46,7 +67,9 @@ func (r *run) announce(phase string) (end func()) {
 		defer next.Stop()
 		select {
 		case <-next.C:
-			r.ui.Sayf("%s: started", phase)
+			if !r.ui.printed.Load() {
+				r.ui.Sayf("%s: started", phase)
+			}
 		case <-over:
 			return
 		}

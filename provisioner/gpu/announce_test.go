@@ -8,6 +8,7 @@ import (
 	"os"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -21,9 +22,8 @@ type lines struct {
 	said, told []string
 }
 
-func (l *lines) Sayf(format string, args ...any) {
-	l.said = append(l.said, fmt.Sprintf(format, args...))
-}
+func (l *lines) Say(text string)   { l.said = append(l.said, text) }
+func (l *lines) Error(text string) { l.said = append(l.said, text) }
 func (l *lines) Machine(kind string, values ...string) {
 	l.told = append(l.told, kind+","+strings.Join(values, ","))
 }
@@ -45,7 +45,7 @@ func TestAnnounce(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				ui := &lines{}
-				r := &run{ui: ui, now: time.Now}
+				r := &run{ui: phaseUI{ui, new(atomic.Bool)}, now: time.Now}
 				end := r.announce("build")
 				if test.doing != "" {
 					r.status.set(func() string { return test.doing })
@@ -64,6 +64,22 @@ func TestAnnounce(t *testing.T) {
 			})
 		})
 	}
+}
+
+// TestNoStartAfterALine: a phase that has printed something has started.
+func TestNoStartAfterALine(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ui := &lines{}
+		r := &run{ui: phaseUI{ui, new(atomic.Bool)}, now: time.Now}
+		r.ui.Say("source: done")
+		end := r.announce("cuda")
+		r.ui.Errorf("cuda: %s", "not used")
+		time.Sleep(10 * time.Second)
+		end()
+		if want := []string{"source: done", "cuda: not used"}; !slices.Equal(ui.said, want) {
+			t.Errorf("got %q, want %q", ui.said, want)
+		}
+	})
 }
 
 // TestStatusReturns: what a phase does in between ends with it.

@@ -9,6 +9,7 @@ package gpu
 import (
 	"context"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"github.com/hashicorp/hcl/v2/hcldec"
@@ -45,7 +46,7 @@ func (p *Provisioner) Prepare(raws ...any) error {
 func newRun(p *Provisioner, ui packersdk.Ui, m *remote.Machine) *run {
 	r := &run{
 		config:         &p.config,
-		ui:             ui,
+		ui:             phaseUI{ui, new(atomic.Bool)},
 		machine:        m,
 		now:            p.now,
 		libraries:      libraries,

@@ -7,8 +7,6 @@ import (
 	"context"
 	"time"
 
-	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
-
 	"github.com/eth-mining/packer-plugin-ethminer/internal/benchmark"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/miner"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/nvidia"
@@ -19,7 +17,7 @@ import (
 // run is the state of one Provision call.
 type run struct {
 	config  *config.Config
-	ui      packersdk.Ui
+	ui      phaseUI
 	machine *remote.Machine
 	now     func() time.Time
 	status  status // of the phase that runs

@@ -272,6 +272,7 @@ func (AwaitSource) Run(ctx context.Context, state multistep.StateBag) multistep.
 		entry := cleanup.Entry{Kind: cleanup.Image, Region: b.image.Region, ID: b.image.ID}
 		return Halt(state, "%w; if it never becomes available, remove it (%s) and use another image", err, b.Command(entry))
 	}
+	UIOf(state).Sayf("%s: %s is available", image.Region, image.ID)
 	borrowed := b.adopted[image.Region].Borrowed
 	b.image = image
 	if b.adopted[image.Region].ID == image.ID {

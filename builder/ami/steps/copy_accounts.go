@@ -83,7 +83,7 @@ func (b *Build) copiesFor(state multistep.StateBag, a options.AccountConfig) (di
 	if err != nil {
 		return copies, err
 	}
-	copies.Account, copies.Say, copies.Pending, copies.SourceTook = a.ID, UIOf(state).Sayf, tellPending(UIOf(state)), 0
+	copies.Account, copies.Say, copies.Pending, copies.SourceTook = a.ID, UIOf(state).Sayf, reportPending(UIOf(state)), 0
 	for _, target := range b.Config.AccountTargets(a, b.Clients.Region()) {
 		own := slices.IndexFunc(b.Images, func(i distribute.Image) bool { return i.Region == target.Region })
 		if own < 0 {

@@ -50,7 +50,7 @@ func (Distribute) Run(ctx context.Context, state multistep.StateBag) multistep.S
 		b.beginTest(ui, image)
 		return finish.Apply(ctx, b.Clients.EC2(image.Region), image)
 	}
-	copies.Say, copies.Pending = ui.Sayf, tellPending(ui)
+	copies.Say, copies.Pending = ui.Sayf, reportPending(ui)
 	ctx, end := b.untilRejected(ctx)
 	defer end()
 	outcomes := copies.Run(ctx, func(region string) distribute.CopyAPI { return b.Clients.EC2(region) })

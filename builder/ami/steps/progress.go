@@ -15,11 +15,11 @@ import (
 
 // progress returns the progress of the wait for a single image.
 func (b *Build) progress(ui packersdk.Ui) *distribute.Progress {
-	return &distribute.Progress{Say: ui.Say, Each: tellPending(ui), Clock: b.wait.Clock}
+	return &distribute.Progress{Say: ui.Say, Each: reportPending(ui), Clock: b.wait.Clock}
 }
 
-// tellPending returns a function that reports a pending image to programs.
-func tellPending(ui packersdk.Ui) func(distribute.Pending) {
+// reportPending returns a function that reports a pending image to programs.
+func reportPending(ui packersdk.Ui) func(distribute.Pending) {
 	return func(p distribute.Pending) {
 		percent, left := "", ""
 		if p.Percent != poll.Unknown {
