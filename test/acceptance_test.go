@@ -67,7 +67,7 @@ build {
 
 var (
 	available = regexp.MustCompile(`(?m)^.*: ([a-z0-9-]+): ami-[0-9a-f]+ is available`)
-	costs     = regexp.MustCompile(`Terminated i-[0-9a-f]+ \(.*\) .*, about \$([0-9.]+) at \$[0-9.]+ per hour`)
+	costs     = regexp.MustCompile(`Terminated i-[0-9a-f]+ \(.*\) .*, (?:about|less than) \$([0-9.]+) at \$[0-9.]+ per hour`)
 )
 
 // acceptance reports whether tests may use the AWS account of the environment.

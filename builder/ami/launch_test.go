@@ -374,13 +374,13 @@ func TestLaunchPrices(t *testing.T) {
 		{"the user's price", map[string]any{"prices": map[string]any{"g4dn.xlarge": 0.526}}, deny, 1, "", "prices", 0.526},
 		{"the spot price of the chosen zone", map[string]any{"markets": []string{"spot"}, "availability_zone": "eu-central-1b"}, nil, 1, "", "EC2 spot price history, simulated", 0.2424},
 		{"within the limit", map[string]any{"max_price_per_hour": 0.6}, nil, 1, "", "AWS Price List, simulated", 0.6},
-		{"above the limit", map[string]any{"max_price_per_hour": 0.5}, nil, 0, "costs $0.60 per hour (AWS Price List), more than $0.50 (max_price_per_hour)", "", 0},
+		{"above the limit", map[string]any{"max_price_per_hour": 0.5}, nil, 0, "preflight: max_price_per_hour: g4dn.xlarge, on-demand costs $0.60 per hour (AWS Price List), more than $0.50; raise it, shorten", "", 0},
 		{"above the limit by the user's price", map[string]any{"max_price_per_hour": 0.5, "prices": map[string]any{"g4dn.xlarge": 0.526}}, deny, 0, "costs $0.526 per hour (prices)", "", 0},
 		{"unknown with a limit", map[string]any{"max_price_per_hour": 100}, deny, 0, `price: set it, such as prices = { "g4dn.xlarge" = USD_PER_HOUR }`, "", 0},
 		{"unknown on spot: EC2 enforces the limit", map[string]any{"max_price_per_hour": 1, "markets": []string{"spot"}}, deny, 1, "", "", 0},
 		{"spot above the limit", map[string]any{"max_price_per_hour": 0.2, "markets": []string{"spot"}, "availability_zone": "eu-central-1a"}, nil, 0, "(EC2 spot price history), more than $0.20", "", 0},
 		{"above the limit on demand, within it on spot", map[string]any{"max_price_per_hour": 0.4, "markets": []string{"on-demand", "spot"}, "availability_zone": "eu-central-1b"}, nil, 1, "", "EC2 spot price history, simulated", 0.2424},
-		{"above the cost limit", map[string]any{"max_build_cost": 3, "max_build_time": "6h"}, nil, 0, "could cost $3.60: $0.60 per hour (AWS Price List) x 6h0m0s of max_build_time, more than $3.00 (max_build_cost)", "", 0},
+		{"above the cost limit", map[string]any{"max_build_cost": 3, "max_build_time": "6h"}, nil, 0, "preflight: max_build_cost: g4dn.xlarge, on-demand could cost $3.60: $0.60 per hour (AWS Price List) x 6h0m0s of max_build_time, more than $3.00; raise it, shorten", "", 0},
 		{"within the cost limit", map[string]any{"max_build_cost": 3, "max_build_time": "4h"}, nil, 1, "", "AWS Price List, simulated", 0.6},
 	} {
 		t.Run(test.name, func(t *testing.T) {

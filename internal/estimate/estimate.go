@@ -42,9 +42,8 @@ type Instance struct {
 	Limit   string
 	// Count is the maximum number of launches.
 	Count int
-	// MostPerHour is the price in US dollars above which none is launched, nor at an
-	// unknown price; 0 means no limit.
-	MostPerHour float64
+	// Limits are those above whose price none is launched, nor at an unknown price.
+	Limits launch.Limits
 }
 
 // Image is an image and its copies.
@@ -77,6 +76,24 @@ type item struct {
 	usd     float64 // 0 if unknown
 	how     string  // the calculation
 	unknown string  // what is missing, and why; empty if nothing is
+	refused []Refused
+}
+
+// Refused is a type and market that the limits rule out before a launch. Spot prices
+// change, so they rule out none.
+type Refused struct {
+	launch.Attempt
+	*launch.Refusal
+}
+
+// Refused returns what the limits of an instance rule out.
+func (e Estimate) Refused(name string) (all []Refused) {
+	for _, i := range e.items {
+		if i.name == name {
+			all = append(all, i.refused...)
+		}
+	}
+	return all
 }
 
 // Run requests all prices concurrently. It takes no longer than its context: a price

@@ -74,10 +74,10 @@ instance: $12.60 (g5.2xlarge, on-demand: $0.70 per hour by AWS Price List, 6 h o
 		{"spot, in the most expensive zone", estimate.Build{Instances: instance(func(i *estimate.Instance) { i.Markets = []launch.Market{launch.Spot} })}, nil, `at most $1.51 for the build; volumes, addresses, requests and taxes are extra
 instance: $1.51 (g4dn.xlarge, spot: $0.252 per hour by EC2 spot price history, 6 h of max_build_time)`},
 		{"a type above the limit is not launched", estimate.Build{Instances: instance(func(i *estimate.Instance) {
-			i.Types, i.MostPerHour = append(i.Types, "g5.2xlarge"), 0.65
+			i.Types, i.Limits.PerHour = append(i.Types, "g5.2xlarge"), 0.65
 		})}, nil, `at most $3.60 for the build; volumes, addresses, requests and taxes are extra
 instance: $3.60 (g4dn.xlarge, on-demand: $0.60 per hour by AWS Price List, 6 h of max_build_time)`},
-		{"every type above the limit", estimate.Build{Instances: instance(func(i *estimate.Instance) { i.MostPerHour = 0.5 })}, nil, `at most $0.00 for the build; volumes, addresses, requests and taxes are extra
+		{"every type above the limit", estimate.Build{Instances: instance(func(i *estimate.Instance) { i.Limits.PerHour = 0.5 })}, nil, `at most $0.00 for the build; volumes, addresses, requests and taxes are extra
 instance: $0.00 (not launched: every price is above the limit of $0.50 per hour)`},
 		{"no limit of the time", estimate.Build{Instances: instance(func(i *estimate.Instance) { i.Longest = 0 })}, nil, `unknown for the build; volumes, addresses, requests and taxes are extra
 instance: unknown: g4dn.xlarge, on-demand costs $0.60 per hour by AWS Price List, without a limit of the time; set max_build_time`},
@@ -97,7 +97,7 @@ snapshots: $0.80 per month (up to 8 GiB each: $0.40 in eu-central-1, us-east-1);
 instance: $1.51 (g4dn.xlarge, spot: $0.252 per hour by EC2 spot price history, 6 h of max_build_time); unknown: the price of g4dn.xlarge, on-demand (allow pricing:GetProducts)
 copies: unknown: allow pricing:GetProducts
 snapshots: unknown: allow pricing:GetProducts`},
-		{"no permission for spot prices, but a limit", estimate.Build{Instances: instance(func(i *estimate.Instance) { i.Markets, i.MostPerHour = append(i.Markets, launch.Spot), 1 })},
+		{"no permission for spot prices, but a limit", estimate.Build{Instances: instance(func(i *estimate.Instance) { i.Markets, i.Limits.PerHour = append(i.Markets, launch.Spot), 1 })},
 			[]rehearsal.Fault{denied("DescribeSpotPriceHistory")}, `at most $3.60 for the build; volumes, addresses, requests and taxes are extra
 instance: $3.60 (g4dn.xlarge, on-demand: $0.60 per hour by AWS Price List, 6 h of max_build_time)`},
 	} {

@@ -35,6 +35,7 @@ func (i Instance) cost(ctx context.Context, prices Prices) item {
 	found := item{name: i.Name}
 	var missing []string
 	var highest *offer
+	most := i.Limits.PerHourAtMost(0)
 	offers := i.offers(ctx, prices)
 	for n := range offers {
 		o := &offers[n]
@@ -45,18 +46,21 @@ func (i Instance) cost(ctx context.Context, prices Prices) item {
 				action = spotAction
 			}
 			missing = append(missing, fmt.Sprintf("the price of %s (%s)", o, reason(ctx, o.err, action)))
-		case i.MostPerHour > 0 && o.price.USD > i.MostPerHour:
+		case most > 0 && o.price.USD > most:
+			if refusal := i.Limits.Refuse(o.price); refusal != nil && o.Market != launch.Spot {
+				found.refused = append(found.refused, Refused{o.Attempt, refusal})
+			}
 		case highest == nil || o.price.USD > highest.price.USD:
 			highest = o
 		}
 	}
-	if i.MostPerHour > 0 && (highest != nil || len(missing) < len(offers)) {
+	if most > 0 && (highest != nil || len(missing) < len(offers)) {
 		missing = nil // not launched at an unknown price
 	}
 	found.unknown = strings.Join(missing, ", ")
 	switch {
 	case highest == nil && found.unknown == "":
-		found.how = fmt.Sprintf("not launched: every price is above the limit of %s per hour", usd.Price(i.MostPerHour))
+		found.how = fmt.Sprintf("not launched: every price is above the limit of %s per hour", usd.Price(most))
 	case highest == nil:
 	case highest.price.Source == launch.SourceBlock:
 		found.how = fmt.Sprintf("%s: %s", highest, highest.price.Source)

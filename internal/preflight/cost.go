@@ -5,6 +5,7 @@ package preflight
 
 import (
 	"context"
+	"fmt"
 	"time"
 
 	"github.com/aws/aws-sdk-go-v2/aws"
@@ -12,7 +13,24 @@ import (
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/clock"
 	"github.com/eth-mining/packer-plugin-ethminer/internal/estimate"
+	"github.com/eth-mining/packer-plugin-ethminer/internal/launch"
 )
+
+// BuildInstance is the name of the build's instance in Plan.Cost.
+const BuildInstance = "instance"
+
+// price finds the types and markets whose price is above the limits.
+func price(e estimate.Estimate) (findings []Finding) {
+	for _, refused := range e.Refused(BuildInstance) {
+		attempt := refused.Attempt
+		findings = append(findings, Finding{
+			Attribute: refused.Code, Value: fmt.Sprintf("%s, %s %s", attempt.Type, attempt.Market, refused.Reason),
+			Remedy: "raise it, shorten max_build_time, or choose a less expensive type",
+			hits:   func(a launch.Attempt) bool { return a.Type == attempt.Type && a.Market == attempt.Market },
+		})
+	}
+	return findings
+}
 
 // grace is how much longer than the checks the estimate may take.
 const grace = time.Second

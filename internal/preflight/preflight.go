@@ -246,6 +246,7 @@ func Run(ctx context.Context, wanted Plan, cloud Cloud) (Report, error) {
 		}
 	}
 	report.Cost = cost()
+	report.add(&notes{findings: price(report.Cost)})
 	report.dropEchoes()
 	report.decide(p.attempts())
 	return report, nil

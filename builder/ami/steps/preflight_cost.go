@@ -24,13 +24,13 @@ func (b *Build) cost(has map[string]bool) (cost estimate.Build) {
 	limits := c.Limits()
 	add := func(i estimate.Instance) {
 		if c.InstanceTenancy() != ec2types.TenancyHost { // AWS bills the host, not its instances
-			i.MostPerHour = limits.PerHourAtMost(0)
+			i.Limits = limits
 			cost.Instances = append(cost.Instances, i)
 		}
 	}
 	if !b.Sourced {
 		add(estimate.Instance{
-			Name: "instance", Region: home, Types: c.InstanceTypes, Markets: c.MarketList(),
+			Name: preflight.BuildInstance, Region: home, Types: c.InstanceTypes, Markets: c.MarketList(),
 			Longest: c.MaxBuildTime, Limit: "max_build_time", Count: limits.Starts,
 		})
 	}
