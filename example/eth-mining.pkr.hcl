@@ -42,9 +42,22 @@ variable "min_hashrate" {
 }
 
 locals {
-  # A rehearsal writes a separate file and leaves the real template unchanged.
   template   = "${path.root}/eth-mining-cfn.template"
   output_dir = "${path.root}/../build/rehearsal"
+
+  # The builder checks this before it launches anything, ethminer-cfn uses it.
+  cfn = {
+    template = local.template
+    # A rehearsal writes a separate file and leaves the real template unchanged.
+    output = var.rehearsal ? "${local.output_dir}/eth-mining-cfn.template" : local.template
+
+    # The benchmark sets the weights of the instance types.
+    weights = "InstanceTypes"
+
+    # Write the template only if this build updates every existing row.
+    required_regions = ["rows"]
+    stale_regions    = "fail"
+  }
 }
 
 source "ethminer-ami" "eth-mining" {
@@ -78,6 +91,8 @@ source "ethminer-ami" "eth-mining" {
     most_recent = true
   }
   ssh_username = "ubuntu"
+
+  ethminer_cfn = jsonencode(local.cfn)
 
   tags = {
     Name       = "ethminer"
@@ -114,17 +129,7 @@ build {
   }
 
   post-processors {
-    post-processor "ethminer-cfn" {
-      template = local.template
-      output   = var.rehearsal ? "${local.output_dir}/eth-mining-cfn.template" : local.template
-
-      # The benchmark sets the weights of the instance types.
-      weights = "InstanceTypes"
-
-      # Write the template only if this build updates every existing row.
-      required_regions = ["rows"]
-      stale_regions    = "fail"
-    }
+    post-processor "ethminer-cfn" { settings = jsonencode(local.cfn) }
 
     # One page with the images, the benchmark, the timeline and the template's change.
     post-processor "ethminer-report" {

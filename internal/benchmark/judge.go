@@ -42,8 +42,12 @@ func Judge(r miner.Report) error {
 	case r.Rejected > 0:
 		return fmt.Errorf("measured %s, but %d of its solutions were rejected %s; expected none; the miner uses the wrong DAG or algorithm", r.Hashrate, r.Rejected, at)
 	case r.Hashrate < r.Floor:
-		return fmt.Errorf("measured %s (%.0f %% of the floor), the median of %d collections from %s to %s, %s; expected min_hashrate %s or more on %s; choose another instance type, check for a driver or thermal problem, or lower min_hashrate",
-			r.Hashrate, 100*float64(r.Hashrate/r.Floor), r.Samples, r.Min, r.Max, at, r.Floor, r.Measured())
+		remedy := "choose another instance type, check for a driver or thermal problem, or lower min_hashrate"
+		if r.Reference {
+			remedy = "the reference miner is for tests on a CPU: set min_hashrate only if rehearsal is false"
+		}
+		return fmt.Errorf("measured %s (%.0f %% of the minimum), the median of %d collections from %s to %s, %s; expected min_hashrate %s or more on %s; %s",
+			r.Hashrate, 100*float64(r.Hashrate/r.Floor), r.Samples, r.Min, r.Max, at, r.Floor, r.Measured(), remedy)
 	case r.LimitShare < r.LeastLimitShare:
 		return fmt.Errorf("measured %s, which is %.0f %% of the %s that the memory bandwidth allows (%s), %s; expected min_limit_share %v or more on %s; check for a driver or thermal problem, or lower min_limit_share",
 			r.Hashrate, 100*r.LimitShare, r.Limit, r.LimitSource, at, r.LeastLimitShare, r.Measured())
@@ -74,7 +78,7 @@ func judgeDevices(r miner.Report, at string) error {
 			return fmt.Errorf("%s stopped mining: it reached %s, the median of %d collections, but nothing at the end, %s; expected every device to keep mining; %s", d.Name, d.Hashrate, d.Samples, at, silent)
 		}
 		if d.Hashrate < r.FloorPerGPU {
-			return fmt.Errorf("%s reached %s (%.0f %% of the floor), the median of %d collections, %s; expected min_hashrate_per_gpu %s or more; compare it with the others (%s), and check for a driver or thermal problem",
+			return fmt.Errorf("%s reached %s (%.0f %% of the minimum), the median of %d collections, %s; expected min_hashrate_per_gpu %s or more; compare it with the others (%s), and check for a driver or thermal problem",
 				d.Name, d.Hashrate, 100*float64(d.Hashrate/r.FloorPerGPU), d.Samples, at, r.FloorPerGPU, rates(r.Devices))
 		}
 	}

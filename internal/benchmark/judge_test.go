@@ -44,10 +44,10 @@ func TestJudge(t *testing.T) {
 		{"one of four is not named", func(r *miner.Report) { r.Devices = r.Devices[:3] }, []string{"the instance has 4 GPUs", "names only cu0, cu1, cu2"}},
 		{"a miner that names no device", func(r *miner.Report) { r.Devices = nil }, nil},
 		{"one of four is slow", func(r *miner.Report) { r.FloorPerGPU = 24e6; r.Devices[3].Hashrate = 12e6 },
-			[]string{"cu3 reached 12.00 Mh/s (50 % of the floor)", "min_hashrate_per_gpu 24.00 Mh/s", "cu0 25.00 Mh/s, cu1"}},
+			[]string{"cu3 reached 12.00 Mh/s (50 % of the minimum)", "min_hashrate_per_gpu 24.00 Mh/s", "cu0 25.00 Mh/s, cu1"}},
 		{"incorrect", func(r *miner.Report) { r.Incorrect = 2 }, []string{"2 of its solutions were incorrect", "replace the instance"}},
 		{"rejected", func(r *miner.Report) { r.Rejected = 1 }, []string{"1 of its solutions were rejected", "wrong DAG or algorithm"}},
-		{"under the floor", func(r *miner.Report) { r.Floor = 200e6 }, []string{"measured 100.0 Mh/s (50 % of the floor)", "min_hashrate 200.0 Mh/s", "4 x Tesla T4"}},
+		{"under the floor", func(r *miner.Report) { r.Floor = 200e6 }, []string{"measured 100.0 Mh/s (50 % of the minimum)", "min_hashrate 200.0 Mh/s", "4 x Tesla T4"}},
 		{"below the share of the limit", func(r *miner.Report) { r.LeastLimitShare = 0.8 }, []string{"64 % of the 156.3 Mh/s that the memory bandwidth allows", "min_limit_share 0.8"}},
 		{"unsteady", func(r *miner.Report) { r.MostVariation, r.Variation = 0.05, 0.21 }, []string{"varies by 21.0 %", "max_variation 0.05", "benchmark_warmup"}},
 	} {

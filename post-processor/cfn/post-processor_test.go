@@ -188,13 +188,14 @@ func TestFailurePrintsCommands(t *testing.T) {
 		state    map[string]any
 		line     string // after `packer-plugin-ethminer map set `, TEMPLATE and DIR stand for the paths; empty: none
 	}{
-		{why: "in place", id: both, line: "-mapping AWSRegion2AMI -attribute AMI -verify-amis=false TEMPLATE" + pairs},
+		{why: "in place", id: both, line: "-mapping AWSRegion2AMI -attribute AMI -required-regions eu-west-9 -verify-amis=false TEMPLATE" + pairs},
 		{why: "to another file, by build", id: both, settings: map[string]any{"output": "DIR/it's out", "attributes": map[string]string{"rig": "Rig"}, "new_attributes": []string{"Rig"}, "packer_build_name": "rig"},
-			line: "-mapping AWSRegion2AMI -attribute Rig -new-attributes Rig -verify-amis=false -output 'DIR/it'\\''s out' TEMPLATE" + pairs},
-		{why: "no attribute is known", id: both, settings: map[string]any{"attributes": map[string]string{"other": "Rig"}, "new_attributes": []string{"Rig"}}, line: "-attribute ATTRIBUTE -verify-amis=false TEMPLATE" + pairs},
+			line: "-mapping AWSRegion2AMI -attribute Rig -new-attributes Rig -required-regions eu-west-9 -verify-amis=false -output 'DIR/it'\\''s out' TEMPLATE" + pairs},
+		{why: "no attribute is known", id: both, settings: map[string]any{"attributes": map[string]string{"other": "Rig"}, "new_attributes": []string{"Rig"}}, line: "-attribute ATTRIBUTE -required-regions eu-west-9 -verify-amis=false TEMPLATE" + pairs},
+		{why: "stale rows fail", id: both, settings: map[string]any{"stale_regions": "fail"}, line: "-required-regions eu-west-9 -stale-regions fail -verify-amis=false TEMPLATE" + pairs},
 		{why: "no images", id: "box"},
 		{why: "a dry run", id: both, settings: map[string]any{"dry_run": true}},
-		{why: "a rehearsal", id: both, settings: map[string]any{"output": "DIR/out"}, state: map[string]any{"ethminer.rehearsal": true}, line: "-attribute AMI -verify-amis=false -output DIR/out TEMPLATE" + pairs},
+		{why: "a rehearsal", id: both, settings: map[string]any{"output": "DIR/out"}, state: map[string]any{"ethminer.rehearsal": true}, line: "-attribute AMI -required-regions eu-west-9 -verify-amis=false -output DIR/out TEMPLATE" + pairs},
 		{why: "a rehearsal in place", id: both, state: map[string]any{"ethminer.rehearsal": true}},
 	} {
 		t.Run(tt.why, func(t *testing.T) {

@@ -6,6 +6,7 @@ package cfn
 import (
 	"maps"
 	"slices"
+	"strings"
 
 	packersdk "github.com/hashicorp/packer-plugin-sdk/packer"
 
@@ -28,6 +29,12 @@ func (p *PostProcessor) rescue(source packersdk.Artifact) string {
 	words := []string{"packer-plugin-ethminer", "map", "set", "-mapping", p.config.Mapping, "-attribute", attribute}
 	if slices.Contains(p.config.NewAttributes, attribute) {
 		words = append(words, "-new-attributes", attribute)
+	}
+	if len(p.config.RequiredRegions) > 0 {
+		words = append(words, "-required-regions", strings.Join(p.config.RequiredRegions, ","))
+	}
+	if p.config.StaleRegions != string(cfntemplate.StaleKeep) {
+		words = append(words, "-stale-regions", p.config.StaleRegions)
 	}
 	if p.config.VerifyAMIs.False() || isRehearsal(source) {
 		words = append(words, "-verify-amis=false")

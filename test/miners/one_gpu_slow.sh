@@ -7,7 +7,7 @@
 # gpus: 2
 # option: min_hashrate_per_gpu = "24 Mh/s"
 # option: min_hashrate = "30 Mh/s"
-# fails: cu1 reached 12.00 Mh/s (50 % of the floor)
+# fails: cu1 reached 12.00 Mh/s (50 % of the minimum)
 # fails: cu0 25.00 Mh/s, cu1 12.00 Mh/s
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }
 while :; do

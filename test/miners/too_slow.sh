@@ -5,7 +5,7 @@
 # Mines below min_hashrate.
 #
 # option: min_hashrate = "25 Mh/s"
-# fails: measured 5.00 Mh/s (20 % of the floor)
+# fails: measured 5.00 Mh/s (20 % of the minimum)
 # fails: expected min_hashrate 25.00 Mh/s or more on CPU: 
 # fails: lower min_hashrate
 [ "$1" != -V ] || { echo "ethminer 0.19.0" && exit; }

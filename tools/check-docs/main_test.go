@@ -70,12 +70,13 @@ func TestCheckLink(t *testing.T) {
 
 func TestWhole(t *testing.T) {
 	const source = "source \"ethminer-ami\" \"docs\" {\n  rehearsal = true\n  region    = \"eu-central-1\"\n}\n"
+	const variable = "variable \"rehearsal\" {\n  default = false\n}\n"
 	const open, end = "build {\n  sources = [\"source.ethminer-ami.docs\"]\n", "}\n"
 	for _, c := range []struct{ text, want string }{
 		{"source \"null\" \"a\" {}\nbuild {}\n", "source \"null\" \"a\" {}\nbuild {}\n"},
 		{"packer {}\n", "packer {}\n" + source + open + end},
-		{"post-processor \"manifest\" {}\n", source + open + "post-processor \"manifest\" {}\n" + end},
-		{"# why\n\nprovisioner \"x\" {}\n", source + open + "# why\n\nprovisioner \"x\" {}\n" + end},
+		{"post-processor \"manifest\" {}\n", variable + source + open + "post-processor \"manifest\" {}\n" + end},
+		{"# why\n\nprovisioner \"x\" {}\n", variable + source + open + "# why\n\nprovisioner \"x\" {}\n" + end},
 	} {
 		if got := whole(c.text); got != c.want {
 			t.Errorf("%q becomes %q; want %q", c.text, got, c.want)

@@ -80,13 +80,14 @@ var (
 )
 
 // whole completes a block that is a part of a configuration: it puts a build around
-// a provisioner or a post-processor, and adds a build to a block without one.
+// a provisioner or a post-processor, which may use var.rehearsal, and adds a build to a
+// block without one.
 func whole(text string) string {
 	const source = "source \"ethminer-ami\" \"docs\" {\n  rehearsal = true\n  region    = \"eu-central-1\"\n}\n"
 	const open, end = "build {\n  sources = [\"source.ethminer-ami.docs\"]\n", "}\n"
 	switch {
 	case part.MatchString(text):
-		return source + open + text + end
+		return "variable \"rehearsal\" {\n  default = false\n}\n" + source + open + text + end
 	case !build.MatchString(text):
 		return text + source + open + end
 	}
