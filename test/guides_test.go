@@ -282,6 +282,9 @@ var (
 	verb        = regexp.MustCompile(`%[-+#0 ]*(?:\[\d+\])?[\d.]*[a-zA-Z]`)
 )
 
+// scriptFailure matches the message of a script that runs on the instance.
+var scriptFailure = regexp.MustCompile(`\bfail "([^"]*)"`)
+
 // Each message of the troubleshooting page exists in the code: its parts between `...`
 // occur in one message of the code, in this order.
 func TestTroubleshootingPage(t *testing.T) {
@@ -320,6 +323,13 @@ func messagesOfCode(t *testing.T) []string {
 	for _, top := range []string{"../builder", "../provisioner", "../post-processor", "../datasource", "../internal"} {
 		err := filepath.WalkDir(top, func(path string, entry fs.DirEntry, err error) error {
 			if err != nil {
+				return err
+			}
+			if strings.HasSuffix(path, ".sh") {
+				script, err := os.ReadFile(path)
+				for _, failure := range scriptFailure.FindAllStringSubmatch(string(script), -1) {
+					messages = append(messages, failure[1])
+				}
 				return err
 			}
 			if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.HasSuffix(path, ".hcl2spec.go") {
