@@ -315,7 +315,7 @@ func hasParts(message, quoted string) bool {
 	return true
 }
 
-// messagesOfCode returns the texts of the product's Go code. Texts that are joined by `+`
+// messagesOfCode returns the texts of the product's Go code, and the failures of its scripts. Texts that are joined by `+`
 // are one. Verbs become spaces.
 func messagesOfCode(t *testing.T) []string {
 	t.Helper()

@@ -98,13 +98,10 @@ func TestStatusReturns(t *testing.T) {
 
 func TestBuildProgress(t *testing.T) {
 	for line, want := range map[string]string{
-		"[  5%] Building CXX object a.o": "5", "[100%] Linking CXX executable ethminer": "100", "warning: [ 50%] no": "", "[12/40] Building": "",
+		"[  5%] Building CXX object a.o": "5 %", "[100%] Linking CXX executable ethminer": "100 %",
+		"[12/40] Building CXX object a.o": "12 of 40 steps", "warning: [ 50%] no": "", "[1] no": "",
 	} {
-		got := ""
-		if found := buildProgress.FindStringSubmatch(line); found != nil {
-			got = found[1]
-		}
-		if got != want {
+		if got := buildProgress(line); got != want {
 			t.Errorf("%q: got %q, want %q", line, got, want)
 		}
 	}

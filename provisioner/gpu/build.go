@@ -12,8 +12,22 @@ import (
 	"github.com/eth-mining/packer-plugin-ethminer/internal/remote"
 )
 
-// buildProgress matches a line of make's output as CMake writes it: "[ 45%] Building ...".
-var buildProgress = lazyregexp.New(`^\[ *(\d+)%\]`)
+// buildStep matches a line of a build by CMake: "[ 45%] Building ..." of make, and
+// "[12/40] Building ..." of Ninja.
+var buildStep = lazyregexp.New(`^\[ *(\d+)(?:%|/(\d+))\]`)
+
+// buildProgress returns how far a build is that has written a line: "45 %",
+// "12 of 40 steps", or "" if the line does not tell.
+func buildProgress(line string) string {
+	switch found := buildStep.FindStringSubmatch(line); {
+	case found == nil:
+		return ""
+	case found[2] == "":
+		return found[1] + " %"
+	default:
+		return found[1] + " of " + found[2] + " steps"
+	}
+}
 
 // build compiles the source as the login user.
 func (r *run) build(ctx context.Context) (string, error) {
@@ -24,8 +38,8 @@ func (r *run) build(ctx context.Context) (string, error) {
 		Env:   map[string]string{"NVCC": r.found.toolkit.NVCC},
 		Bound: time.Hour,
 		Lines: func(line string) {
-			if found := buildProgress.FindStringSubmatch(line); found != nil {
-				r.status.set(func() string { return fmt.Sprintf("%s %% after %s", found[1], took(r.now().Sub(start))) })
+			if done := buildProgress(line); done != "" {
+				r.status.set(func() string { return fmt.Sprintf("%s after %s", done, took(r.now().Sub(start))) })
 			}
 		},
 	})
