@@ -145,7 +145,7 @@ func (w *world) builder(t *testing.T, config map[string]any) *Builder {
 		"region": "eu-central-1", "ami_regions": []string{"us-east-1"},
 		"ami_name": "sweep", "temporary_key_pair_type": "ed25519",
 	}
-	maps.Copy(raw, config)
+	maps.Copy(raw, cloned(config).(map[string]any))
 	b := new(Builder)
 	if _, _, err := b.Prepare(raw); err != nil {
 		t.Fatal(err)
@@ -162,6 +162,30 @@ func (w *world) builder(t *testing.T, config map[string]any) *Builder {
 	b.checkLaunch = passes
 	b.connect = func(context.Context, packersdk.Ui) (*awsclient.Clients, error) { return w.clients(), nil }
 	return b
+}
+
+// cloned copies a configuration: the SDK renders values in place, and tests that run at
+// the same time share them.
+func cloned(value any) any {
+	switch value := value.(type) {
+	case map[string]any:
+		all := make(map[string]any, len(value))
+		for key, v := range value {
+			all[key] = cloned(v)
+		}
+		return all
+	case map[string]string:
+		return maps.Clone(value)
+	case []map[string]any:
+		all := make([]map[string]any, 0, len(value))
+		for _, v := range value {
+			all = append(all, cloned(v).(map[string]any))
+		}
+		return all
+	case []string:
+		return slices.Clone(value)
+	}
+	return value
 }
 
 // clients returns clients whose requests pass w.transport, if it is set.
