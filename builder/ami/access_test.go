@@ -365,7 +365,7 @@ func TestCredentialErrors(t *testing.T) {
 		"a profile with a role": {map[string]any{"profile": "lead"}, map[string]string{"AWS_CONFIG_FILE": profiles}, refuse("AssumeRole", "AccessDenied", "no trust"),
 			[]string{`profile: loading the credentials of "lead": sts:AssumeRole: AccessDenied: no trust`}},
 		"a profile that is missing": {map[string]any{"profile": "lost"}, map[string]string{"AWS_CONFIG_FILE": profiles}, nil,
-			[]string{`profile: loading the credentials of "lost"`, "failed to get shared config profile, lost"}},
+			[]string{`profile: loading the credentials of "lost"`, `no profile "lost" in the shared configuration files`}},
 		"a process":      {map[string]any{"profile": "tool"}, map[string]string{"AWS_CONFIG_FILE": profiles}, nil, []string{`"tool"`, "exit status 3"}},
 		"single sign-on": {map[string]any{"profile": "sso"}, map[string]string{"AWS_CONFIG_FILE": profiles}, nil, []string{`"sso"`, "SSO"}},
 		"the region": {map[string]any{"access_key": "AKIAKEY", "secret_key": secretKey, "region": "eu-central-9"}, nil, refuse("GetCallerIdentity", "InvalidClientTokenId", "invalid"),

@@ -16,6 +16,7 @@ import (
 
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/aws/retry"
+	"github.com/aws/aws-sdk-go-v2/config"
 	"github.com/aws/aws-sdk-go-v2/feature/ec2/imds"
 	"github.com/aws/smithy-go"
 	awsbase "github.com/hashicorp/aws-sdk-go-base/v2"
@@ -122,8 +123,18 @@ func credentialsError(o *AccessConfig, d diag.Diagnostic) error {
 		doing = "access_key: validating it"
 	case os.Getenv("AWS_PROFILE") != "":
 		doing = fmt.Sprintf("AWS_PROFILE: loading the credentials of %q", os.Getenv("AWS_PROFILE"))
-	case operation == "", strings.HasPrefix(operation, "ec2imds:"): // the machine's own are the last ones to try
-		remedy = "; found none in the options, the environment, the AWS CLI's files or the machine's role: set profile or AWS_PROFILE, or set rehearsal = true to build without an account"
+	case strings.Contains(cause.Error(), noMachineRole): // the machine's own credentials are the last ones to try
+		log.Printf("[DEBUG] credentials: %s", cause)
+		cause, operation = errors.New("found none in the options, the environment, the shared files, or the metadata service"), ""
+		remedy = "; set profile or AWS_PROFILE, or set rehearsal = true to build without an account"
+	case operation == "", strings.HasPrefix(operation, "ec2imds:"):
+		remedy = "; set profile or AWS_PROFILE, or set rehearsal = true to build without an account"
+	}
+	var missing config.SharedConfigProfileNotExistError
+	if errors.As(cause, &missing) {
+		log.Printf("[DEBUG] credentials: %s", cause)
+		cause = fmt.Errorf("no profile %q in the shared configuration files", missing.Profile)
+		remedy = "; `aws configure list-profiles` lists them"
 	}
 	if IsUnauthorized(cause) && remedy == "" && operation != "" {
 		remedy = fmt.Sprintf("; allow %s in %s", operation, regionOf(o))
@@ -139,6 +150,10 @@ func credentialsError(o *AccessConfig, d diag.Diagnostic) error {
 	}
 	return fmt.Errorf("%s: %w%s", doing, cause, remedy)
 }
+
+// noMachineRole starts the SDK's error if the instance metadata service is disabled or
+// cannot be reached, or has no role. That error has no type of its own.
+const noMachineRole = "no EC2 IMDS role found"
 
 func regionOf(o *AccessConfig) string {
 	return cmp.Or(o.RawRegion, os.Getenv("AWS_REGION"), os.Getenv("AWS_DEFAULT_REGION"))
