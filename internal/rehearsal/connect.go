@@ -4,6 +4,7 @@
 package rehearsal
 
 import (
+	"cmp"
 	"context"
 	"encoding/json"
 	"errors"
@@ -66,6 +67,20 @@ func (o Options) withDefaults() (Options, error) {
 	var err error
 	o.StateDir, err = filepath.Abs(o.StateDir)
 	return o, err
+}
+
+// ServeCommand returns the command that starts a server with these options, which runs
+// until it is stopped.
+func (o Options) ServeCommand() string {
+	command := "packer-plugin-ethminer rehearsal-aws serve -state " + shellquote.Word(cmp.Or(o.StateDir, DefaultStateDir))
+	for _, option := range []struct{ name, value, standard string }{
+		{"-instance", o.Instance, Sandbox}, {"-base", o.Base, instance.HostBase}, {"-latency", o.Latency, "fast"}, {"-policy", o.Policy, ""},
+	} {
+		if option.value != "" && option.value != option.standard {
+			command += " " + option.name + " " + shellquote.Word(option.value)
+		}
+	}
+	return command
 }
 
 // policy parses the policy file; it is nil without one.

@@ -69,7 +69,7 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 	if o.Instance == Sandbox {
 		session.Base = cmp.Or(o.Base, instance.HostBase)
 		if cfg.Host, err = instance.NewHost(filepath.Join(o.StateDir, "host"), session.Base); err != nil {
-			return fmt.Errorf("%w; a rehearsal with instance %q supports everything except provisioning", err, NoInstance)
+			return o.instanceError(err, owner != 0)
 		}
 		session.SSHPort = cfg.Host.Port()
 	}
@@ -120,6 +120,20 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 		return h.Close()
 	}
 	return nil
+}
+
+// instanceError adds the remedies to the reason why this host does not support
+// rehearsal instances. A build has started the server if it has an owner.
+func (o Options) instanceError(err error, owned bool) error {
+	option := "--instance"
+	if owned {
+		option = "rehearsal_instance"
+	}
+	remedy := fmt.Sprintf("set %s to %q, which supports everything except provisioning", option, NoInstance)
+	if errors.Is(err, instance.ErrNotRoot) {
+		remedy = fmt.Sprintf("start the server with `sudo %s`, or %s", o.ServeCommand(), remedy)
+	}
+	return fmt.Errorf("%s: got %q: %w; %s", option, Sandbox, err, remedy)
 }
 
 // writeSession atomically writes the session to a file that only its user can read.

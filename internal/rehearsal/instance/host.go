@@ -21,9 +21,13 @@ package instance
 
 import (
 	"context"
+	"errors"
 
 	"github.com/eth-mining/packer-plugin-ethminer/internal/rehearsal/imds"
 )
+
+// ErrNotRoot is returned by Check and NewHost if this process is not root.
+var ErrNotRoot = errors.New("rehearsal instances require root for an overlay of the root file system")
 
 // Spec describes a machine to start.
 type Spec struct {

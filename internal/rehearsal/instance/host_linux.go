@@ -43,7 +43,7 @@ func Check() error { return check(HostBase) }
 
 func check(base string) error {
 	if os.Geteuid() != 0 {
-		return errors.New("rehearsal instances require root for an overlay of the root file system; run the rehearsal server with sudo")
+		return ErrNotRoot
 	}
 	dir, err := os.MkdirTemp("", "rehearsal-check-")
 	if err != nil {
