@@ -137,8 +137,8 @@ func (b *Builder) begin(clients *awsclient.Clients, ui packersdk.Ui, hook packer
 func (b *Builder) plan(ctx context.Context, state multistep.StateBag, clients *awsclient.Clients) []planStep {
 	c := &b.config
 	plan := []planStep{
-		{name: "adopt", step: steps.Adopt{}},
-		{name: "preflight", step: steps.Preflight{}},
+		{name: "adopt", looks: true, step: steps.Adopt{}},
+		{name: "preflight", looks: true, step: steps.Preflight{}},
 	}
 	if c.Preflight == options.PreflightOnly {
 		return plan

@@ -25,6 +25,7 @@ type planStep struct {
 	makes bool // part of making an image: skipped if there is one to copy
 	whole bool // the loss of the instance does not end the step
 	needs bool // the step requires a running instance
+	looks bool // the step creates nothing
 
 	releases bool // the step is skipped if the images are not released
 }
@@ -74,6 +75,7 @@ func (g *guarded) Run(ctx context.Context, state multistep.StateBag) (action mul
 	if restart, nests := g.step.(*steps.Restart); nests {
 		return restart.Run(ctx, state) // each of its steps is guarded
 	}
+	b.Begun = b.Begun || !g.looks
 	begun := time.Now()
 	if g.end != nil { // -on-error=ask can retry a step
 		g.end()

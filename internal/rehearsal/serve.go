@@ -65,7 +65,7 @@ func Serve(ctx context.Context, o Options, log io.Writer) (err error) {
 		defer mu.Unlock()
 		_, _ = fmt.Fprintf(log, "%s %s\n", time.Now().Format(time.TimeOnly), fmt.Sprintf(format, args...)) // errors of the log cannot be reported
 	}}
-	session := Session{AccountID: AccountID, CallerIP: CallerIP, Instance: o.Instance, Latency: o.Latency, Policy: caller, PID: os.Getpid()}
+	session := Session{AccountID: AccountID, CallerIP: CallerIP, Instance: o.Instance, Latency: o.Latency, Policy: caller, PID: os.Getpid(), Owned: owner != 0}
 	if o.Instance == Sandbox {
 		session.Base = cmp.Or(o.Base, instance.HostBase)
 		if cfg.Host, err = instance.NewHost(filepath.Join(o.StateDir, "host"), session.Base); err != nil {

@@ -36,6 +36,9 @@ type Session struct {
 	Base      string `json:"base,omitempty"` // what the instances of Sandbox are made from
 	Latency   string `json:"latency"`
 	PID       int    `json:"pid"` // pid of the server
+	// Owned is true if the server stops with the processes that use it, such as Packer,
+	// see Options.Owner.
+	Owned bool `json:"owned,omitempty"`
 
 	Policy *policy.Document `json:"policy,omitempty"` // the caller's policy; nil allows everything
 }

@@ -36,7 +36,7 @@ var factOf = map[string]Fact{
 var notFacts = []string{
 	"Pace", "Config", "Clients", "Report", "Waits", "wait", "ledger", "freed", "prices", "others", "mu", "given", "test", "decided", // given or accounted
 	"launched", "runs", "lost", // the accounts of the instance
-	"Done", "Checked", "CheckedLater", "committed", "held", // the outcome
+	"Done", "Begun", "Checked", "CheckedLater", "committed", "held", // the outcome
 }
 
 var declared = []Step{

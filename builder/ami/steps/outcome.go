@@ -26,10 +26,19 @@ import (
 // ReportFailure prints what a failed or cancelled build leaves, and how to resume
 // it.
 func (b *Build) ReportFailure(ui packersdk.Ui) {
+	if !b.mayLeave() {
+		return
+	}
 	b.ReportLeft(ui)
 	b.reportBuild(ui)
 	b.reportAdopted(ui)
 	b.reportCommitted(ui)
+}
+
+// mayLeave reports whether resources of the build may exist: this run may have created
+// some, or an earlier one.
+func (b *Build) mayLeave() bool {
+	return b.Begun || b.Sourced || b.Config.BuildID != "" || len(b.ledger.Left()) > 0
 }
 
 // ReportLeft lists the resources that the build created but could neither delete
@@ -38,6 +47,7 @@ func (b *Build) ReportFailure(ui packersdk.Ui) {
 func (b *Build) ReportLeft(ui packersdk.Ui) {
 	ctx, cancel := clock.WithTimeout(context.Background(), reportTimeout)
 	defer cancel()
+	keep := b.howToKeep()
 	first := true
 	for _, entry := range b.ledger.Left() {
 		made := b.ledger.Made(entry)
@@ -51,6 +61,11 @@ func (b *Build) ReportLeft(ui packersdk.Ui) {
 		if err != nil { // for example in an outage, or without the permission to describe it
 			known = "may be left behind"
 		}
+		if keep != "" {
+			first = false
+			ui.Errorf("%s: %s in %s", known, entry.Title(), entry.Place())
+			continue
+		}
 		if first && b.Config.Rehearsal {
 			ui.Errorf("The commands below apply to the rehearsal's AWS. First set its credentials:\n  %s", rehearsal.Shell(cmp.Or(b.Config.RehearsalState, rehearsal.DefaultStateDir)))
 		}
@@ -60,6 +75,9 @@ func (b *Build) ReportLeft(ui packersdk.Ui) {
 			with = " with the credentials of that account"
 		}
 		ui.Errorf("%s: %s in %s. To remove it%s:\n  %s", known, entry.Title(), entry.Place(), with, b.Command(entry))
+	}
+	if b.Done && !first && keep != "" { // reportBuild says it after a failure
+		ui.Say(keep)
 	}
 }
 
@@ -72,12 +90,32 @@ func (b *Build) reportBuild(ui packersdk.Ui) {
 	if b.Config.Preflight == options.PreflightOnly {
 		return
 	}
+	if keep := b.howToKeep(); keep != "" {
+		if b.held == "" { // else the error says it
+			ui.Say(keep)
+		}
+		return
+	}
 	where := "-region " + shellquote.Word(strings.Join(slices.Compact(append([]string{b.Clients.Region()}, b.Config.ImageRegions(b.Clients.Region())...)), ","))
 	if b.Config.Rehearsal {
 		where = "-rehearsal " + shellquote.Word(cmp.Or(b.Config.RehearsalState, rehearsal.DefaultStateDir))
 	}
 	ui.Sayf("Build ID: %s\n  resume:    set build_id = %q and run the same build again\n  leftovers: packer-plugin-ethminer sweep -build-id %s %s",
 		b.Config.ID(), b.Config.ID(), b.Config.ID(), where)
+}
+
+// howToKeep returns how to keep the resources of a rehearsal whose server stops with
+// Packer; empty if they remain.
+func (b *Build) howToKeep() string {
+	if !b.Config.Rehearsal {
+		return ""
+	}
+	o := b.Config.RehearsalOptions()
+	session, err := rehearsal.Find(context.Background(), o.StateDir)
+	if err != nil || !session.Owned {
+		return ""
+	}
+	return "The simulated resources end with this rehearsal. To keep them for the next build, start the server first: " + o.ServeCommand()
 }
 
 // reportAdopted lists the images that a failed run adopted and kept, and tags
@@ -112,12 +150,18 @@ func (b *Build) reportCommitted(ui packersdk.Ui) {
 	for _, image := range b.AccountImages {
 		there = append(there, fmt.Sprintf("  account %s, %s: %s", image.Account, image.Region, image.ID))
 	}
-	ui.Errorf("Keeping the new images, which are complete:\n%s\nTo finish the build, set build_id = %q in the source block and run the same build again.",
-		strings.Join(there, "\n"), b.Config.ID())
+	finish := fmt.Sprintf("\nTo finish the build, set build_id = %q in the source block and run the same build again.", b.Config.ID())
+	if b.howToKeep() != "" { // reportBuild has said it
+		finish = ""
+	}
+	ui.Errorf("Keeping the new images, which are complete:\n%s%s", strings.Join(there, "\n"), finish)
 }
 
 // howToResume returns the instructions to create the missing images.
 func (b *Build) howToResume() string {
+	if keep := b.howToKeep(); keep != "" {
+		return keep
+	}
 	if b.Config.SourceAMIFrom != "" {
 		return "To create the missing images, run the same build again: it finds existing images by name."
 	}

@@ -73,6 +73,7 @@ type Build struct {
 	Inherited     map[string]string // tags that copies inherit from an adopted image
 	Sourced       bool              // the image to copy existed before this run
 	Done          bool              // all steps have run
+	Begun         bool              // a step has run that may create resources
 	// Checked is set if the preflight has passed and preflight is "only",
 	// CheckedLater if it has checked ethminer_cfn.
 	Checked, CheckedLater bool
