@@ -36,6 +36,20 @@ func (p *plan) askTypes(ctx context.Context) (map[string]ec2types.InstanceTypeIn
 	return found, nil
 }
 
+// judgeGPUs warns of types that EC2 describes without a GPU.
+func judgeGPUs(wanted []string, types map[string]ec2types.InstanceTypeInfo) (findings []Finding) {
+	for _, name := range wanted {
+		info, known := types[name]
+		if !known || info.ProcessorInfo == nil || info.GpuInfo != nil { // without ProcessorInfo, the description is not complete
+			continue
+		}
+		findings = append(findings, Finding{
+			Attribute: "instance_types", Value: name + " has no GPU", Remedy: "the image will mine on the CPU", Warning: true,
+		})
+	}
+	return findings
+}
+
 // offerings checks that the types are offered in the zones of the places.
 func (p *plan) offerings(ctx context.Context, n *notes) {
 	offered := offers{}

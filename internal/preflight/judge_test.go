@@ -153,6 +153,17 @@ func TestJudgeFit(t *testing.T) {
 		"instance_types: g5g.xlarge is arm64, but the source image ami-1 is x86_64, want one architecture")
 }
 
+func TestJudgeGPUs(t *testing.T) {
+	cpu := new(ec2types.ProcessorInfo)
+	findings := judgeGPUs([]string{"g4dn.xlarge", "m5.large", "x9.unclear", "nobody.knows"}, map[string]ec2types.InstanceTypeInfo{
+		"g4dn.xlarge": {ProcessorInfo: cpu, GpuInfo: new(ec2types.GpuInfo)}, "m5.large": {ProcessorInfo: cpu}, "x9.unclear": {},
+	})
+	wantFindings(t, findings, "instance_types: m5.large has no GPU; the image will mine on the CPU")
+	if len(findings) == 1 && !findings[0].Warning {
+		t.Error("a type without a GPU is an error, want a warning")
+	}
+}
+
 func TestJudgeOffers(t *testing.T) {
 	offered := offers{"g4dn.xlarge": {"r-b", "r-a"}, "p3.2xlarge": {"r-a"}}
 	places := []launch.Place{{}, {Zone: "r-a"}, {Zone: "r-c", Subnet: "subnet-c"}, {Zone: "r-c"}}

@@ -107,6 +107,7 @@ func (p *plan) sourceImage(_ context.Context, n *notes) {
 		return
 	}
 	n.find(judgeFit(image, p.Launch.Types, types)...)
+	n.find(judgeGPUs(p.Launch.Types, types)...)
 }
 
 // judgeSource checks the image itself.
