@@ -275,6 +275,9 @@ func start(o Options) (*child, error) {
 	if o.Instance != "" {
 		c.cmd.Args = append(c.cmd.Args, "--instance", o.Instance)
 	}
+	if o.Base != "" {
+		c.cmd.Args = append(c.cmd.Args, "--base", o.Base)
+	}
 	if o.Latency != "" {
 		c.cmd.Args = append(c.cmd.Args, "--latency", o.Latency)
 	}
