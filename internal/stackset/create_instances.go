@@ -141,7 +141,7 @@ func (s *Set) create(ctx context.Context, c creation, updated bool) error {
 		with = ", with overrides of " + strings.Join(names, ", ")
 	}
 	s.call.Sayf("stack set %s: creating instances for %s in %s%s", s.Name, c.describe(), strings.Join(c.regions, ", "), with)
-	id, err := s.begin(ctx, "cloudformation:CreateStackInstances", func(id *string) (*string, error) {
+	return s.operate(ctx, "cloudformation:CreateStackInstances", func(id *string) (*string, error) {
 		in.OperationId = id
 		out, err := s.api.CreateStackInstances(ctx, in)
 		if err != nil {
@@ -149,10 +149,6 @@ func (s *Set) create(ctx context.Context, c creation, updated bool) error {
 		}
 		return out.OperationId, nil
 	})
-	if err != nil {
-		return err
-	}
-	return s.await(ctx, id)
 }
 
 // describe names the targets for display.

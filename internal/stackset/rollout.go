@@ -235,7 +235,7 @@ func (s *Set) update(ctx context.Context, why string, b block) error {
 
 // updateSet carries out an update.
 func (s *Set) updateSet(ctx context.Context, in *cloudformation.UpdateStackSetInput) error {
-	id, err := s.begin(ctx, "cloudformation:UpdateStackSet", func(id *string) (*string, error) {
+	return s.operate(ctx, "cloudformation:UpdateStackSet", func(id *string) (*string, error) {
 		in.OperationId = id
 		out, err := s.api.UpdateStackSet(ctx, in)
 		if err != nil {
@@ -243,10 +243,6 @@ func (s *Set) updateSet(ctx context.Context, in *cloudformation.UpdateStackSetIn
 		}
 		return out.OperationId, nil
 	})
-	if err != nil {
-		return err
-	}
-	return s.await(ctx, id)
 }
 
 // aim sets the targets of an update. Without regions an update applies to every

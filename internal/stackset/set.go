@@ -305,6 +305,15 @@ func (s *Set) stopCommand(id string) string {
 	return fmt.Sprintf("%s cloudformation stop-stack-set-operation --region %s --stack-set-name %s --operation-id %s%s", s.call.CLI(), s.Region, s.Name, id, s.callAs())
 }
 
+// operate starts an operation and waits for its end.
+func (s *Set) operate(ctx context.Context, need string, start func(id *string) (*string, error)) error {
+	id, err := s.begin(ctx, need, start)
+	if err != nil {
+		return err
+	}
+	return s.await(ctx, id)
+}
+
 // begin starts an operation, and waits while another is in progress. All attempts
 // use the same id, so that a retry finds an operation whose response was lost.
 func (s *Set) begin(ctx context.Context, need string, start func(id *string) (*string, error)) (string, error) {

@@ -165,7 +165,7 @@ func (s *Set) updateInstances(ctx context.Context, b accountBlock, list []types.
 		in.Accounts = b.accounts
 	}
 	s.call.Sayf("stack set %s: setting the parameter overrides of %s in %s: %s", s.Name, strings.Join(b.accounts, ", "), strings.Join(b.regions, ", "), listOr(keysOf(list), "none"))
-	id, err := s.begin(ctx, "cloudformation:UpdateStackInstances", func(id *string) (*string, error) {
+	return s.operate(ctx, "cloudformation:UpdateStackInstances", func(id *string) (*string, error) {
 		in.OperationId = id
 		out, err := s.api.UpdateStackInstances(ctx, in)
 		if err != nil {
@@ -173,10 +173,6 @@ func (s *Set) updateInstances(ctx context.Context, b accountBlock, list []types.
 		}
 		return out.OperationId, nil
 	})
-	if err != nil {
-		return err
-	}
-	return s.await(ctx, id)
 }
 
 func keysOf(list []types.Parameter) (names []string) {

@@ -63,7 +63,7 @@ func (t *Text) String() string {
 		lines = append(t.Build.imageLines(), t.Build.resultLines()...)
 	}
 	if t.Template != nil {
-		lines = append(lines, TemplateLines(*t.Template)...)
+		lines = append(lines, templateLines(*t.Template)...)
 	}
 	if t.Page != "" {
 		lines = append(lines, "build report: "+t.Page)
@@ -71,8 +71,8 @@ func (t *Text) String() string {
 	return strings.Join(lines, "\n") + "\n"
 }
 
-// TemplateLines returns what was written, and what was published.
-func TemplateLines(t artifact.Template) []string {
+// templateLines returns what was written, and what was published.
+func templateLines(t artifact.Template) []string {
 	if why := t.NotWritten(); why != "" {
 		return []string{fmt.Sprintf("CloudFormation template: not written (%s)", why)}
 	}
